@@ -1,0 +1,135 @@
+# punch - see README.md; `make help` lists the targets
+VERSION	?= 0.1.0
+PREFIX	?= /usr/local
+BINDIR	?= $(PREFIX)/bin
+LIBDIR	?= $(PREFIX)/lib/punch
+MANDIR	?= $(PREFIX)/share/man
+DOCDIR	?= $(PREFIX)/share/doc/punch
+DESTDIR	?=
+CC	?= gcc
+B	?= build
+V	?= 0
+ifeq ($(V),0)
+Q	:= @
+endif
+say	= $(if $(Q),@printf '  %-7s %s\n' $(1) $(2))
+
+WARN	= -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
+	  -Wwrite-strings -Wcast-qual -Wpointer-arith -Wformat=2 -Wvla -Werror
+HARDEN	= -fstack-protector-strong -D_FORTIFY_SOURCE=2
+OPT	?= -O2 -g
+SAN	?=
+BASE	= -std=c11 -D_GNU_SOURCE -I. -I$(B) -MMD -MP $(OPT) $(WARN) $(SAN)
+CFLAGS_PROGRAM	= $(BASE) $(HARDEN) -fPIE
+# The shim must load into musl programs too: no *_chk functions, no stack protector
+CFLAGS_SHIM	= $(BASE) -fPIC -fvisibility=hidden -U_FORTIFY_SOURCE -fno-stack-protector
+LDFLAGS_PROGRAM	= -pie -Wl,-z,relro,-z,now $(SAN)
+LDFLAGS_SHIM	= -shared -Wl,-z,relro,-z,now,-z,nodelete,-z,defs -Wl,--exclude-libs,ALL $(SAN)
+
+LIB_CRYPTO	= -lprotobuf-c -lssl -lcrypto
+LIB_EVENT	= -levent -levent_openssl
+
+DEPS	= gcc make pkg-config libevent-dev libc-ares-dev libinih-dev libcmocka-dev libprotobuf-c-dev \
+	  protobuf-c-compiler libhiredis-dev libssl-dev libjson-c-dev
+DEPS_TEST = nftables iproute2 iputils-ping util-linux procps openssh-server openssh-client rsync netcat-openbsd \
+	  curl python3 strace redis-server git jq clang clang-tidy cppcheck
+
+# What of common/ and conf/ is pure, and so may be linked into the shim
+PURE	= common/log.c common/endpoint.c common/standin.c common/local.c conf/conf.c conf/conf_node.c
+COMMON	= $(filter-out common/punch.pb-c.c,$(wildcard common/*.c))
+CONF	= $(wildcard conf/*.c)
+SHIM	= $(filter-out shim/punch%.c,$(wildcard shim/*.c))
+RUNNER	= $(wildcard shim/punch*.c)
+CTL	= $(wildcard resolver/ctl*.c)
+RESOLVER = $(filter-out resolver/ctl%.c,$(wildcard resolver/*.c))
+RENDEZVOUS = $(wildcard rendezvous/*.c)
+RELAY	= $(wildcard relay/*.c)
+
+obj	= $(patsubst %.c,$(B)/obj/%.o,$(1))
+pic	= $(patsubst %.c,$(B)/pic/%.o,$(1))
+PB	= $(B)/obj/common/punch.pb-c.o
+LIBCOMMON = $(B)/libcommon.a
+
+PROGRAMS = $(B)/libpunch.so $(B)/punch $(B)/punch-resolver $(B)/punchctl $(B)/punch-rendezvous $(B)/punch-relay
+UNIT	= $(patsubst tests/unit/%.c,$(B)/tests/unit/%,$(wildcard tests/unit/test_*.c))
+PLATFORM = $(patsubst tests/platform/%.c,$(B)/tests/platform/%,$(wildcard tests/platform/test_*.c))
+LABTOOLS = $(B)/lab/nat $(patsubst tests/lab/%.c,$(B)/lab/%,$(filter-out tests/lab/nat%.c,$(wildcard tests/lab/*.c)))
+
+all: $(PROGRAMS)
+
+-include tests/tests.mk
+
+# --- generated
+$(B)/common/punch.pb-c.c: common/punch.proto
+	$(call say,PROTOC,$@)
+	$(Q)mkdir -p $(B)/common && protoc-c --c_out=$(B)/common -I common $<
+$(B)/common/punch.pb-c.h: $(B)/common/punch.pb-c.c ;
+$(PB): $(B)/common/punch.pb-c.c
+	$(Q)mkdir -p $(@D) && $(CC) $(filter-out -Wcast-qual -Wpedantic,$(CFLAGS_PROGRAM)) -c -o $@ $<
+
+# --- objects
+$(B)/obj/%.o: %.c $(B)/common/punch.pb-c.h
+	$(call say,CC,$<)
+	$(Q)mkdir -p $(@D) && $(CC) $(CFLAGS_PROGRAM) -c -o $@ $<
+$(B)/pic/%.o: %.c
+	$(call say,CC-PIC,$<)
+	$(Q)mkdir -p $(@D) && $(CC) $(CFLAGS_SHIM) -c -o $@ $<
+$(LIBCOMMON): $(PB) $(call obj,$(COMMON) $(CONF))
+	$(call say,AR,$@)
+	$(Q)rm -f $@ && ar rcs $@ $^
+
+# --- programs
+$(B)/libpunch.so: $(call pic,$(SHIM) $(PURE)) shim/libpunch.map
+	$(call say,LD,$@)
+	$(Q)$(CC) $(LDFLAGS_SHIM) -Wl,--version-script=shim/libpunch.map -o $@ $(filter %.o,$^) -l:libinih.a -ldl
+$(B)/punch: $(call obj,$(RUNNER)) $(LIBCOMMON)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(LDFLAGS_PROGRAM) -o $@ $^ -l:libinih.a
+$(B)/punch-resolver: $(call obj,$(RESOLVER)) $(LIBCOMMON)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(LDFLAGS_PROGRAM) -o $@ $^ $(LIB_EVENT) $(LIB_CRYPTO) -lcares -ljson-c -l:libinih.a
+$(B)/punchctl: $(call obj,$(CTL)) $(LIBCOMMON)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(LDFLAGS_PROGRAM) -o $@ $^ $(LIB_CRYPTO) -l:libinih.a
+$(B)/punch-rendezvous: $(call obj,$(RENDEZVOUS)) $(LIBCOMMON)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(LDFLAGS_PROGRAM) -o $@ $^ $(LIB_EVENT) $(LIB_CRYPTO) -lhiredis -l:libinih.a
+$(B)/punch-relay: $(call obj,$(RELAY)) $(LIBCOMMON)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(LDFLAGS_PROGRAM) -o $@ $^ $(LIB_EVENT) $(LIB_CRYPTO) -l:libinih.a
+
+# --- dependencies, tests, demo
+deps:
+	@tests/deps $(DEPS) $(DEPS_TEST)
+test: deps
+	@$(MAKE) --no-print-directory all tests-build
+	@tests/run
+demo: deps
+	@$(MAKE) --no-print-directory all $(LABTOOLS)
+	@tests/lab/demo.sh
+bench: deps
+	@$(MAKE) --no-print-directory all tests-build
+	@tests/bench/run
+asan:
+	@$(MAKE) --no-print-directory B=$(B)/asan OPT='-O1 -g -fno-omit-frame-pointer' SAN='-fsanitize=address,undefined' all tests-build
+lint:
+	@tests/check/lint
+
+install: all
+	install -d $(DESTDIR)$(BINDIR) $(DESTDIR)$(LIBDIR) $(DESTDIR)$(DOCDIR) $(DESTDIR)$(MANDIR)/man1 $(DESTDIR)$(MANDIR)/man5 $(DESTDIR)$(MANDIR)/man8
+	install -m 755 $(filter-out %.so,$(PROGRAMS)) $(DESTDIR)$(BINDIR)
+	install -m 755 $(B)/libpunch.so $(DESTDIR)$(LIBDIR)
+	install -m 644 README.md $(wildcard docs/*.md conf/*.conf) $(DESTDIR)$(DOCDIR)
+	for m in man/*.[158]; do install -m 644 $$m $(DESTDIR)$(MANDIR)/man$${m##*.}; done
+clean:
+	rm -rf $(B)
+help:
+	@echo 'make          build everything into build/'
+	@echo 'make demo     the main job in a lab: ssh and rsync between two hosts behind NATs'
+	@echo 'make test     every test; installs what is missing, ends with "N passed, N failed"'
+	@echo 'make bench    figures; make asan: build with sanitizers; make lint: checkers'
+	@echo 'make install  PREFIX=/usr/local DESTDIR='
+
+.PHONY: all deps test tests-build demo bench asan lint install clean help
+.DELETE_ON_ERROR:
+-include $(shell find $(B)/obj $(B)/pic -name '*.d' 2>/dev/null)

@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * log.h - INTERFACE - one line a call, to stderr or PUNCH_LOG_FILE
+ *
+ * Pure: needs only libc, so the shim uses it too.  errno is kept.  A line is
+ * formatted on the stack and leaves in one write(), so that lines of several
+ * processes do not mix.  No malloc, no stdio streams, no descriptor kept
+ * (the file is opened for each line with O_APPEND|O_CLOEXEC): programs under
+ * the shim close and renumber descriptors as they please.
+ */
+#ifndef PUNCH_LOG_H
+#define PUNCH_LOG_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum log_level {
+	LOG_LEVEL_ERROR,
+	LOG_LEVEL_WARN,
+	LOG_LEVEL_INFO,
+	LOG_LEVEL_DEBUG,
+};
+
+/**
+ * log_init() - set name, level and target
+ * @ident:	program name put before each line, e.g. "punch-resolver"; kept by reference
+ * @level:	NULL or empty: "warn"; else error, warn, info or debug
+ * @file:	NULL or empty: stderr; else a path, kept by copy (at most LIMIT_PATH)
+ *
+ * Return: 0, or -EINVAL for an unknown level (warn is set then)
+ */
+int log_init(const char *ident, const char *level, const char *file);
+
+/** log_enabled() - would a line of this level be written? */
+bool log_enabled(enum log_level level);
+
+/** log_write() - write "ident: [level: ]text\n"; debug and info lines carry monotonic ms */
+void log_write(enum log_level level, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+
+#define log_error(...)	log_write(LOG_LEVEL_ERROR, __VA_ARGS__)
+#define log_warn(...)	log_write(LOG_LEVEL_WARN, __VA_ARGS__)
+#define log_info(...)	log_write(LOG_LEVEL_INFO, __VA_ARGS__)
+#define log_debug(...)	log_write(LOG_LEVEL_DEBUG, __VA_ARGS__)
+
+/**
+ * struct log_limit - token bucket for lines that a stranger can trigger
+ * @tokens:	lines left; starts at 0 meaning "full"
+ * @refilled:	monotonic second of the last refill
+ * @suppressed:	lines swallowed since the last one that was written
+ */
+struct log_limit {
+	unsigned int tokens;
+	uint64_t refilled;
+	unsigned int suppressed;
+};
+
+/**
+ * log_limited() - may this line be written?  At most 5 a second and limit;
+ * the caller mentions limit->suppressed and the call resets it.
+ */
+bool log_limited(struct log_limit *limit);
+
+#endif

@@ -1,0 +1,37 @@
+# What the test programs are made of.  A unit test lists exactly the files it tests
+# (variable UNIT_<name>): a pure module that grows a socket stops linking.
+
+UNIT_test_log		= common/log.c
+UNIT_test_endpoint	= common/endpoint.c
+UNIT_test_standin	= common/standin.c common/endpoint.c
+UNIT_test_local		= common/local.c common/endpoint.c
+UNIT_test_conf		= $(CONF) common/endpoint.c
+UNIT_test_key		= common/key.c
+UNIT_test_secret	= common/secret.c
+UNIT_test_quick		= common/quick.c common/key.c common/secret.c
+UNIT_test_preamble	= common/preamble.c common/secret.c
+UNIT_test_stun		= common/stun.c common/endpoint.c
+UNIT_test_plan		= resolver/plan.c common/endpoint.c
+UNIT_test_punch		= resolver/punch.c resolver/plan.c common/endpoint.c common/log.c
+UNIT_test_nat_core	= $(filter-out tests/lab/nat.c,$(wildcard tests/lab/nat*.c))
+
+TESTLIBS = -lcmocka $(LIB_EVENT) $(LIB_CRYPTO) -l:libinih.a -lhiredis -ljson-c -lcares
+
+# Any unit test without a variable of its own links all of common/ and conf/
+.SECONDEXPANSION:
+$(B)/tests/unit/%: $(B)/obj/tests/unit/%.o $$(if $$(UNIT_$$*),$$(call obj,$$(UNIT_$$*)),$(LIBCOMMON)) $$(if $$(filter %pb-c,$$(UNIT_$$*)),$(PB))
+	$(call say,LD,$@)
+	$(Q)mkdir -p $(@D) && $(CC) $(LDFLAGS_PROGRAM) -o $@ $^ $(TESTLIBS)
+$(B)/tests/platform/%: $(B)/obj/tests/platform/%.o
+	$(call say,LD,$@)
+	$(Q)mkdir -p $(@D) && $(CC) $(LDFLAGS_PROGRAM) -o $@ $^ -lcmocka
+$(B)/lab/nat: $(call obj,$(wildcard tests/lab/nat*.c))
+	$(call say,LD,$@)
+	$(Q)mkdir -p $(@D) && $(CC) $(LDFLAGS_PROGRAM) -o $@ $^
+$(B)/lab/%: $(B)/obj/tests/lab/%.o
+	$(call say,LD,$@)
+	$(Q)mkdir -p $(@D) && $(CC) $(LDFLAGS_PROGRAM) -o $@ $^
+
+tests-build: $(UNIT) $(PLATFORM) $(LABTOOLS)
+
+.PRECIOUS: $(B)/obj/%.o
