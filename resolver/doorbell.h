@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * doorbell.h - INTERFACE - wake a listening program and hand it a punched socket
+ */
+#ifndef PUNCH_DOORBELL_H
+#define PUNCH_DOORBELL_H
+
+#include "resolver/services.h"
+
+/**
+ * doorbell_ring() - connect to the program's listener from a pool address;
+ * its accept hook claims @fd; after DOORBELL_CLAIM (1 s) unclaimed, splice
+ * @service:	where; checked against the kernel once more before ringing
+ * @peer:	who comes
+ * @fd:		nominated, proven, bare socket; taken over in any case (closed on failure)
+ * @path:	for status
+ * @setup_us:	for status
+ */
+void doorbell_ring(struct node *node, const struct service *service, const struct peer *peer,
+		   int fd, enum local_path path, uint32_t setup_us);
+
+#endif

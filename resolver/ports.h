@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * ports.h - INTERFACE - local ports that are ready to punch
+ *
+ * A prepared port is a local TCP port whose mapping on the NATs above was
+ * seen by the rendezvous's probe ports, with those probe connections kept open (their end may delete the mapping).
+ * A few are kept ready, so that a connection needs no discovery; each is used for one session only.
+ */
+#ifndef PUNCH_PORTS_H
+#define PUNCH_PORTS_H
+
+#include "common/convert.h"
+#include "resolver/node.h"
+
+/**
+ * struct port - a prepared port, owned by the session that took it
+ * @holder:	bound, idle IPv6 dual-stack socket that keeps the number ours; -1 none
+ * @probes:	open probe connections, -1 none
+ * @mapped:	as each probe port saw us; family 0: not seen
+ */
+#define PORT_PROBES 2
+struct port {
+	uint16_t number;
+	int holder;
+	int probes[PORT_PROBES];
+	struct endpoint mapped[PORT_PROBES];
+	struct endpoint source;		/* own address of the probe connections */
+	uint64_t ready_at;
+};
+
+struct ports *ports_new(struct node *node);
+void ports_free(struct ports *ports);
+
+/** ports_take() - a ready port. Return: port (port_free()) or NULL when none is ready yet */
+struct port *ports_take(struct ports *ports);
+
+/** ports_wait() - call back (once, never from inside) when a port is ready or it is clear that none will be */
+struct ports_waiter *ports_wait(struct ports *ports, void (*ready)(void *arg), void *arg);
+void ports_wait_cancel(struct ports_waiter *waiter);
+
+/** ports_on_uplink() - servers came or went: probe again */
+void ports_on_uplink(struct ports *ports);
+
+void port_free(struct port *port);
+
+/** ports_facts() - what is known of the NATs here: mapping, filtering, port_rule, hops of @description */
+void ports_facts(const struct ports *ports, struct description *description);
+
+#endif

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * uplink.h - INTERFACE - the node's TLS connection to one rendezvous server
+ *
+ * Connects by itself (all addresses, RFC 8305 staggering), says Hello, keeps alive, reconnects with
+ * exponential backoff and jitter (0.2 s to 30 s; at once after a network
+ * change or when somebody calls uplink_wake()), pins the server's key
+ * ([node] rendezvous-key, else trust on first use, known.c).
+ */
+#ifndef PUNCH_UPLINK_H
+#define PUNCH_UPLINK_H
+
+#include "common/convert.h"
+#include "resolver/node.h"
+
+#define UPLINK_PROBES 4
+
+enum uplink_state {
+	UPLINK_IDLE,		/* waits for the next try */
+	UPLINK_RESOLVING,	/* DNS */
+	UPLINK_CONNECTING,	/* TCP and TLS */
+	UPLINK_GREETING,	/* Hello sent */
+	UPLINK_READY,		/* Welcome came */
+	UPLINK_REFUSED,		/* wrong key, not allowed, version: tried again only by uplink_wake() and every 30 s */
+	UPLINK_STATE_COUNT
+};
+
+/**
+ * uplink_new() - start connecting
+ * @text:	HOST[:PORT]
+ * Events go to the session part: session_on_uplink() at each change to or from READY or REFUSED,
+ * session_on_message() for Invited, Answered, Go and Failed with a session.
+ */
+struct uplink *uplink_new(struct node *node, const char *text);
+void uplink_free(struct uplink *uplink);
+
+enum uplink_state uplink_state(const struct uplink *uplink);
+const char *uplink_name(const struct uplink *uplink);		/* HOST[:PORT] as configured */
+const char *uplink_problem(const struct uplink *uplink);	/* last failure for people, "" when none */
+bool uplink_wrong_key(const struct uplink *uplink);		/* REFUSED because the server's key is not the pinned one */
+void uplink_wake(struct uplink *uplink);			/* try now */
+
+/** uplink_send() - queue one message. Return: 0, -ENOTCONN (not READY), -ENOMEM */
+int uplink_send(struct uplink *uplink, const Punch__Message *message);
+
+/** uplink_server() - address reached, port of TLS; valid while READY */
+const struct endpoint *uplink_server(const struct uplink *uplink);
+
+/** uplink_probes() - where to ask for one's mapped address. Return: count, at most UPLINK_PROBES */
+unsigned int uplink_probes(const struct uplink *uplink, struct endpoint probes[UPLINK_PROBES]);
+
+/** uplink_local() - own address of the connection, port 0. Return: 0 or -ENOTCONN */
+int uplink_local(const struct uplink *uplink, struct endpoint *local);
+
+/** uplink_hello_changed() - node_receives() changed: say Hello again */
+void uplink_hello_changed(struct uplink *uplink);
+
+/** uplink_rtt_us() - TCP_INFO's smoothed round-trip time, 0 when not connected */
+uint32_t uplink_rtt_us(const struct uplink *uplink);
+
+#endif
