@@ -48,16 +48,18 @@ void log_write(enum log_level level, const char *format, ...)
  * @tokens:	lines left; starts at 0 meaning "full"
  * @refilled:	monotonic second of the last refill
  * @suppressed:	lines swallowed since the last one that was written
+ * @told:	the last call said yes, so its @suppressed has been mentioned
  */
 struct log_limit {
 	unsigned int tokens;
 	uint64_t refilled;
 	unsigned int suppressed;
+	bool told;
 };
 
 /**
  * log_limited() - may this line be written?  At most 5 a second and limit;
- * the caller mentions limit->suppressed and the call resets it.
+ * after a yes the caller mentions limit->suppressed, which the next call resets.
  */
 bool log_limited(struct log_limit *limit);
 

@@ -1,0 +1,222 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * log.c - one line a call, to stderr or a file
+ *
+ * Runs inside other people's programs (the shim links it), which decides most
+ * of what looks odd here: no malloc, no stdio streams, no descriptor kept, one
+ * write() a line, errno restored.  Such programs also close and renumber their
+ * descriptors, so descriptor 2 may have become a database or a client's
+ * connection: stderr_usable() looks before each line.
+ *
+ * The configuration is written once, by log_init(), before threads exist.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "common/clock.h"
+#include "common/limits.h"
+#include "common/log.h"
+
+#define LINE_MAX_BYTES	2048	/* below PIPE_BUF (4096), so that a line written to a pipe stays whole */
+#define BURST		5	/* limited lines a second: enough to see what happens, harmless on disk */
+
+static struct {
+	const char *ident;
+	enum log_level level;
+	char file[LIMIT_PATH];
+	bool stderr_known;	/* the next two are valid */
+	dev_t stderr_dev;
+	ino_t stderr_ino;
+} state = { .ident = "punch", .level = LOG_LEVEL_WARN };
+
+static const char *const level_names[] = { "error", "warn", "info", "debug" };
+
+_Static_assert(sizeof(level_names) / sizeof(level_names[0]) == LOG_LEVEL_DEBUG + 1,
+	       "one name for each level");
+
+int log_init(const char *ident, const char *level, const char *file)
+{
+	int saved = errno, rc = -EINVAL;
+	struct stat st;
+	unsigned int i;
+
+	state.ident = ident;
+	state.level = LOG_LEVEL_WARN;
+	state.file[0] = '\0';
+	if (file && *file && strlen(file) < sizeof(state.file))
+		strcpy(state.file, file);
+
+	state.stderr_known = fstat(STDERR_FILENO, &st) == 0;
+	if (state.stderr_known) {
+		state.stderr_dev = st.st_dev;
+		state.stderr_ino = st.st_ino;
+	}
+
+	if (!level || !*level)
+		rc = 0;
+	for (i = 0; rc && i <= LOG_LEVEL_DEBUG; i++) {
+		if (strcasecmp(level, level_names[i]) == 0) {
+			state.level = (enum log_level)i;
+			rc = 0;
+		}
+	}
+	errno = saved;
+	return rc;
+}
+
+bool log_enabled(enum log_level level)
+{
+	return level <= state.level;
+}
+
+/* A protocol may run over descriptor 2 (inetd): never write into a connection */
+static bool is_network_socket(int fd)
+{
+	int domain = 0;
+	socklen_t len = sizeof(domain);
+
+	/* raw: getsockopt() is one of the shim's own hooks */
+	if (syscall(SYS_getsockopt, fd, SOL_SOCKET, SO_DOMAIN, &domain, &len) < 0)
+		return true;
+	return domain != AF_UNIX;
+}
+
+/*
+ * Is descriptor 2 still a place for messages?  The one of the start is, unless
+ * it is a connection.  Another one is trusted when it is a device, a pipe, or a
+ * file opened for appending, as logs are and databases are not.
+ */
+static bool stderr_usable(void)
+{
+	struct stat st;
+	int flags;
+
+	if (fstat(STDERR_FILENO, &st) < 0)
+		return false;
+	if (S_ISSOCK(st.st_mode) && is_network_socket(STDERR_FILENO))
+		return false;
+	if (state.stderr_known && st.st_dev == state.stderr_dev && st.st_ino == state.stderr_ino)
+		return true;
+	if (S_ISCHR(st.st_mode) || S_ISFIFO(st.st_mode))
+		return true;
+	if (!S_ISREG(st.st_mode))
+		return false;
+	flags = fcntl(STDERR_FILENO, F_GETFL);
+	return flags >= 0 && (flags & O_APPEND);
+}
+
+/* A stranger's text must not forge lines or drive the terminal */
+static void make_printable(char *text, size_t size)
+{
+	size_t i;
+
+	for (i = 0; i < size; i++) {
+		unsigned char c = (unsigned char)text[i];
+
+		if (c < 0x20 || c == 0x7f)
+			text[i] = '?';
+	}
+}
+
+static size_t clip(int wanted, size_t room)
+{
+	if (wanted < 0)
+		return 0;
+	return (size_t)wanted < room ? (size_t)wanted : room - 1;
+}
+
+/* Everything but the newline. Return: bytes */
+__attribute__((format(printf, 4, 0)))
+static size_t compose(char *line, size_t room, enum log_level level, const char *format, va_list args)
+{
+	size_t size, body;
+	int wanted;
+
+	if (level >= LOG_LEVEL_INFO) {
+		uint64_t ms = clock_now() / MS;
+
+		wanted = snprintf(line, room, "%s: %s: [%llu.%03llu] ", state.ident, level_names[level],
+				  (unsigned long long)(ms / 1000), (unsigned long long)(ms % 1000));
+	} else {
+		wanted = snprintf(line, room, "%s: %s", state.ident,
+				  level == LOG_LEVEL_WARN ? "warning: " : "");
+	}
+	size = clip(wanted, room);
+	wanted = vsnprintf(line + size, room - size, format, args);
+	body = clip(wanted, room - size);
+	if (wanted > 0 && (size_t)wanted >= room - size && body >= 3)
+		memcpy(line + size + body - 3, "...", 3);
+	size += body;
+	make_printable(line, size);
+	return size;
+}
+
+/* All of it: a signal or a slow pipe may cut a write short */
+static void put(int fd, const char *data, size_t size)
+{
+	while (size > 0) {
+		ssize_t n = write(fd, data, size);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return;
+		data += n;
+		size -= (size_t)n;
+	}
+}
+
+void log_write(enum log_level level, const char *format, ...)
+{
+	char line[LINE_MAX_BYTES];
+	int saved = errno, fd = -1;
+	va_list args;
+	size_t size;
+
+	if (!log_enabled(level))
+		return;
+	va_start(args, format);
+	size = compose(line, sizeof(line) - 1, level, format, args);
+	va_end(args);
+	line[size++] = '\n';
+
+	/* O_NONBLOCK: a FIFO that nobody reads must not stop the program */
+	if (state.file[0])
+		fd = open(state.file, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0600);
+	if (fd >= 0) {
+		put(fd, line, size);
+		close(fd);
+	} else if (stderr_usable()) {
+		put(STDERR_FILENO, line, size);
+	}
+	errno = saved;
+}
+
+bool log_limited(struct log_limit *limit)
+{
+	uint64_t second = clock_now() / SECOND + 1;	/* never 0, which marks a new bucket */
+
+	if (limit->told) {
+		limit->suppressed = 0;
+		limit->told = false;
+	}
+	if (limit->refilled != second) {
+		limit->refilled = second;
+		limit->tokens = BURST;
+	}
+	if (limit->tokens == 0) {
+		limit->suppressed++;
+		return false;
+	}
+	limit->tokens--;
+	limit->told = true;
+	return true;
+}
