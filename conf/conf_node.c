@@ -1,0 +1,531 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * conf_node.c - punch.conf: who we are, which peers we know, what we serve
+ *
+ * A broken file still yields all names in it: while it is being mended, its
+ * peers' names must not go to DNS.  So a peer whose section has an error is
+ * kept with what is right of it, even a second section of the same name.
+ *
+ * Linked into the shim.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <unistd.h>
+
+#include "conf/conf_walk.h"
+
+static const char *const encrypt_names[] = { "auto", "yes", "no", NULL };
+static const char *const route_names[] = { "auto", "direct", "relay", NULL };
+
+_Static_assert(CONF_ENCRYPT_NO == 2 && CONF_ROUTE_RELAY == 2, "the names stand in the order of the enums");
+
+/* What is needed while a file is read, beyond the result */
+struct reading {
+	struct conf_node *conf;
+	struct conf_peer *peer;			/* of the section at hand */
+	struct conf_service *service;
+	int peer_alias_line[CONF_PEERS];	/* 0: no alias */
+	int service_allow_line[CONF_SERVICES];
+};
+
+/* ------------------------------------------------------------ [node] */
+
+static struct conf_node *node_of(struct conf_walk *walk)
+{
+	return ((struct reading *)walk->out)->conf;
+}
+
+static void take_node_name(struct conf_walk *walk, const char *value)
+{
+	if (!conf_name_ok(value))
+		conf_fail(walk, value, "a name has 1 to %d letters, digits, \"-\", \"_\", \".\"", LIMIT_NAME - 1);
+	else
+		strcpy(node_of(walk)->name, value);
+}
+
+static void take_node_key(struct conf_walk *walk, const char *value)
+{
+	conf_take_path(walk, value, node_of(walk)->key);
+}
+
+static void take_rendezvous(struct conf_walk *walk, const char *value)
+{
+	conf_take_hosts(walk, value, false, node_of(walk)->rendezvous);
+}
+
+static void take_rendezvous_key(struct conf_walk *walk, const char *value)
+{
+	conf_take_public_key(walk, value, node_of(walk)->rendezvous_key);
+}
+
+static const struct conf_key node_keys[] = {
+	{ "name", take_node_name },
+	{ "key", take_node_key },
+	{ "rendezvous", take_rendezvous },
+	{ "rendezvous-key", take_rendezvous_key },
+	{ NULL, NULL },
+};
+
+/* ------------------------------------------------------------ [peer NAME] */
+
+/* Room for one more in an array that doubles. Return: the new, zeroed element or NULL */
+static void *grow(void **array, unsigned int *count, size_t size)
+{
+	unsigned int n = *count;
+	char *bigger = *array;
+
+	if ((n & (n - 1)) == 0) {	/* 0 or a power of two: full */
+		bigger = realloc(*array, (n ? n * 2 : 1) * size);
+		if (!bigger)
+			return NULL;
+		*array = bigger;
+	}
+	*count = n + 1;
+	return memset(bigger + n * size, 0, size);
+}
+
+static bool begin_peer(struct conf_walk *walk, const char *title)
+{
+	struct reading *reading = walk->out;
+	struct conf_node *conf = reading->conf;
+	void *array = conf->peers;
+	struct endpoint ep;
+
+	reading->peer = NULL;
+	if (conf->peer_count == CONF_PEERS) {
+		conf_fail(walk, NULL, "more than %d peers", CONF_PEERS);
+		return false;
+	}
+	if (!conf_name_ok(title))
+		conf_fail(walk, NULL, "a peer's name has 1 to %d letters, digits, \"-\", \"_\", \".\"", LIMIT_NAME - 1);
+	else if (endpoint_parse(&ep, title, 0) == 0)
+		conf_fail(walk, NULL, "an address is no name; name the peer and write alias = %s", title);
+	reading->peer = grow(&array, &conf->peer_count, sizeof(*conf->peers));
+	conf->peers = array;
+	if (!reading->peer) {
+		conf_fail(walk, NULL, "%s", strerror(ENOMEM));
+		return false;
+	}
+	snprintf(reading->peer->name, sizeof(reading->peer->name), "%s", title);
+	reading->peer->line = walk->line;
+	return true;
+}
+
+static void take_peer_key(struct conf_walk *walk, const char *value)
+{
+	struct reading *reading = walk->out;
+
+	conf_take_public_key(walk, value, reading->peer->key);
+}
+
+/* A literal in its one form, a name without the root's dot */
+static const char *canonical_alias(char *word, char text[ENDPOINT_TEXT_SIZE])
+{
+	struct endpoint ep;
+	size_t size = strlen(word);
+
+	if (endpoint_parse(&ep, word, 0) == 0)
+		return endpoint_format_address(&ep, text);
+	if (size > 1 && word[size - 1] == '.')
+		word[size - 1] = '\0';
+	return word;
+}
+
+static void take_peer_alias(struct conf_walk *walk, const char *value)
+{
+	struct reading *reading = walk->out;
+	char word[CONF_WORDS], text[ENDPOINT_TEXT_SIZE], *out = reading->peer->alias;
+	struct endpoint ep;
+	size_t size = 0;
+
+	reading->peer_alias_line[reading->peer - reading->conf->peers] = walk->line;
+	while (conf_word_next(&value, word, sizeof(word))) {
+		const char *alias = canonical_alias(word, text);
+
+		if (endpoint_parse(&ep, word, 0) == 0) {
+			if (ep.port)
+				conf_fail(walk, word, "an alias is an address without a port");
+			else if (!endpoint_is_unicast(&ep) || endpoint_is_loopback(&ep))
+				conf_fail(walk, word, "an alias is a unicast address that is not this host's own");
+		} else if (!conf_host_ok(alias)) {
+			conf_fail(walk, word, "an alias is a host name or a literal address");
+			continue;
+		}
+		if (size + strlen(alias) + 2 > CONF_WORDS) {
+			conf_fail(walk, word, "all aliases of a peer together have at most %d bytes", CONF_WORDS - 1);
+			continue;
+		}
+		size += (size_t)snprintf(out + size, CONF_WORDS - size, "%s%s", size ? " " : "", alias);
+	}
+}
+
+static void take_peer_route(struct conf_walk *walk, const char *value)
+{
+	struct reading *reading = walk->out;
+	unsigned int n;
+
+	if (conf_take_choice(walk, value, route_names, &n))
+		reading->peer->route = (enum conf_route)n;
+}
+
+static void take_peer_encrypt(struct conf_walk *walk, const char *value)
+{
+	struct reading *reading = walk->out;
+	unsigned int n;
+
+	if (conf_take_choice(walk, value, encrypt_names, &n))
+		reading->peer->encrypt = (enum conf_encrypt)n;
+}
+
+static const struct conf_key peer_keys[] = {
+	{ "key", take_peer_key },
+	{ "alias", take_peer_alias },
+	{ "route", take_peer_route },
+	{ "encrypt", take_peer_encrypt },
+	{ NULL, NULL },
+};
+
+/* ------------------------------------------------------------ [service NAME] */
+
+static bool begin_service(struct conf_walk *walk, const char *title)
+{
+	struct reading *reading = walk->out;
+	struct conf_node *conf = reading->conf;
+	void *array = conf->services;
+	unsigned int i;
+
+	reading->service = NULL;
+	if (conf->service_count == CONF_SERVICES) {
+		conf_fail(walk, NULL, "more than %d services", CONF_SERVICES);
+		return false;
+	}
+	if (!conf_name_ok(title))
+		conf_fail(walk, NULL, "a service's name has 1 to %d letters, digits, \"-\", \"_\", \".\"",
+			  LIMIT_NAME - 1);
+	for (i = 0; i < conf->service_count; i++) {
+		if (strcasecmp(conf->services[i].name, title) == 0)
+			conf_fail(walk, NULL, "this service is already in line %d", conf->services[i].line);
+	}
+	reading->service = grow(&array, &conf->service_count, sizeof(*conf->services));
+	conf->services = array;
+	if (!reading->service) {
+		conf_fail(walk, NULL, "%s", strerror(ENOMEM));
+		return false;
+	}
+	snprintf(reading->service->name, sizeof(reading->service->name), "%s", title);
+	strcpy(reading->service->allow, "*");
+	reading->service->line = walk->line;
+	return true;
+}
+
+static void take_service_port(struct conf_walk *walk, const char *value)
+{
+	struct reading *reading = walk->out;
+	struct conf_node *conf = reading->conf;
+	const struct conf_service *other;
+	unsigned int n;
+
+	if (!conf_take_number(walk, value, 1, UINT16_MAX, &n))
+		return;
+	other = conf_service_find(conf, (uint16_t)n);
+	if (other)
+		conf_fail(walk, value, "this port is already that of [service %s] in line %d", other->name, other->line);
+	else
+		reading->service->port = (uint16_t)n;
+}
+
+static void take_service_allow(struct conf_walk *walk, const char *value)
+{
+	struct reading *reading = walk->out;
+
+	/* a list that is not understood must not end as "everybody" */
+	reading->service->allow[0] = '\0';
+	if (conf_take_text(walk, value, reading->service->allow, sizeof(reading->service->allow)))
+		reading->service_allow_line[reading->service - reading->conf->services] = walk->line;
+}
+
+static void take_service_encrypt(struct conf_walk *walk, const char *value)
+{
+	struct reading *reading = walk->out;
+	unsigned int n;
+
+	if (conf_take_choice(walk, value, encrypt_names, &n))
+		reading->service->encrypt = (enum conf_encrypt)n;
+}
+
+static const struct conf_key service_keys[] = {
+	{ "port", take_service_port },
+	{ "allow", take_service_allow },
+	{ "encrypt", take_service_encrypt },
+	{ NULL, NULL },
+};
+
+static const struct conf_section sections[] = {
+	{ "node", false, NULL, NULL, node_keys },
+	{ "peer", true, "bob", begin_peer, peer_keys },
+	{ "service", true, "ssh", begin_service, service_keys },
+};
+
+/* ------------------------------------------------------------ checks of the whole */
+
+/* A name that means a peer: its own, or an alias */
+struct claim {
+	const char *text;
+	size_t size;
+	unsigned int peer;
+	int line;
+	const char *key;	/* NULL: the section's name */
+};
+
+static int claim_compare(const void *a_, const void *b_)
+{
+	const struct claim *a = a_, *b = b_;
+	int rc = strncasecmp(a->text, b->text, a->size < b->size ? a->size : b->size);
+
+	if (rc)
+		return rc;
+	if (a->size != b->size)
+		return a->size < b->size ? -1 : 1;
+	return a->line - b->line;
+}
+
+static size_t count_words(const char *list)
+{
+	char word[2];
+	size_t n = 0;
+
+	while (conf_word_next(&list, word, sizeof(word)))
+		n++;
+	return n;
+}
+
+static void add_claims(const struct reading *reading, unsigned int i, struct claim *claims, size_t *count)
+{
+	const struct conf_peer *peer = &reading->conf->peers[i];
+	const char *at = peer->alias;
+
+	claims[(*count)++] = (struct claim){ peer->name, strlen(peer->name), i, peer->line, NULL };
+	while (*(at += strspn(at, " "))) {
+		size_t size = strcspn(at, " ");
+
+		claims[(*count)++] = (struct claim){ at, size, i, reading->peer_alias_line[i], "alias" };
+		at += size;
+	}
+}
+
+/* No name may mean two peers */
+static void check_names(struct conf_walk *walk, const struct reading *reading)
+{
+	const struct conf_node *conf = reading->conf;
+	size_t count = 0, total = 0, i;
+	struct claim *claims;
+	unsigned int p;
+
+	for (p = 0; p < conf->peer_count; p++)
+		total += 1 + count_words(conf->peers[p].alias);
+	claims = calloc(total ? total : 1, sizeof(*claims));
+	if (!claims) {
+		conf_fail_at(walk, 0, NULL, NULL, NULL, "%s", strerror(ENOMEM));
+		return;
+	}
+	for (p = 0; p < conf->peer_count; p++)
+		add_claims(reading, p, claims, &count);
+	qsort(claims, count, sizeof(*claims), claim_compare);
+	for (i = 1; i < count; i++) {
+		const struct claim *first = &claims[i - 1], *second = &claims[i];
+		char header[LIMIT_NAME + 16], text[LIMIT_HOST];
+
+		if (first->size != second->size || strncasecmp(first->text, second->text, first->size) != 0)
+			continue;
+		if (first->peer == second->peer)
+			continue;	/* said twice of one peer: harmless */
+		snprintf(header, sizeof(header), "[peer %s]", conf->peers[second->peer].name);
+		snprintf(text, sizeof(text), "%.*s", (int)second->size, second->text);
+		conf_fail_at(walk, second->line, header, second->key, text,
+			     "this name is already that of [peer %s] in line %d", conf->peers[first->peer].name,
+			     first->line);
+	}
+	free(claims);
+}
+
+static void check_peers(struct conf_walk *walk, const struct conf_node *conf)
+{
+	char header[LIMIT_NAME + 16];
+	unsigned int i;
+
+	for (i = 0; i < conf->peer_count; i++) {
+		snprintf(header, sizeof(header), "[peer %s]", conf->peers[i].name);
+		if (!conf->peers[i].key[0])
+			conf_fail_at(walk, conf->peers[i].line, header, "key", NULL,
+				     "missing; it is what \"punchctl pubkey\" prints on that host");
+	}
+}
+
+/* Names of sections alone: "allow" speaks of peers, not of addresses */
+static bool is_peer_name(const struct conf_node *conf, const char *name)
+{
+	unsigned int i;
+
+	for (i = 0; i < conf->peer_count; i++) {
+		if (strcasecmp(conf->peers[i].name, name) == 0)
+			return true;
+	}
+	return false;
+}
+
+static void check_services(struct conf_walk *walk, const struct reading *reading)
+{
+	const struct conf_node *conf = reading->conf;
+	char header[LIMIT_NAME + 16], word[CONF_WORDS];
+	unsigned int i;
+
+	for (i = 0; i < conf->service_count; i++) {
+		const struct conf_service *service = &conf->services[i];
+		const char *cursor = service->allow;
+
+		snprintf(header, sizeof(header), "[service %s]", service->name);
+		if (!service->port)
+			conf_fail_at(walk, service->line, header, "port", NULL,
+				     "missing; write the port that the program listens on");
+		while (conf_word_next(&cursor, word, sizeof(word))) {
+			if (strcmp(word, "*") != 0 && !is_peer_name(conf, word))
+				conf_fail_at(walk, reading->service_allow_line[i], header, "allow", word,
+					     "no [peer %s] in this file; use peers' names, or * for all of them", word);
+		}
+	}
+}
+
+static void check_node(struct conf_walk *walk, struct conf_node *conf)
+{
+	if (!walk->seen_section[0]) {
+		conf_fail_at(walk, 0, "[node]", NULL, NULL, "missing; it needs key and rendezvous");
+	} else if (!conf->key[0]) {
+		conf_fail_at(walk, 0, "[node]", "key", NULL,
+			     "missing; make one with \"punchctl keygen FILE\" and name the file here");
+	} else if (!conf->rendezvous[0]) {
+		conf_fail_at(walk, 0, "[node]", "rendezvous", NULL, "missing; write HOST or HOST:PORT of the server");
+	}
+	if (!conf->name[0]) {
+		/* only for logs: the host's own name will do */
+		if (gethostname(conf->name, sizeof(conf->name) - 1) < 0)
+			conf->name[0] = '\0';
+		conf->name[sizeof(conf->name) - 1] = '\0';
+		conf->name[strcspn(conf->name, ".")] = '\0';
+	}
+}
+
+int conf_node_load(struct conf_node *conf, const char *path, struct conf_error *error)
+{
+	struct reading *reading = calloc(1, sizeof(*reading));
+	struct conf_walk walk = {
+		.path = conf->path, .out = reading, .error = error,
+		.sections = sections, .section_count = sizeof(sections) / sizeof(sections[0]),
+	};
+	int rc;
+
+	memset(conf, 0, sizeof(*conf));
+	memset(error, 0, sizeof(*error));
+	rc = reading ? conf_absolute(conf->path, path) : -ENOMEM;
+	if (rc < 0) {
+		error->code = rc;
+		snprintf(error->text, sizeof(error->text), "%.300s: %s", path, strerror(-rc));
+		goto out;
+	}
+	reading->conf = conf;
+	conf_walk(&walk);
+	if (error->code == 0 || error->code == -EINVAL) {
+		check_node(&walk, conf);
+		check_names(&walk, reading);
+		check_peers(&walk, conf);
+		check_services(&walk, reading);
+	}
+	rc = error->code;
+out:
+	free(reading);
+	return rc;
+}
+
+void conf_node_free(struct conf_node *conf)
+{
+	free(conf->peers);
+	free(conf->services);
+	memset(conf, 0, sizeof(*conf));
+}
+
+/* ------------------------------------------------------------ look-ups */
+
+static int join(char path[LIMIT_PATH], const char *folder, const char *name)
+{
+	int size = snprintf(path, LIMIT_PATH, "%s%s", folder, name);
+
+	return size < 0 || size >= LIMIT_PATH ? -ENAMETOOLONG : 0;
+}
+
+int conf_node_path(char path[LIMIT_PATH], char *(*getenv_)(const char *))
+{
+	const char *value = getenv_("PUNCH_CONF");
+
+	if (value && *value)
+		return conf_absolute(path, value);
+	value = getenv_("XDG_CONFIG_HOME");
+	if (value && *value == '/') {	/* the XDG specification: relative ones are to be ignored */
+		if (join(path, value, "/punch/punch.conf") == 0 && access(path, F_OK) == 0)
+			return 0;
+	} else {
+		value = getenv_("HOME");
+		if (value && *value == '/' && join(path, value, "/.config/punch/punch.conf") == 0 &&
+		    access(path, F_OK) == 0)
+			return 0;
+	}
+	strcpy(path, "/etc/punch/punch.conf");
+	return access(path, F_OK) == 0 ? 0 : -ENOENT;
+}
+
+const struct conf_peer *conf_peer_find(const struct conf_node *conf, const char *name)
+{
+	char wanted[LIMIT_HOST];
+	size_t size = strlen(name);
+	unsigned int i;
+
+	if (size > 1 && name[size - 1] == '.')
+		size--;
+	if (size == 0 || size >= sizeof(wanted))
+		return NULL;
+	memcpy(wanted, name, size);
+	wanted[size] = '\0';
+	for (i = 0; i < conf->peer_count; i++) {
+		if (strcasecmp(conf->peers[i].name, wanted) == 0 || conf_word_in(conf->peers[i].alias, wanted))
+			return &conf->peers[i];
+	}
+	return NULL;
+}
+
+const struct conf_peer *conf_peer_by_address(const struct conf_node *conf, const struct endpoint *ep)
+{
+	char text[ENDPOINT_TEXT_SIZE];
+	unsigned int i;
+
+	if (!ep->family)
+		return NULL;
+	/* aliases are kept in the form that endpoint_format_address() gives */
+	endpoint_format_address(ep, text);
+	for (i = 0; i < conf->peer_count; i++) {
+		if (conf_word_in(conf->peers[i].alias, text))
+			return &conf->peers[i];
+	}
+	return NULL;
+}
+
+const struct conf_service *conf_service_find(const struct conf_node *conf, uint16_t port)
+{
+	unsigned int i;
+
+	for (i = 0; i < conf->service_count; i++) {
+		if (port && conf->services[i].port == port)
+			return &conf->services[i];
+	}
+	return NULL;
+}
