@@ -72,7 +72,8 @@ struct local_request {
 	uint8_t token[LOCAL_TOKEN];	/* zero when the client has none */
 	struct local_config config;
 	char peer[LIMIT_HOST];		/* NAME, DIAL, PARK, PING: name, alias, or "" when only target is known */
-	struct endpoint target;		/* DIAL, PARK: stand-in or alias address with port; port alone where peer is given */
+	struct endpoint target;		/* DIAL, PARK: stand-in or alias address with port; port alone where peer is given;
+					 * LISTEN: port to publish when it is not the socket's own (punchctl serve), else 0 */
 	uint32_t family;		/* DIAL: AF_INET or AF_INET6, of the program's socket */
 	uint32_t timeout_ms;		/* DIAL, PARK, PING */
 	uint32_t route;			/* Punch__Route: PUNCH_ROUTE of the environment, 0 when unset */

@@ -40,6 +40,7 @@ struct node {
 	struct connections *connections;
 	struct local *local;
 	struct parked *parked;
+	struct netwatch *netwatch;	/* NULL where rtnetlink is not to be had */
 };
 
 /** node_receives() - does this node offer services, so that it wants invitations? */

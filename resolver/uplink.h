@@ -40,6 +40,18 @@ const char *uplink_problem(const struct uplink *uplink);	/* last failure for peo
 bool uplink_wrong_key(const struct uplink *uplink);		/* REFUSED because the server's key is not the pinned one */
 void uplink_wake(struct uplink *uplink);			/* try now */
 
+/**
+ * uplink_check() - the network has changed: is the connection still alive?
+ * READY: a quick Ping, dead within UPLINK_CHECK x 2; else as uplink_wake()
+ */
+void uplink_check(struct uplink *uplink);
+
+/** uplink_state_name() - "ready", "connecting" ..., for status and logs */
+const char *uplink_state_name(enum uplink_state state);
+
+/** uplink_observed() - this connection's own end as the server sees it. Return: 0 or -ENOTCONN (not READY, not told) */
+int uplink_observed(const struct uplink *uplink, struct endpoint *observed);
+
 /** uplink_send() - queue one message. Return: 0, -ENOTCONN (not READY), -ENOMEM */
 int uplink_send(struct uplink *uplink, const Punch__Message *message);
 
