@@ -36,6 +36,7 @@
 #define LOCAL_NAMES	8
 #define LOCAL_TOKEN	16
 #define LOCAL_TEXT	512		/* bytes of a message for people, with its NUL */
+#define LOCAL_PACKET	4096		/* most bytes of one text packet after a reply; lines may be cut anywhere */
 
 enum local_kind {
 	LOCAL_NAME = 1,		/* name -> stand-in address (slot); fails with ENOENT when not ours */
