@@ -7,10 +7,8 @@
  * the node's whole identity.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 #include <openssl/bio.h>
 #include <openssl/crypto.h>
@@ -18,6 +16,7 @@
 #include <openssl/pem.h>
 
 #include "common/key.h"
+#include "common/private.h"
 
 #define PEM_MAX		8192	/* bytes of a key file; an Ed25519 key has 119, comments may stand before it */
 #define BODY_MAX	65536	/* bytes signed at once; frames end at LIMIT_FRAME */
@@ -53,52 +52,6 @@ void key_wipe(struct key *key)
 	key->private = NULL;
 }
 
-/* Small regular file into a buffer. Return: bytes or -errno; @why is filled in */
-static ssize_t read_private(const char *path, char *text, size_t room, char *why, size_t size)
-{
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY), rc = 0;
-	size_t used = 0;
-	struct stat st;
-	ssize_t n = 0;
-
-	if (fd < 0 || fstat(fd, &st) < 0) {
-		rc = -errno;
-		snprintf(why, size, "%s: %s%s", path, strerror(errno),
-			 errno == ENOENT ? "; make a key with: punchctl keygen FILE" : "");
-		goto out;
-	}
-	if (!S_ISREG(st.st_mode)) {
-		rc = S_ISDIR(st.st_mode) ? -EISDIR : -EINVAL;
-		snprintf(why, size, "%s: not a regular file", path);
-		goto out;
-	}
-	if (st.st_mode & (S_IRWXG | S_IRWXO)) {
-		rc = -EPERM;
-		snprintf(why, size, "%s: others may access this private key (mode %04o); run: chmod 600 %s", path,
-			 (unsigned int)(st.st_mode & 07777), path);
-		goto out;
-	}
-	while (used < room) {
-		n = read(fd, text + used, room - used);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			break;
-		used += (size_t)n;
-	}
-	if (n < 0) {
-		rc = -errno;
-		snprintf(why, size, "%s: %s", path, strerror(errno));
-	} else if (used == room) {
-		rc = -EFBIG;
-		snprintf(why, size, "%s: larger than %zu bytes, so it is no private key", path, room - 1);
-	}
-out:
-	if (fd >= 0)
-		close(fd);
-	return rc < 0 ? rc : (ssize_t)used;
-}
-
 /* A key file with a pass phrase: nobody is there to ask */
 static int no_passphrase(char *buf, int size, int rwflag, void *user)
 {
@@ -112,7 +65,7 @@ static int no_passphrase(char *buf, int size, int rwflag, void *user)
 int key_load(struct key *key, const char *path, char *why, size_t size)
 {
 	char text[PEM_MAX];
-	ssize_t used = read_private(path, text, sizeof(text), why, size);
+	ssize_t used = private_read(path, text, sizeof(text), why, size);
 	size_t raw = KEY_SIZE;
 	int rc = -EKEYREJECTED, encrypted = 0;
 	BIO *bio;
@@ -145,67 +98,6 @@ int key_load(struct key *key, const char *path, char *why, size_t size)
 	return rc;
 }
 
-/* Name and contents survive a power failure from here on */
-static int sync_folder(const char *path)
-{
-	char folder[LIMIT_PATH];
-	const char *slash = strrchr(path, '/');
-	int fd, rc = 0;
-
-	if (slash && (size_t)(slash - path) >= sizeof(folder) - 1)
-		return -ENAMETOOLONG;
-	snprintf(folder, sizeof(folder), "%.*s", slash ? (int)(slash - path) + 1 : 1, slash ? path : ".");
-	fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (fd < 0)
-		return -errno;
-	if (fsync(fd) < 0 && errno != EINVAL)	/* EINVAL: a file system that has no such thing */
-		rc = -errno;
-	close(fd);
-	return rc;
-}
-
-static int write_all(int fd, const char *data, size_t size)
-{
-	while (size > 0) {
-		ssize_t n = write(fd, data, size);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return -errno;
-		data += n;
-		size -= (size_t)n;
-	}
-	return 0;
-}
-
-/*
- * A new file appears whole or not at all: written under another name, then
- * given its own by link(), which unlike rename() never replaces.
- */
-static int write_new(const char *path, const char *data, size_t size)
-{
-	char temporary[LIMIT_PATH];
-	int fd, rc = snprintf(temporary, sizeof(temporary), "%s.new.%ld", path, (long)getpid());
-
-	if (rc < 0 || (size_t)rc >= sizeof(temporary))
-		return -ENAMETOOLONG;
-	fd = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
-	if (fd < 0)
-		return -errno;
-	rc = write_all(fd, data, size);
-	if (rc == 0 && (fchmod(fd, 0600) < 0 || fsync(fd) < 0))
-		rc = -errno;
-	if (close(fd) < 0 && rc == 0)
-		rc = -errno;	/* NFS tells of a full disk only here */
-	if (rc == 0 && link(temporary, path) < 0)
-		rc = -errno;
-	unlink(temporary);
-	if (rc == 0)
-		rc = sync_folder(path);
-	return rc;
-}
-
 int key_save(const struct key *key, const char *path, char *why, size_t size)
 {
 	BIO *bio = BIO_new(BIO_s_secmem());
@@ -218,7 +110,7 @@ int key_save(const struct key *key, const char *path, char *why, size_t size)
 	} else if (bio && key->private && PEM_write_bio_PKCS8PrivateKey(bio, key->private, NULL, NULL, 0, NULL, NULL) == 1) {
 		bytes = BIO_get_mem_data(bio, &data);
 		if (data && bytes > 0)
-			rc = write_new(path, data, (size_t)bytes);
+			rc = private_write(path, data, (size_t)bytes);
 	}
 	BIO_free(bio);
 	if (rc == -EEXIST)

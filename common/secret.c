@@ -9,16 +9,15 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <openssl/core_names.h>
 #include <openssl/crypto.h>
 #include <openssl/err.h>
+#include <openssl/hmac.h>
 #include <openssl/kdf.h>
-#include <openssl/params.h>
 #include <openssl/rand.h>
 
 #include "common/secret.h"
 
-static const char salt[] = "punch session salt v1";
+static const char session_salt[] = "punch session salt v1";
 static const char label[] = "punch session v1";
 
 int ephemeral_make(struct ephemeral *e)
@@ -82,25 +81,33 @@ static int agree(uint8_t shared[32], const struct ephemeral *own, const uint8_t 
 	return rc;
 }
 
-/* RFC 5869 with SHA-256 */
-static int expand(uint8_t *out, size_t size, uint8_t key[32], uint8_t *info, size_t info_size)
+int secret_mac(const uint8_t key[32], const void *data, size_t size, uint8_t mac[32])
 {
-	char digest[] = "SHA256", salt_copy[sizeof(salt)];
-	OSSL_PARAM params[] = {
-		OSSL_PARAM_construct_utf8_string(OSSL_KDF_PARAM_DIGEST, digest, 0),
-		OSSL_PARAM_construct_octet_string(OSSL_KDF_PARAM_KEY, key, 32),
-		OSSL_PARAM_construct_octet_string(OSSL_KDF_PARAM_SALT, salt_copy, sizeof(salt) - 1),
-		OSSL_PARAM_construct_octet_string(OSSL_KDF_PARAM_INFO, info, info_size),
-		OSSL_PARAM_construct_end(),
-	};
-	EVP_KDF *kdf = EVP_KDF_fetch(NULL, "HKDF", NULL);
-	EVP_KDF_CTX *ctx = kdf ? EVP_KDF_CTX_new(kdf) : NULL;
-	int rc;
+	unsigned int bytes = 32;
 
-	memcpy(salt_copy, salt, sizeof(salt));
-	rc = ctx && EVP_KDF_derive(ctx, out, size, params) == 1 ? 0 : -EIO;
-	EVP_KDF_CTX_free(ctx);
-	EVP_KDF_free(kdf);
+	return HMAC(EVP_sha256(), key, 32, data, size, mac, &bytes) && bytes == 32 ? 0 : -EIO;
+}
+
+bool secret_equal(const void *a, const void *b, size_t size)
+{
+	return CRYPTO_memcmp(a, b, size) == 0;
+}
+
+int secret_expand(uint8_t *out, size_t size, const uint8_t key[32], const char *salt,
+		  const uint8_t *info, size_t info_size)
+{
+	EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new_id(EVP_PKEY_HKDF, NULL);
+	size_t salt_size = strlen(salt);
+	int rc = -EIO;
+
+	if (ctx && salt_size < 128 && info_size < 1024 && EVP_PKEY_derive_init(ctx) == 1 &&
+	    EVP_PKEY_CTX_set_hkdf_md(ctx, EVP_sha256()) == 1 &&
+	    EVP_PKEY_CTX_set1_hkdf_salt(ctx, (const unsigned char *)salt, (int)salt_size) == 1 &&
+	    EVP_PKEY_CTX_set1_hkdf_key(ctx, key, 32) == 1 &&
+	    EVP_PKEY_CTX_add1_hkdf_info(ctx, info, (int)info_size) == 1 &&
+	    EVP_PKEY_derive(ctx, out, &size) == 1)
+		rc = 0;
+	EVP_PKEY_CTX_free(ctx);
 	return rc;
 }
 
@@ -118,7 +125,7 @@ int secret_derive(struct secret *secret, const struct ephemeral *own, const uint
 	if (rc == 0)
 		rc = agree(shared, own, other);
 	if (rc == 0)
-		rc = expand(out, sizeof(out), shared, info, sizeof(info));
+		rc = secret_expand(out, sizeof(out), shared, session_salt, info, sizeof(info));
 	if (rc == 0) {
 		memcpy(secret->caller, out, 32);
 		memcpy(secret->callee, out + 32, 32);

@@ -9,6 +9,7 @@
 #ifndef PUNCH_SECRET_H
 #define PUNCH_SECRET_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <openssl/evp.h>
@@ -49,6 +50,21 @@ int secret_derive(struct secret *secret, const struct ephemeral *own, const uint
 		  const uint8_t *invitation, size_t invitation_size,
 		  const uint8_t *answer, size_t answer_size);
 void secret_wipe(struct secret *secret);
+
+/**
+ * secret_expand() - HKDF-SHA256 (RFC 5869) of a 32-byte key
+ * @salt:	a fixed label, or "" for none
+ * @info:	what the result is for
+ * Return: 0 or -EIO
+ */
+int secret_expand(uint8_t *out, size_t size, const uint8_t key[32], const char *salt,
+		  const uint8_t *info, size_t info_size);
+
+/** secret_mac() - HMAC-SHA256 under a 32-byte key. Return: 0 or -EIO */
+int secret_mac(const uint8_t key[32], const void *data, size_t size, uint8_t mac[32]);
+
+/** secret_equal() - in a time that does not depend on the contents */
+bool secret_equal(const void *a, const void *b, size_t size);
 
 /** secret_hash() - SHA-256. Return: 0 or -EIO */
 int secret_hash(const void *data, size_t size, uint8_t hash[HASH_SIZE]);

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * bucket.h - rate limit of one number: GCRA (ITU-T I.371), a token bucket kept as a time
+ *
+ * Pure.  A zeroed bucket is full.  @busy_until is when the bucket would be
+ * full again if nothing more came: each taken token moves it by one interval,
+ * and a token is refused when that would put it further ahead than the burst.
+ */
+#ifndef PUNCH_BUCKET_H
+#define PUNCH_BUCKET_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/clock.h"
+
+struct bucket {
+	uint64_t busy_until;	/* monotonic us */
+};
+
+/**
+ * struct rate
+ * @per_second:	tokens that come back each second, at least 1
+ * @burst:	tokens that may be taken at once, at least 1
+ */
+struct rate {
+	uint32_t per_second;
+	uint32_t burst;
+};
+
+/** bucket_take() - Return: true when there was a token */
+static inline bool bucket_take(struct bucket *bucket, const struct rate *rate, uint64_t now)
+{
+	const uint64_t interval = SECOND / rate->per_second;
+	uint64_t from = bucket->busy_until > now ? bucket->busy_until : now;
+
+	if (from - now > interval * (rate->burst - 1))
+		return false;
+	bucket->busy_until = from + interval;
+	return true;
+}
+
+/** bucket_is_full() - nothing is remembered in it: it may be forgotten */
+static inline bool bucket_is_full(const struct bucket *bucket, uint64_t now)
+{
+	return bucket->busy_until <= now;
+}
+
+#endif

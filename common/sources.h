@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * sources.h - how much each address of the Internet may ask of a server
+ *
+ * Pure (libc only).  Counts open connections and limits new ones per source: an IPv4 address, or
+ * an IPv6 /64 (the smallest network one host gets, RFC 6177).  Memory is bounded: sources without connections are
+ * forgotten, the longest idle one first, when the table is full.
+ */
+#ifndef PUNCH_SOURCES_H
+#define PUNCH_SOURCES_H
+
+#include <stdint.h>
+
+#include "common/bucket.h"
+#include "common/endpoint.h"
+
+struct sources;
+
+/**
+ * sources_new()
+ * @max:	sources remembered at one time
+ * @open:	connections of one source at one time
+ * @rate:	new connections of one source
+ * Return: sources_free(), or NULL without memory
+ */
+struct sources *sources_new(unsigned int max, unsigned int open, const struct rate *rate);
+void sources_free(struct sources *sources);
+
+/**
+ * sources_admit() - a connection came from @from
+ * Return: 0 (give it back by sources_release()), -EUSERS (too many open),
+ * -EAGAIN (too fast), -ENOBUFS (table full of sources with open connections)
+ */
+int sources_admit(struct sources *sources, const struct endpoint *from, uint64_t now);
+
+/** sources_release() - a connection that was admitted has ended */
+void sources_release(struct sources *sources, const struct endpoint *from, uint64_t now);
+
+/** sources_count() - sources remembered now */
+unsigned int sources_count(const struct sources *sources);
+
+#endif
