@@ -11,7 +11,7 @@ UNIT_test_secret	= common/secret.c
 UNIT_test_quick		= common/quick.c common/key.c common/private.c common/secret.c
 UNIT_test_preamble	= common/preamble.c common/secret.c
 UNIT_test_stun		= common/stun.c common/endpoint.c
-UNIT_test_plan		= resolver/plan.c common/endpoint.c
+UNIT_test_plan		= resolver/plan.c resolver/hops.c common/endpoint.c common/log.c
 UNIT_test_punch		= resolver/punch.c resolver/plan.c common/endpoint.c common/log.c
 UNIT_test_nat_core	= $(filter-out tests/lab/nat.c,$(wildcard tests/lab/nat*.c))
 

@@ -1,0 +1,247 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * path.c - an established socket on its way to being proven and nominated
+ *
+ * Both ends send their preamble at once and read exactly the far end's 56
+ * bytes; the caller then sends a nomination of the same size on the path it chose.
+ * Never a byte more is read: what follows belongs to the programs.
+ */
+#include "resolver/path.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "common/endpoint.h"
+#include "common/log.h"
+
+/* A far end that is there answers in a round trip after the handshake; a stranger holds a slot no longer than this */
+static const struct timeval proving_patience = { .tv_sec = 10, .tv_usec = 0 };
+
+struct path {
+	struct path_setup setup;
+	enum path_state state;
+	enum local_path kind;
+	bool dialled;
+	bool disproved;
+	int fd;
+	struct event *read;
+	struct event *write;
+	struct event *report;		/* tells the owner, never from inside its own call */
+	struct event *timer;
+	uint8_t in[PREAMBLE_SIZE];
+	size_t have;
+	uint8_t out[2 * PREAMBLE_SIZE];
+	size_t out_size, out_sent;
+};
+
+static const char *const state_names[] = {
+	[PATH_PROVING] = "proving",
+	[PATH_PROVEN] = "proven",
+	[PATH_NOMINATING] = "nominating",
+	[PATH_NOMINATED] = "nominated",
+	[PATH_DEAD] = "dead",
+};
+static_assert(sizeof(state_names) / sizeof(*state_names) == PATH_STATE_COUNT, "a name for each state");
+
+static void path_set_state(struct path *path, enum path_state state)
+{
+	assert(path->state != PATH_DEAD && path->state != PATH_NOMINATED);
+	assert(state == PATH_DEAD || state > path->state);
+	log_debug("path %d: %s -> %s", path->fd, state_names[path->state], state_names[state]);
+	path->state = state;
+	if (state == PATH_DEAD || state == PATH_NOMINATED) {
+		event_del(path->read);
+		event_del(path->write);
+		event_del(path->timer);
+	}
+	if (state != PATH_NOMINATING)
+		event_active(path->report, EV_TIMEOUT, 0);
+}
+
+enum path_state path_state(const struct path *path)
+{
+	return path->state;
+}
+
+enum local_path path_kind(const struct path *path)
+{
+	return path->kind;
+}
+
+bool path_disproved(const struct path *path)
+{
+	return path->disproved;
+}
+
+static void on_report(evutil_socket_t fd, short what, void *arg)
+{
+	struct path *path = arg;
+
+	(void)fd;
+	(void)what;
+	path->setup.event(path->setup.arg, path);
+}
+
+static void on_timer(evutil_socket_t fd, short what, void *arg)
+{
+	struct path *path = arg;
+
+	(void)fd;
+	(void)what;
+	if (path->state == PATH_PROVING)
+		path_set_state(path, PATH_DEAD);
+}
+
+static void on_write(evutil_socket_t fd, short what, void *arg)
+{
+	struct path *path = arg;
+	ssize_t n;
+
+	(void)what;
+	while (path->out_sent < path->out_size) {
+		n = send(fd, path->out + path->out_sent, path->out_size - path->out_sent, MSG_NOSIGNAL);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0 && errno == EAGAIN) {
+			event_add(path->write, NULL);
+			return;
+		}
+		if (n < 0) {
+			path_set_state(path, PATH_DEAD);
+			return;
+		}
+		path->out_sent += (size_t)n;
+	}
+	if (path->state == PATH_NOMINATING)
+		path_set_state(path, PATH_NOMINATED);
+}
+
+static void path_received(struct path *path)
+{
+	const struct path_setup *s = &path->setup;
+
+	path->have = 0;
+	if (path->state == PATH_PROVING) {
+		if (!preamble_check(path->in, s->caller ? PREAMBLE_CALLEE : PREAMBLE_CALLER, s->session,
+				    s->secret)) {
+			path->disproved = path->dialled;
+			path_set_state(path, PATH_DEAD);
+			return;
+		}
+		/* The caller reads nothing more: the next byte is the program's */
+		if (s->caller)
+			event_del(path->read);
+		path_set_state(path, PATH_PROVEN);
+	} else if (preamble_check(path->in, PREAMBLE_NOMINATE, s->session, s->secret)) {
+		path_set_state(path, PATH_NOMINATED);
+	} else {
+		path_set_state(path, PATH_DEAD);
+	}
+}
+
+static void on_read(evutil_socket_t fd, short what, void *arg)
+{
+	struct path *path = arg;
+	ssize_t n;
+
+	(void)what;
+	/* One preamble a call: the state, and with it what may be read, changes behind it */
+	n = recv(fd, path->in + path->have, PREAMBLE_SIZE - path->have, 0);
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return;
+	if (n <= 0) {
+		log_debug("path %d: %s", fd, n ? strerror(errno) : "closed by the far end");
+		path_set_state(path, PATH_DEAD);
+		return;
+	}
+	path->have += (size_t)n;
+	if (path->have == PREAMBLE_SIZE)
+		path_received(path);
+}
+
+static int path_queue(struct path *path, enum preamble_kind kind)
+{
+	int err;
+
+	assert(path->out_size + PREAMBLE_SIZE <= sizeof(path->out));
+	err = preamble_make(path->out + path->out_size, kind, path->setup.session, path->setup.secret);
+	if (err)
+		return err;
+	path->out_size += PREAMBLE_SIZE;
+	event_active(path->write, EV_WRITE, 0);
+	return 0;
+}
+
+struct path *path_new(const struct path_setup *setup, int fd, enum local_path kind, bool dialled)
+{
+	struct path *path = calloc(1, sizeof(*path));
+	int on = 1;
+
+	if (!path) {
+		close(fd);
+		return NULL;
+	}
+	path->setup = *setup;
+	path->kind = kind;
+	path->dialled = dialled;
+	path->fd = fd;
+	/* A nomination must not wait for the preamble's acknowledgement (Nagle) */
+	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+	path->read = event_new(setup->base, fd, EV_READ | EV_PERSIST, on_read, path);
+	path->write = event_new(setup->base, fd, EV_WRITE, on_write, path);
+	path->report = event_new(setup->base, -1, 0, on_report, path);
+	path->timer = event_new(setup->base, -1, 0, on_timer, path);
+	if (!path->read || !path->write || !path->report || !path->timer ||
+	    event_add(path->read, NULL) || event_add(path->timer, &proving_patience) ||
+	    path_queue(path, setup->caller ? PREAMBLE_CALLER : PREAMBLE_CALLEE)) {
+		path_free(path);
+		return NULL;
+	}
+	return path;
+}
+
+void path_free(struct path *path)
+{
+	if (!path)
+		return;
+	if (path->read)
+		event_free(path->read);
+	if (path->write)
+		event_free(path->write);
+	if (path->report)
+		event_free(path->report);
+	if (path->timer)
+		event_free(path->timer);
+	if (path->fd >= 0)
+		close(path->fd);
+	free(path);
+}
+
+void path_nominate(struct path *path)
+{
+	assert(path->setup.caller && path->state == PATH_PROVEN);
+	path_set_state(path, PATH_NOMINATING);
+	if (path_queue(path, PREAMBLE_NOMINATE))
+		path_set_state(path, PATH_DEAD);
+}
+
+int path_release(struct path *path)
+{
+	int fd = path->fd, off = 0, flags;
+
+	assert(path->state == PATH_NOMINATED && fd >= 0);
+	path->fd = -1;
+	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &off, sizeof(off));
+	setsockopt(fd, IPPROTO_IP, IP_MINTTL, &off, sizeof(off));
+	flags = fcntl(fd, F_GETFL);
+	if (flags >= 0)
+		fcntl(fd, F_SETFL, flags & ~O_NONBLOCK);
+	return fd;
+}

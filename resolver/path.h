@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * path.h - an established socket on its way to being proven and nominated
+ */
+#ifndef PUNCH_PATH_H
+#define PUNCH_PATH_H
+
+#include <stdbool.h>
+#include <event2/event.h>
+
+#include "common/local.h"
+#include "common/preamble.h"
+
+enum path_state {
+	PATH_PROVING,		/* our preamble goes out, the far end's comes in */
+	PATH_PROVEN,		/* the far end's preamble was good */
+	PATH_NOMINATING,	/* caller: the nomination goes out */
+	PATH_NOMINATED,		/* both ends have settled on it; the socket is bare from here on */
+	PATH_DEAD,		/* closed, reset, or a bad preamble */
+	PATH_STATE_COUNT
+};
+
+struct path;
+
+/**
+ * path_event - the path's state changed to PROVEN, NOMINATED or DEAD
+ * Never called from inside path_new() or path_nominate().  The path may be freed in it.
+ */
+typedef void path_event(void *arg, struct path *path);
+
+/**
+ * struct path_setup - what a path needs to know
+ * @caller:	our role
+ * @session, @secret:	kept by reference, must outlive the path
+ */
+struct path_setup {
+	struct event_base *base;
+	bool caller;
+	const uint8_t *session;
+	const struct secret *secret;
+	path_event *event;
+	void *arg;
+};
+
+/**
+ * path_new() - start proving
+ * @fd:		established non-blocking socket; owned by the path from here on, in any case
+ * @kind:	what it is, for the choice and for status
+ * @dialled:	we connected (a bad preamble then speaks against the far end; on an accepted one it may be a stranger's)
+ * Return: NULL when out of memory (@fd is closed)
+ */
+struct path *path_new(const struct path_setup *setup, int fd, enum local_path kind, bool dialled);
+void path_free(struct path *path);
+
+enum path_state path_state(const struct path *path);
+enum local_path path_kind(const struct path *path);
+
+/** path_disproved() - a dialled path whose far end sent a wrong preamble */
+bool path_disproved(const struct path *path);
+
+/** path_nominate() - caller, on a PROVEN path. Event NOMINATED or DEAD follows */
+void path_nominate(struct path *path);
+
+/** path_release() - take the bare socket out of a NOMINATED path, its options as on a fresh one (O_NONBLOCK clear). Return: fd, owned by the caller */
+int path_release(struct path *path);
+
+#endif

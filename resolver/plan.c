@@ -1,0 +1,197 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * plan.c - which attempts two sides make, from what both know
+ *
+ * Theory of operation
+ *
+ * A lane is a pair of ports, one on each side: the n-th reflexive candidate
+ * of one side belongs to the n-th of the other.  Lane 0 starts at GO:
+ *
+ *  - Ordered opening, where one side knows how many hops its outermost NAT is
+ *    away.  That side (the opener) sends its SYN so that it leaves that NAT and dies behind
+ *    it; the other (the dialler) connects as usual.  The caller opens where it can: the
+ *    far end's preamble then reaches it in 1.5 round trips.  A retry of either
+ *    side after an RST has the system's TTL: from then on it is a synchronised open.
+ *  - Synchronised SYNs otherwise.
+ *
+ * Lane 1 starts later with synchronised SYNs, which is another tactic than
+ * lane 0 had wherever lane 0 was ordered, and a second chance against loss.
+ *
+ * A side with address-and-port dependent mapping ("symmetric") has no port
+ * that the other could aim at.  It dials; the other opens towards its address, which lets the
+ * dial through where filtering is by address or absent, and its
+ * listener takes the connection.  Two such sides have no direct path.
+ */
+#include "resolver/plan.h"
+
+#include <assert.h>
+#include <string.h>
+#include <sys/socket.h>
+
+static const char *const tactic_names[] = {
+	[TACTIC_LAN] = "lan",
+	[TACTIC_OPEN] = "open",
+	[TACTIC_DIAL] = "dial",
+	[TACTIC_SYNC] = "sync",
+};
+static_assert(sizeof(tactic_names) / sizeof(*tactic_names) == TACTIC_COUNT, "a name for each tactic");
+
+const char *tactic_name(enum tactic tactic)
+{
+	return tactic < TACTIC_COUNT ? tactic_names[tactic] : "?";
+}
+
+uint32_t plan_priority(uint32_t type, unsigned int other)
+{
+	/* RFC 6544 4.2: type preference, then direction (simultaneous open: 2
+	 * for host, 6 for reflexive and NAT-assisted) << 13, component 1 */
+	uint32_t preference, direction;
+
+	switch (type) {
+	case PUNCH__CANDIDATE_TYPE__CANDIDATE_HOST:
+		preference = 126;
+		direction = 2;
+		break;
+	case PUNCH__CANDIDATE_TYPE__CANDIDATE_MAPPED:
+		preference = 105;
+		direction = 6;
+		break;
+	case PUNCH__CANDIDATE_TYPE__CANDIDATE_REFLEXIVE:
+		preference = 100;
+		direction = 6;
+		break;
+	default:
+		preference = 90;
+		direction = 6;
+		break;
+	}
+	return (preference << 24) | (((direction << 13) | (other & 0x1fff)) << 8) | 255;
+}
+
+/* n-th reflexive candidate, NULL when there is none */
+static const struct candidate *reflexive(const struct description *d, unsigned int lane)
+{
+	unsigned int i;
+
+	for (i = 0; i < d->count; i++) {
+		if (d->candidates[i].type != PUNCH__CANDIDATE_TYPE__CANDIDATE_REFLEXIVE ||
+		    d->candidates[i].endpoint.family != AF_INET)
+			continue;
+		if (!lane--)
+			return &d->candidates[i];
+	}
+	return NULL;
+}
+
+static bool is_symmetric(const struct description *d)
+{
+	return d->mapping == PUNCH__MAPPING__MAPPING_ADDRESS_DEPENDENT ||
+	       d->mapping == PUNCH__MAPPING__MAPPING_ADDRESS_PORT_DEPENDENT;
+}
+
+/* May this side send a SYN that dies between its NAT and the peer's? */
+static bool can_open(const struct description *d)
+{
+	return d->hops > 0 && d->filtering != PUNCH__FILTERING__FILTERING_SYN_ACK_ONLY;
+}
+
+/* Do both look the same from outside, so that they may share a network? */
+static bool same_site(const struct description *a, const struct description *b)
+{
+	const struct candidate *ra = reflexive(a, 0), *rb = reflexive(b, 0);
+
+	/* Without a server's view of both nothing speaks against it */
+	if (!ra || !rb)
+		return true;
+	return endpoint_same_address(&ra->endpoint, &rb->endpoint);
+}
+
+static bool add(struct plan *plan, enum tactic tactic, unsigned int lane,
+		const struct endpoint *remote, uint8_t ttl, uint64_t start)
+{
+	struct attempt_plan *a;
+	unsigned int i;
+
+	if (plan->count == PLAN_ATTEMPTS)
+		return false;
+	for (i = 0; i < plan->count; i++)
+		if (plan->attempts[i].lane == lane && endpoint_equal(&plan->attempts[i].remote, remote))
+			return true;
+	a = &plan->attempts[plan->count++];
+	a->tactic = tactic;
+	a->lane = lane;
+	a->remote = *remote;
+	a->ttl = ttl;
+	a->start = start;
+	return true;
+}
+
+/* The peer's interface addresses: IPv4 where both may share a network or the address is public, IPv6 always */
+static void plan_hosts(struct plan *plan, const struct plan_input *in)
+{
+	bool near = same_site(in->own, in->peer);
+	unsigned int i, hosts = 0;
+
+	for (i = 0; i < in->peer->count && hosts < PLAN_LAN_HOSTS; i++) {
+		const struct candidate *c = &in->peer->candidates[i];
+		bool private = endpoint_is_private(&c->endpoint);
+
+		if (c->type != PUNCH__CANDIDATE_TYPE__CANDIDATE_HOST)
+			continue;
+		if (c->endpoint.family == AF_INET6 && in->family != AF_INET6)
+			continue;
+		if (private && !near)
+			continue;
+		add(plan, private ? TACTIC_LAN : TACTIC_SYNC, 0, &c->endpoint, 0, 0);
+		hosts++;
+	}
+}
+
+static void plan_lane(struct plan *plan, const struct plan_input *in, unsigned int lane)
+{
+	const struct description *own = in->own, *peer = in->peer;
+	const struct description *caller = in->caller ? own : peer;
+	const struct description *callee = in->caller ? peer : own;
+	const struct candidate *to = reflexive(peer, lane);
+	uint64_t start = 0;
+	bool ordered, caller_opens;
+
+	/* Both need a port in this lane, else nobody would be there to meet */
+	if (!to || !reflexive(own, lane))
+		return;
+	if (lane)
+		start = (in->rtt * 3 / 2 > PLAN_LANE_DELAY ? in->rtt * 3 / 2 + PLAN_LANE_DELAY / 3 :
+			 PLAN_LANE_DELAY) * lane;
+
+	/* A symmetric side must be the dialler */
+	if (is_symmetric(caller) || is_symmetric(callee)) {
+		caller_opens = is_symmetric(callee);
+		ordered = can_open(caller_opens ? caller : callee);
+	} else {
+		caller_opens = can_open(caller);
+		ordered = lane == 0 && (caller_opens || can_open(callee));
+	}
+	if (!ordered)
+		add(plan, TACTIC_SYNC, lane, &to->endpoint, 0, start);
+	else if (caller_opens == in->caller)
+		add(plan, TACTIC_OPEN, lane, &to->endpoint, (uint8_t)(own->hops + 1), start);
+	else
+		add(plan, TACTIC_DIAL, lane, &to->endpoint, 0, start + PLAN_DIAL_MARGIN);
+}
+
+void plan_make(struct plan *plan, const struct plan_input *in)
+{
+	unsigned int lane;
+
+	memset(plan, 0, sizeof(*plan));
+	plan_hosts(plan, in);
+	if (is_symmetric(in->own) && is_symmetric(in->peer)) {
+		if (!plan->count)
+			plan->reason = "both NATs give a new port to each destination";
+		return;
+	}
+	for (lane = 0; lane < PLAN_LANES; lane++)
+		plan_lane(plan, in, lane);
+	if (!plan->count)
+		plan->reason = "no public address is known for one of the sides";
+}

@@ -1,0 +1,297 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * session.c - one attempt of two nodes to get one connected socket
+ *
+ * Theory of operation
+ *
+ *	caller                    rendezvous                    callee
+ *	UPLINK, PORTS
+ *	INVITED  --- Invite --------->|--- Invited --------------> PORTS
+ *	         <-- Answered --------|<-- Reply ----------------- ANSWERED
+ *	ANSWERED <-- Go --------------|--- Go ------------------->
+ *	PUNCHING <================ attempts ====================> PUNCHING
+ *	         <============= preambles on each path =========>
+ *	NOMINATING --------------- nomination ------------------>
+ *	OVER                                                      OVER
+ *
+ * Both roles share everything between the descriptions and the nominated path
+ * (session_paths.c).  One timer a session: session_advance() looks at the
+ * clock, does what is due and arms the timer for the next deadline.  A result is
+ * given exactly once; the session is freed in the next turn of the loop, so that no
+ * callback finds it gone under its feet.
+ */
+#include <assert.h>
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/log.h"
+#include "resolver/session_internal.h"
+
+static const char *const state_names[] = {
+	[SESSION_UPLINK] = "uplink",
+	[SESSION_PORTS] = "ports",
+	[SESSION_INVITED] = "invited",
+	[SESSION_ANSWERED] = "answered",
+	[SESSION_PUNCHING] = "punching",
+	[SESSION_NOMINATING] = "nominating",
+	[SESSION_OVER] = "over",
+};
+static_assert(sizeof(state_names) / sizeof(*state_names) == SESSION_STATE_COUNT, "a name for each state");
+
+static bool edge_allowed(enum session_state from, enum session_state to)
+{
+	if (from == SESSION_OVER)
+		return false;
+	/* The rendezvous was lost, or said "offline, but try again" */
+	if (to == SESSION_UPLINK)
+		return from <= SESSION_ANSWERED;
+	/* The chosen path died while its nomination was being written */
+	if (from == SESSION_NOMINATING && to == SESSION_PUNCHING)
+		return true;
+	return to > from;
+}
+
+void session_set_state(struct session *s, enum session_state state)
+{
+	assert(edge_allowed(s->state, state));
+	log_debug("session %02x%02x %s %s:%u: %s -> %s", s->id[0], s->id[1], s->caller ? "to" : "from",
+		  s->peer.name, s->port, state_names[s->state], state_names[state]);
+	s->state = state;
+}
+
+void session_note(struct session *s, const char *format, ...)
+{
+	char text[200];
+	va_list args;
+
+	if (!s->step && !log_enabled(LOG_LEVEL_DEBUG))
+		return;
+	va_start(args, format);
+	vsnprintf(text, sizeof(text), format, args);
+	va_end(args);
+	log_debug("session %02x%02x: %s", s->id[0], s->id[1], text);
+	if (s->step && s->state != SESSION_OVER)
+		s->step(s->arg, clock_now() - s->started, text);
+}
+
+void session_arm(struct session *s, uint64_t when)
+{
+	uint64_t now = clock_now(), wait = when > now ? when - now : 0;
+	struct timeval tv = { .tv_sec = (time_t)(wait / SECOND), .tv_usec = (suseconds_t)(wait % SECOND) };
+
+	if (when == NEVER)
+		event_del(s->timer);
+	else
+		event_add(s->timer, &tv);
+}
+
+static void on_timer(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	session_advance(arg);
+}
+
+void session_advance(struct session *s)
+{
+	if (s->state == SESSION_OVER) {
+		session_free(s);
+		return;
+	}
+	if (s->caller)
+		caller_advance(s);
+	else
+		callee_advance(s);
+}
+
+struct session *session_new(struct node *node, bool caller)
+{
+	struct sessions *sessions = node->sessions;
+	struct session *s;
+	unsigned int i;
+
+	if (sessions->count >= SESSIONS_MAX) {
+		errno = EAGAIN;
+		return NULL;
+	}
+	s = calloc(1, sizeof(*s));
+	if (!s)
+		return NULL;
+	s->node = node;
+	s->caller = caller;
+	s->started = clock_now();
+	for (i = 0; i < PLAN_ATTEMPTS; i++) {
+		s->dials[i].session = s;
+		s->dials[i].fd = -1;
+	}
+	for (i = 0; i < PLAN_LANES; i++) {
+		s->lanes[i].session = s;
+		s->lanes[i].fd = -1;
+	}
+	for (i = 0; i < SESSION_LEGS; i++)
+		s->legs[i].session = s;
+	s->timer = event_new(node->base, -1, 0, on_timer, s);
+	if (!s->timer || ephemeral_make(&s->ephemeral)) {
+		if (s->timer)
+			event_free(s->timer);
+		free(s);
+		return NULL;
+	}
+	TAILQ_INSERT_TAIL(&sessions->list, s, link);
+	sessions->count++;
+	return s;
+}
+
+void session_free(struct session *s)
+{
+	unsigned int i;
+
+	session_paths_close(s);
+	if (s->waiter)
+		ports_wait_cancel(s->waiter);
+	for (i = 0; i < PLAN_LANES; i++)
+		port_free(s->lanes[i].port);
+	ephemeral_wipe(&s->ephemeral);
+	secret_wipe(&s->secret);
+	body_free(&s->invitation);
+	body_free(&s->answer);
+	event_free(s->timer);
+	TAILQ_REMOVE(&s->node->sessions->list, s, link);
+	s->node->sessions->count--;
+	free(s);
+}
+
+/* Give the error, once, and let the session go */
+void session_fail(struct session *s, int error, const char *format, ...)
+{
+	struct session_result result = { .error = error, .fd = -1 };
+	va_list args;
+
+	if (s->state == SESSION_OVER)
+		return;
+	va_start(args, format);
+	vsnprintf(result.text, sizeof(result.text), format, args);
+	va_end(args);
+	result.setup_us = (uint32_t)(clock_now() - s->started);
+	log_info("%s %s:%u failed: %s", s->caller ? "to" : "from", s->peer.name, s->port, result.text);
+	session_set_state(s, SESSION_OVER);
+	session_paths_close(s);
+	session_arm(s, 0);
+	if (s->done)
+		s->done(s->arg, &result);
+}
+
+void session_cancel(struct session *s)
+{
+	s->done = NULL;
+	s->step = NULL;
+	if (s->state != SESSION_OVER)
+		session_set_state(s, SESSION_OVER);
+	session_paths_close(s);
+	session_arm(s, 0);
+}
+
+struct session *session_find(struct sessions *sessions, const uint8_t *id, size_t size, bool caller)
+{
+	struct session *s;
+
+	if (size != SESSION_SIZE)
+		return NULL;
+	TAILQ_FOREACH(s, &sessions->list, link)
+		if (s->caller == caller && s->state != SESSION_OVER && !memcmp(s->id, id, SESSION_SIZE))
+			return s;
+	return NULL;
+}
+
+struct sessions *sessions_new(struct node *node)
+{
+	struct sessions *sessions = calloc(1, sizeof(*sessions));
+
+	if (!sessions)
+		return NULL;
+	sessions->node = node;
+	TAILQ_INIT(&sessions->list);
+	return sessions;
+}
+
+void sessions_free(struct sessions *sessions)
+{
+	struct session *s;
+
+	if (!sessions)
+		return;
+	while ((s = TAILQ_FIRST(&sessions->list)))
+		session_free(s);
+	free(sessions);
+}
+
+unsigned int sessions_count(const struct sessions *sessions)
+{
+	return sessions->count;
+}
+
+void session_on_uplink(struct node *node, struct uplink *uplink)
+{
+	struct session *s;
+
+	TAILQ_FOREACH(s, &node->sessions->list, link) {
+		if (!s->caller)
+			continue;
+		/* What the lost server knew of the session is lost with it */
+		if (s->uplink == uplink && uplink_state(uplink) != UPLINK_READY &&
+		    (s->state == SESSION_INVITED || s->state == SESSION_PORTS)) {
+			s->uplink = NULL;
+			session_set_state(s, SESSION_UPLINK);
+		}
+		if (s->state == SESSION_UPLINK)
+			session_arm(s, 0);
+	}
+}
+
+static void on_go(struct node *node, const Punch__Go *message)
+{
+	struct session *s = session_find(node->sessions, message->session.data, message->session.len, true);
+	uint64_t wait = message->start_in_us;
+
+	if (!s)
+		s = session_find(node->sessions, message->session.data, message->session.len, false);
+	if (!s || s->state != SESSION_ANSWERED)
+		return;
+	/* The farthest node is half a world away; a server that says otherwise lies */
+	if (wait > SECOND)
+		wait = SECOND;
+	session_go(s, clock_now() + wait);
+}
+
+void session_on_message(struct node *node, struct uplink *uplink, const Punch__Message *message)
+{
+	struct session *s;
+
+	switch (message->kind_case) {
+	case PUNCH__MESSAGE__KIND_INVITED:
+		callee_invited(node, uplink, message->invited);
+		break;
+	case PUNCH__MESSAGE__KIND_ANSWERED:
+		s = session_find(node->sessions, message->answered->session.data,
+				 message->answered->session.len, true);
+		if (s && s->uplink == uplink && s->state == SESSION_INVITED)
+			caller_answered(s, message->answered);
+		break;
+	case PUNCH__MESSAGE__KIND_GO:
+		on_go(node, message->go);
+		break;
+	case PUNCH__MESSAGE__KIND_FAILED:
+		s = session_find(node->sessions, message->failed->session.data,
+				 message->failed->session.len, true);
+		if (s && s->uplink == uplink && s->state == SESSION_INVITED)
+			caller_failed(s, message->failed);
+		break;
+	default:
+		log_debug("%s: unexpected message %d", uplink_name(uplink), (int)message->kind_case);
+		break;
+	}
+}

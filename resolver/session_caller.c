@@ -1,0 +1,337 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * session_caller.c - the side that dials
+ */
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/log.h"
+#include "resolver/session_internal.h"
+
+#define TIMEOUT_MAX_MS 60000	/* tickets and callees' sessions live no longer */
+
+struct session *session_dial(struct node *node, const struct peer *peer, uint16_t port, int family,
+			     uint32_t timeout_ms, uint32_t route,
+			     session_done *done, session_step *step, void *arg)
+{
+	struct session *s = session_new(node, true);
+	unsigned int i;
+
+	if (!s)
+		return NULL;
+	if (!timeout_ms || timeout_ms > TIMEOUT_MAX_MS)
+		timeout_ms = TIMEOUT_MAX_MS;
+	s->peer = *peer;
+	s->port = port;
+	s->family = family;
+	s->route = route ? route : (uint32_t)peer->route;
+	s->deadline = s->started + timeout_ms * MS;
+	s->done = done;
+	s->step = step;
+	s->arg = arg;
+	for (i = 0; i < node->uplink_count; i++)
+		if (uplink_state(node->uplinks[i]) != UPLINK_READY)
+			uplink_wake(node->uplinks[i]);
+	session_arm(s, 0);
+	return s;
+}
+
+/* No server is READY: why, and is it worth waiting? */
+static void caller_no_uplink(struct session *s, uint64_t now)
+{
+	const struct node *node = s->node;
+	const struct uplink *worst = NULL;
+	unsigned int i, refused = 0;
+
+	for (i = 0; i < node->uplink_count; i++) {
+		enum uplink_state state = uplink_state(node->uplinks[i]);
+
+		if (!worst || state == UPLINK_REFUSED)
+			worst = node->uplinks[i];
+		if (state == UPLINK_REFUSED)
+			refused++;
+	}
+	if (!worst) {
+		session_fail(s, ENETUNREACH, "%s: no rendezvous is configured; set [node] rendezvous = HOST",
+			     s->peer.name);
+	} else if (refused == node->uplink_count) {
+		session_fail(s, uplink_wrong_key(worst) ? EACCES : ENETUNREACH, "%s: rendezvous %s: %s",
+			     s->peer.name, uplink_name(worst), uplink_problem(worst));
+	} else if (now >= clock_before(s->deadline, s->started + SESSION_UPLINK_PATIENCE)) {
+		session_fail(s, ENETUNREACH, "%s: rendezvous %s cannot be reached%s%s; look at [node] rendezvous",
+			     s->peer.name, uplink_name(worst), *uplink_problem(worst) ? ": " : "",
+			     uplink_problem(worst));
+	} else {
+		session_arm(s, clock_before(s->deadline, s->started + SESSION_UPLINK_PATIENCE));
+	}
+}
+
+static struct uplink *choose_uplink(struct session *s)
+{
+	unsigned int i;
+
+	for (i = 0; i < s->node->uplink_count; i++)
+		if (!(s->tried & (1u << i)) && uplink_state(s->node->uplinks[i]) == UPLINK_READY)
+			return s->node->uplinks[i];
+	return NULL;
+}
+
+static void caller_invite(struct session *s)
+{
+	struct invitation in = { .port = s->port, .route = s->route, .encrypt = (uint32_t)s->peer.encrypt };
+	Punch__Message message = PUNCH__MESSAGE__INIT;
+	Punch__Invite invite = PUNCH__INVITE__INIT;
+	Punch__Signed payload = PUNCH__SIGNED__INIT;
+	int n, err;
+
+	/* An identifier works once: each invitation has its own */
+	secret_random(s->id, sizeof(s->id));
+	session_describe(s);
+	memcpy(in.session, s->id, sizeof(in.session));
+	memcpy(in.caller_key, s->node->key.public, KEY_SIZE);
+	memcpy(in.callee_key, s->peer.key, KEY_SIZE);
+	memcpy(in.ephemeral, s->ephemeral.public, KEY_SIZE);
+	in.description = s->own;
+	if (s->node->quick_mode) {
+		n = quick_seal(&s->node->quick, s->node->config.as, s->id, in.caller_key, in.callee_key,
+			       in.sealed_name);
+		if (n < 0) {
+			session_fail(s, EIO, "%s: the name cannot be sealed: %s", s->peer.name, strerror(-n));
+			return;
+		}
+		in.sealed_size = (size_t)n;
+	}
+	body_free(&s->invitation);
+	err = invitation_sign(&in, &s->node->key, &s->invitation);
+	if (err) {
+		session_fail(s, EIO, "%s: the invitation cannot be signed: %s", s->peer.name, strerror(-err));
+		return;
+	}
+	payload.body.data = s->invitation.data;
+	payload.body.len = s->invitation.size;
+	payload.signature.data = s->invitation.signature;
+	payload.signature.len = SIGNATURE_SIZE;
+	invite.session.data = s->id;
+	invite.session.len = SESSION_SIZE;
+	invite.to.data = s->peer.key;
+	invite.to.len = KEY_SIZE;
+	invite.payload = &payload;
+	message.kind_case = PUNCH__MESSAGE__KIND_INVITE;
+	message.invite = &invite;
+	if (uplink_send(s->uplink, &message)) {
+		s->uplink = NULL;
+		s->resume = clock_now() + SESSION_RETRY;
+		session_set_state(s, SESSION_UPLINK);
+		session_arm(s, s->resume);
+		return;
+	}
+	session_note(s, "invited %s through %s", s->peer.name, uplink_name(s->uplink));
+	session_set_state(s, SESSION_INVITED);
+	session_arm(s, s->deadline);
+}
+
+static void caller_timeout(struct session *s)
+{
+	switch (s->state) {
+	case SESSION_UPLINK:
+		caller_no_uplink(s, clock_now());
+		break;
+	case SESSION_PUNCHING:
+	case SESSION_NOMINATING:
+		caller_no_path(s);
+		break;
+	default:
+		session_fail(s, ETIMEDOUT, "%s: no answer through %s within %u s; is %s's network slow? (PUNCH_TIMEOUT)",
+			     s->peer.name, s->uplink ? uplink_name(s->uplink) : "the rendezvous",
+			     (unsigned int)((s->deadline - s->started) / SECOND), s->peer.name);
+		break;
+	}
+}
+
+void caller_advance(struct session *s)
+{
+	uint64_t now = clock_now();
+
+	if (s->peer.encrypt == CONF_ENCRYPT_YES) {
+		session_fail(s, EOPNOTSUPP, "%s: encrypt = yes: this version cannot encrypt payload; "
+			     "set encrypt = auto or no in [peer %s]", s->peer.name, s->peer.name);
+		return;
+	}
+	if (now >= s->deadline) {
+		caller_timeout(s);
+		return;
+	}
+	if (s->state == SESSION_UPLINK) {
+		if (now < s->resume) {
+			session_arm(s, clock_before(s->resume, s->deadline));
+			return;
+		}
+		s->uplink = choose_uplink(s);
+		if (!s->uplink) {
+			caller_no_uplink(s, now);
+			return;
+		}
+		session_set_state(s, SESSION_PORTS);
+	}
+	if (s->state == SESSION_PORTS) {
+		session_arm(s, s->deadline);
+		if (session_take_ports(s) == 0)
+			caller_invite(s);
+		return;
+	}
+	if (s->state == SESSION_PUNCHING || s->state == SESSION_NOMINATING)
+		session_consider(s);
+	else
+		session_arm(s, s->deadline);
+}
+
+/* Every way in which a callee may say no. Return: true when it said yes */
+static bool caller_accepted(struct session *s, const struct answer *answer)
+{
+	char key[KEY_TEXT_SIZE];
+
+	switch (answer->status) {
+	case PUNCH__ANSWER_STATUS__ANSWER_ACCEPTED:
+		return true;
+	case PUNCH__ANSWER_STATUS__ANSWER_NO_SERVICE:
+		session_fail(s, ECONNREFUSED, "%s: nothing is published on port %u there; look at [service] in "
+			     "%s's punch.conf, and whether its program runs under punch", s->peer.name, s->port,
+			     s->peer.name);
+		break;
+	case PUNCH__ANSWER_STATUS__ANSWER_NOT_ALLOWED:
+		session_fail(s, ECONNREFUSED, "%s: port %u is not for us; allow in its [service] must name "
+			     "the peer with key %s", s->peer.name, s->port,
+			     key_text(s->node->key.public, key));
+		break;
+	case PUNCH__ANSWER_STATUS__ANSWER_ENCRYPT:
+		session_fail(s, EOPNOTSUPP, "%s: port %u demands encryption of payload (encrypt = yes), "
+			     "which this version cannot do", s->peer.name, s->port);
+		break;
+	case PUNCH__ANSWER_STATUS__ANSWER_BUSY:
+		session_fail(s, ECONNREFUSED, "%s: has too many connections being made; try again", s->peer.name);
+		break;
+	default:
+		session_fail(s, ECONNREFUSED, "%s: answered in a way that this version does not know (%u)",
+			     s->peer.name, answer->status);
+		break;
+	}
+	return false;
+}
+
+/* The answer must be by whom we asked, to what we asked */
+static bool caller_answer_matches(struct session *s, const struct answer *answer)
+{
+	uint8_t hash[HASH_SIZE];
+
+	return !memcmp(answer->session, s->id, SESSION_SIZE) &&
+	       !memcmp(answer->caller_key, s->node->key.public, KEY_SIZE) &&
+	       !memcmp(answer->callee_key, s->peer.key, KEY_SIZE) &&
+	       !secret_hash(s->invitation.data, s->invitation.size, hash) &&
+	       !memcmp(answer->invitation_hash, hash, HASH_SIZE);
+}
+
+void caller_answered(struct session *s, const Punch__Answered *message)
+{
+	struct answer answer;
+	int err;
+
+	body_free(&s->answer);
+	err = message->payload ? answer_open(message->payload, &answer, &s->answer) : -EBADMSG;
+	if (err == -EBADMSG || err == -EPROTONOSUPPORT) {
+		session_fail(s, EPROTO, "%s: its answer cannot be read; do both sides run the same version?",
+			     s->peer.name);
+		return;
+	}
+	if (err || !caller_answer_matches(s, &answer)) {
+		session_fail(s, EACCES, "%s: the answer through %s was not signed by %s's key; compare [peer %s] key",
+			     s->peer.name, uplink_name(s->uplink), s->peer.name, s->peer.name);
+		return;
+	}
+	if (!caller_accepted(s, &answer))
+		return;
+	s->far = answer.description;
+	s->rtt = (uint64_t)message->callee_rtt_us + message->own_rtt_us;
+	if (s->route == PUNCH__ROUTE__ROUTE_AUTO)
+		s->route = answer.route;
+	if (answer.route != PUNCH__ROUTE__ROUTE_AUTO && answer.route != s->route) {
+		session_fail(s, ETIMEDOUT, "%s: route is %s here and %s there: no path suits both", s->peer.name,
+			     s->route == PUNCH__ROUTE__ROUTE_RELAY ? "relay" : "direct",
+			     answer.route == PUNCH__ROUTE__ROUTE_RELAY ? "relay" : "direct");
+		return;
+	}
+	err = secret_derive(&s->secret, &s->ephemeral, answer.ephemeral, s->invitation.data,
+			    s->invitation.size, s->answer.data, s->answer.size);
+	if (err || session_listen(s)) {
+		session_fail(s, err ? EACCES : EMFILE, "%s: %s", s->peer.name,
+			     err ? "its half of the session secret is no valid key" : "no socket can be made");
+		return;
+	}
+	session_note(s, "%s accepted; %u and %u candidates", s->peer.name, s->own.count, s->far.count);
+	session_set_state(s, SESSION_ANSWERED);
+	session_arm(s, s->deadline);
+	session_relays(s, message->relays, message->n_relays);
+}
+
+void caller_failed(struct session *s, const Punch__Failed *message)
+{
+	char key[KEY_TEXT_SIZE];
+	unsigned int i;
+
+	if (message->reason == PUNCH__FAIL_REASON__FAIL_OFFLINE) {
+		for (i = 0; i < s->node->uplink_count; i++)
+			if (s->node->uplinks[i] == s->uplink && !message->retry)
+				s->tried |= 1u << i;
+		if (message->retry || choose_uplink(s)) {
+			session_note(s, "%s is not there%s", s->peer.name, message->retry ? " yet" : "");
+			s->resume = message->retry ? clock_now() + SESSION_RETRY : 0;
+			s->uplink = NULL;
+			session_set_state(s, SESSION_UPLINK);
+			session_arm(s, s->resume);
+			return;
+		}
+		session_fail(s, EHOSTUNREACH, "%s: not connected to %s, or does not know our key %s; is a program "
+			     "under punch running there, and is [peer %s] key right?", s->peer.name,
+			     uplink_name(s->uplink), key_text(s->node->key.public, key), s->peer.name);
+		return;
+	}
+	session_fail(s, message->reason == PUNCH__FAIL_REASON__FAIL_TIMEOUT ? ETIMEDOUT :
+		     message->reason == PUNCH__FAIL_REASON__FAIL_LIMIT ? EAGAIN : ENETUNREACH,
+		     "%s: rendezvous %s: %s", s->peer.name, uplink_name(s->uplink),
+		     message->text && *message->text ? message->text : "refused the invitation");
+}
+
+/* Everything was tried */
+void caller_no_path(struct session *s)
+{
+	if (s->disproved)
+		session_fail(s, EACCES, "%s: what answered on its addresses could not prove %s's key",
+			     s->peer.name, s->peer.name);
+	else
+		session_fail(s, ETIMEDOUT, "%s: no path: direct: %s; relay: %s", s->peer.name,
+			     s->route == PUNCH__ROUTE__ROUTE_RELAY ? "not wanted (route = relay)" :
+			     s->plan.reason ? s->plan.reason : "no attempt came through",
+			     s->route == PUNCH__ROUTE__ROUTE_DIRECT ? "not wanted (route = direct)" :
+			     *s->relay_problem ? s->relay_problem : "none was offered by the rendezvous");
+}
+
+void caller_nominated(struct session *s)
+{
+	struct session_result result = { .fd = -1, .path = path_kind(s->chosen) };
+	char text[ENDPOINT_TEXT_SIZE];
+
+	result.setup_us = (uint32_t)(clock_now() - s->started);
+	result.fd = path_release(s->chosen);
+	endpoint_remote(result.fd, &result.remote);
+	log_info("to %s:%u: %s path to %s after %.1f ms", s->peer.name, s->port,
+		 result.path == LOCAL_PATH_RELAY ? "relayed" : result.path == LOCAL_PATH_LAN ? "LAN" : "direct",
+		 endpoint_format(&result.remote, text), result.setup_us / 1000.0);
+	session_note(s, "%s path to %s", result.path == LOCAL_PATH_RELAY ? "relayed" : "direct", text);
+	session_set_state(s, SESSION_OVER);
+	session_paths_close(s);
+	session_arm(s, 0);
+	if (s->done)
+		s->done(s->arg, &result);
+	else
+		close(result.fd);
+}

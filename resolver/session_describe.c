@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * session_describe.c - take local ports and tell the peer where we may be reached
+ */
+#include <ifaddrs.h>
+#include <net/if.h>
+#include <netinet/in.h>
+#include <string.h>
+
+#include "resolver/session_internal.h"
+
+#define HOSTS_V4 4	/* interface addresses told to the peer, per family */
+#define HOSTS_V6 3
+
+static void on_port(void *arg)
+{
+	struct session *s = arg;
+
+	s->waiter = NULL;
+	session_advance(s);
+}
+
+int session_take_ports(struct session *s)
+{
+	unsigned int i;
+
+	if (s->route == PUNCH__ROUTE__ROUTE_RELAY)
+		return 0;
+	for (i = 0; i < PLAN_LANES; i++)
+		if (!s->lanes[i].port)
+			s->lanes[i].port = ports_take(s->node->ports);
+	if (s->lanes[0].port)
+		return 0;
+	if (!s->waiter)
+		s->waiter = ports_wait(s->node->ports, on_port, s);
+	return -EAGAIN;
+}
+
+static void add_candidate(struct description *d, uint32_t type, const struct endpoint *ep)
+{
+	struct candidate *c;
+	unsigned int i;
+
+	if (d->count == LIMIT_CANDIDATES || !endpoint_is_unicast(ep))
+		return;
+	for (i = 0; i < d->count; i++)
+		if (d->candidates[i].type == type && endpoint_equal(&d->candidates[i].endpoint, ep))
+			return;
+	c = &d->candidates[d->count];
+	c->type = type;
+	c->endpoint = *ep;
+	c->priority = plan_priority(type, 8191 - d->count);
+	d->count++;
+}
+
+/* Addresses of interfaces that are up; IPv6 only global ones */
+static void describe_hosts(struct description *d, uint16_t port)
+{
+	unsigned int v4 = 0, v6 = 0;
+	struct ifaddrs *list, *i;
+	struct endpoint ep;
+
+	if (getifaddrs(&list))
+		return;
+	for (i = list; i; i = i->ifa_next) {
+		if (!i->ifa_addr || !(i->ifa_flags & IFF_UP) || (i->ifa_flags & IFF_LOOPBACK))
+			continue;
+		if (endpoint_from_sockaddr(&ep, i->ifa_addr, sizeof(struct sockaddr_in6)))
+			continue;
+		if (endpoint_is_loopback(&ep) || (ep.family == AF_INET6 && ep.scope))
+			continue;
+		if (ep.family == AF_INET ? v4++ >= HOSTS_V4 : v6++ >= HOSTS_V6)
+			continue;
+		ep.port = port;
+		add_candidate(d, PUNCH__CANDIDATE_TYPE__CANDIDATE_HOST, &ep);
+	}
+	freeifaddrs(list);
+}
+
+void session_describe(struct session *s)
+{
+	unsigned int i;
+
+	memset(&s->own, 0, sizeof(s->own));
+	if (!s->lanes[0].port)
+		return;
+	ports_facts(s->node->ports, &s->own);
+	describe_hosts(&s->own, s->lanes[0].port->number);
+	for (i = 0; i < PLAN_LANES; i++)
+		if (s->lanes[i].port && s->lanes[i].port->mapped[0].family)
+			add_candidate(&s->own, PUNCH__CANDIDATE_TYPE__CANDIDATE_REFLEXIVE,
+				      &s->lanes[i].port->mapped[0]);
+}

@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * session_internal.h - what the session_*.c files share; nobody else includes it
+ */
+#ifndef PUNCH_SESSION_INTERNAL_H
+#define PUNCH_SESSION_INTERNAL_H
+
+#include <sys/queue.h>
+
+#include "common/clock.h"
+#include "common/secret.h"
+#include "resolver/path.h"
+#include "resolver/plan.h"
+#include "resolver/ports.h"
+#include "resolver/punch.h"
+#include "resolver/relayleg.h"
+#include "resolver/services.h"
+#include "resolver/session.h"
+
+#define SESSIONS_MAX	512	/* at once; 200 connections arriving together are served, a flood is not */
+#define SESSION_PATHS	16	/* sockets of one session that are being proven; strangers may hold some */
+#define SESSION_LEGS	2	/* relays tried side by side */
+#define SESSION_REPLAYS	1024	/* identifiers remembered, so that an invitation works once */
+
+/* A rendezvous that is restarting is back within this; longer waiting is only annoying */
+#define SESSION_UPLINK_PATIENCE	(6 * SECOND)
+
+/* Between two invitations to somebody who may be reconnecting */
+#define SESSION_RETRY		(500 * MS)
+
+/* The callee keeps an answered session for this long: the longest PUNCH_TIMEOUT */
+#define SESSION_CALLEE_LIFE	(60 * SECOND)
+
+/* A far end that is late by a retransmitted SYN or two still finds the callee listening */
+#define SESSION_LATE	(4 * SECOND)
+
+enum session_state {
+	SESSION_UPLINK,		/* caller: waits for a rendezvous that is READY, or to invite again */
+	SESSION_PORTS,		/* waits for prepared ports */
+	SESSION_INVITED,	/* caller: invitation sent, waits for the answer */
+	SESSION_ANSWERED,	/* both descriptions are known, waits for Go; the relay leg is on its way */
+	SESSION_PUNCHING,	/* attempts run; ends by a nominated path or the deadline */
+	SESSION_NOMINATING,	/* caller: has chosen, the nomination is being written */
+	SESSION_OVER,		/* result given; freed by the next turn of the loop */
+	SESSION_STATE_COUNT
+};
+
+/* One connect() under way */
+struct dial {
+	struct session *session;
+	int index;		/* of the attempt */
+	int fd;			/* -1 none */
+	struct event *event;
+};
+
+/* The port of a lane also listens: all that reaches us openly comes here */
+struct lane {
+	struct session *session;
+	struct port *port;
+	int fd;
+	struct event *event;
+};
+
+struct leg {
+	struct session *session;
+	struct relayleg *leg;
+};
+
+struct session {
+	TAILQ_ENTRY(session) link;
+	struct node *node;
+	bool caller;
+	enum session_state state;
+	uint8_t id[SESSION_SIZE];
+	struct peer peer;
+	uint16_t port;			/* 0: a ping, no service is wanted */
+	int family;
+	struct service service;		/* callee */
+	uint32_t route;			/* Punch__Route, own wish, then the combined one */
+
+	struct uplink *uplink;
+	unsigned int tried;		/* bit per uplink that said OFFLINE */
+	uint64_t started, deadline, resume;
+	uint64_t rtt;			/* us, between the peers, estimated */
+	struct event *timer;
+
+	struct ephemeral ephemeral;
+	struct body invitation, answer;
+	struct secret secret;
+	struct description own, far;
+
+	struct lane lanes[PLAN_LANES];
+	struct ports_waiter *waiter;
+	struct plan plan;
+	struct punch punch;
+	struct dial dials[PLAN_ATTEMPTS];
+	uint64_t go;
+	struct path *paths[SESSION_PATHS];
+	struct path *chosen;
+	struct leg legs[SESSION_LEGS];
+	unsigned int leg_count;
+	bool disproved;			/* somebody we dialled could not prove the key */
+	char relay_problem[160];
+
+	session_done *done;
+	session_step *step;
+	void *arg;
+};
+
+struct sessions {
+	struct node *node;
+	TAILQ_HEAD(, session) list;
+	unsigned int count;
+	uint8_t replays[SESSION_REPLAYS][SESSION_SIZE];
+	unsigned int replay_next;
+};
+
+/* session.c */
+struct session *session_new(struct node *node, bool caller);
+void session_free(struct session *s);
+void session_set_state(struct session *s, enum session_state state);
+void session_arm(struct session *s, uint64_t when);
+void session_note(struct session *s, const char *format, ...) __attribute__((format(printf, 2, 3)));
+struct session *session_find(struct sessions *sessions, const uint8_t *id, size_t size, bool caller);
+void session_advance(struct session *s);
+void session_fail(struct session *s, int error, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+
+/* session_describe.c */
+int session_take_ports(struct session *s);	/* 0, -EAGAIN: waits, will advance */
+void session_describe(struct session *s);
+
+/* session_paths.c: from two descriptions to a nominated path, alike for both roles */
+int session_listen(struct session *s);
+void session_relays(struct session *s, Punch__RelayOffer **offers, size_t count);
+void session_go(struct session *s, uint64_t go);
+void session_consider(struct session *s);
+uint64_t session_paths_deadline(const struct session *s);
+void session_paths_close(struct session *s);
+
+/* session_caller.c */
+void caller_advance(struct session *s);
+void caller_answered(struct session *s, const Punch__Answered *message);
+void caller_failed(struct session *s, const Punch__Failed *message);
+void caller_no_path(struct session *s);
+void caller_nominated(struct session *s);
+
+/* session_callee.c */
+void callee_invited(struct node *node, struct uplink *uplink, const Punch__Invited *message);
+void callee_advance(struct session *s);
+void callee_nominated(struct session *s, struct path *path);
+
+#endif

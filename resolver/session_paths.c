@@ -1,0 +1,457 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * session_paths.c - from two descriptions to a nominated path, alike for both roles
+ *
+ * Theory of operation
+ *
+ * Sockets come from three places: dials (the attempts of punch.c), listeners
+ * on the lanes' ports, and relay legs.  Each becomes a path that must prove
+ * itself.  The caller nominates the first direct path that did; it takes
+ * a proven relay path only when no direct one can come any more, or when PLAN_WINDOW after Go has
+ * passed.  The relay leg was made meanwhile, so that this costs nothing but the nomination.
+ */
+#include <assert.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/log.h"
+#include "resolver/session_internal.h"
+
+/* Does anything stand against ICMP time-exceeded from beyond our NATs? The kernel compares this with the quoted TTL */
+#define MINTTL 2
+
+/* ---------------------------------------------------------------- paths */
+
+static void on_path(void *arg, struct path *path);
+
+static void add_path(struct session *s, int fd, enum local_path kind, bool dialled)
+{
+	struct path_setup setup = {
+		.base = s->node->base, .caller = s->caller, .session = s->id, .secret = &s->secret,
+		.event = on_path, .arg = s,
+	};
+	unsigned int i;
+
+	for (i = 0; i < SESSION_PATHS; i++)
+		if (!s->paths[i])
+			break;
+	if (i == SESSION_PATHS) {
+		close(fd);
+		return;
+	}
+	s->paths[i] = path_new(&setup, fd, kind, dialled);
+}
+
+static void drop_path(struct session *s, struct path *path)
+{
+	unsigned int i;
+
+	if (path_disproved(path))
+		s->disproved = true;
+	for (i = 0; i < SESSION_PATHS; i++)
+		if (s->paths[i] == path)
+			s->paths[i] = NULL;
+	if (s->chosen == path) {
+		s->chosen = NULL;
+		if (s->state == SESSION_NOMINATING)
+			session_set_state(s, SESSION_PUNCHING);
+	}
+	path_free(path);
+}
+
+static void on_path(void *arg, struct path *path)
+{
+	struct session *s = arg;
+
+	if (s->state == SESSION_OVER)
+		return;
+	switch (path_state(path)) {
+	case PATH_DEAD:
+		if (path_kind(path) == LOCAL_PATH_RELAY && !*s->relay_problem)
+			snprintf(s->relay_problem, sizeof(s->relay_problem), "the relayed path broke");
+		drop_path(s, path);
+		break;
+	case PATH_PROVEN:
+		session_note(s, "%s path proven", path_kind(path) == LOCAL_PATH_RELAY ? "relayed" :
+			     path_kind(path) == LOCAL_PATH_LAN ? "LAN" : "direct");
+		break;
+	case PATH_NOMINATED:
+		if (s->caller)
+			caller_nominated(s);
+		else
+			callee_nominated(s, path);
+		return;
+	default:
+		break;
+	}
+	if (s->state == SESSION_PUNCHING)
+		session_consider(s);
+}
+
+/* ---------------------------------------------------------------- sockets of a lane */
+
+static int lane_socket(const struct session *s, const struct port *port)
+{
+	struct endpoint any = { .family = (uint16_t)s->family, .port = port->number };
+	struct sockaddr_storage ss;
+	int fd, on = 1, off = 0, len, err;
+
+	fd = socket(s->family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, IPPROTO_TCP);
+	if (fd < 0)
+		return -errno;
+	len = endpoint_to_sockaddr(&any, s->family, &ss);
+	if (s->family == AF_INET6)
+		setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof(off));
+	if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) ||
+	    setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on)) ||
+	    bind(fd, (struct sockaddr *)&ss, (socklen_t)len)) {
+		err = -errno;
+		close(fd);
+		return err;
+	}
+	return fd;
+}
+
+/* Is it one of the peer's own private addresses? */
+static bool is_lan(const struct session *s, const struct endpoint *remote)
+{
+	unsigned int i;
+
+	for (i = 0; i < s->far.count; i++)
+		if (s->far.candidates[i].type == PUNCH__CANDIDATE_TYPE__CANDIDATE_HOST &&
+		    endpoint_is_private(remote) &&
+		    endpoint_same_address(&s->far.candidates[i].endpoint, remote))
+			return true;
+	return false;
+}
+
+static void on_accept(evutil_socket_t fd, short what, void *arg)
+{
+	struct lane *lane = arg;
+	struct session *s = lane->session;
+	struct sockaddr_storage ss;
+	socklen_t len = sizeof(ss);
+	struct endpoint remote;
+	int socket_;
+
+	(void)what;
+	socket_ = accept4(fd, (struct sockaddr *)&ss, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
+	if (socket_ < 0)
+		return;
+	if (endpoint_from_sockaddr(&remote, (struct sockaddr *)&ss, len)) {
+		close(socket_);
+		return;
+	}
+	add_path(s, socket_, is_lan(s, &remote) ? LOCAL_PATH_LAN : LOCAL_PATH_DIRECT, false);
+}
+
+int session_listen(struct session *s)
+{
+	unsigned int i;
+
+	for (i = 0; i < PLAN_LANES; i++) {
+		struct lane *lane = &s->lanes[i];
+
+		if (!lane->port)
+			continue;
+		lane->fd = lane_socket(s, lane->port);
+		if (lane->fd < 0)
+			return lane->fd;
+		if (listen(lane->fd, SESSION_PATHS))
+			return -errno;
+		lane->event = event_new(s->node->base, lane->fd, EV_READ | EV_PERSIST, on_accept, lane);
+		if (!lane->event || event_add(lane->event, NULL))
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+/* ---------------------------------------------------------------- dials */
+
+static void dial_close(struct dial *dial)
+{
+	if (dial->event)
+		event_free(dial->event);
+	dial->event = NULL;
+	if (dial->fd >= 0)
+		close(dial->fd);
+	dial->fd = -1;
+}
+
+static void dial_over(struct dial *dial, int error)
+{
+	struct session *s = dial->session;
+	enum local_path kind = s->punch.attempts[dial->index].plan.tactic == TACTIC_LAN ? LOCAL_PATH_LAN :
+											  LOCAL_PATH_DIRECT;
+	int fd = dial->fd;
+
+	if (error) {
+		dial_close(dial);
+	} else {
+		dial->fd = -1;
+		dial_close(dial);
+		add_path(s, fd, kind, true);
+	}
+	punch_result(&s->punch, dial->index, error, clock_now());
+}
+
+static void on_dial(evutil_socket_t fd, short what, void *arg)
+{
+	struct dial *dial = arg;
+	struct session *s = dial->session;
+	socklen_t len = sizeof(int);
+	int error = 0;
+
+	(void)what;
+	if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &len))
+		error = errno;
+	dial_over(dial, error);
+	session_consider(s);
+}
+
+static int dial_connect(struct session *s, struct dial *dial, const struct attempt_plan *plan, uint8_t ttl)
+{
+	struct sockaddr_storage ss;
+	int len, err = 0, low = ttl, minttl = MINTTL, standard = -1;
+
+	len = endpoint_to_sockaddr(&plan->remote, s->family, &ss);
+	if (len < 0)
+		return len;
+	dial->fd = lane_socket(s, s->lanes[plan->lane].port);
+	if (dial->fd < 0)
+		return dial->fd;
+	if (plan->remote.family == AF_INET)
+		setsockopt(dial->fd, IPPROTO_IP, IP_MINTTL, &minttl, sizeof(minttl));
+	if (ttl && plan->remote.family == AF_INET)
+		setsockopt(dial->fd, IPPROTO_IP, IP_TTL, &low, sizeof(low));
+	if (connect(dial->fd, (struct sockaddr *)&ss, (socklen_t)len) && errno != EINPROGRESS)
+		err = -errno;
+	/* At once: the SYN has left, everything after it must reach the far end */
+	if (ttl && plan->remote.family == AF_INET)
+		setsockopt(dial->fd, IPPROTO_IP, IP_TTL, &standard, sizeof(standard));
+	if (err)
+		return err;
+	dial->event = event_new(s->node->base, dial->fd, EV_WRITE, on_dial, dial);
+	return !dial->event || event_add(dial->event, NULL) ? -ENOMEM : 0;
+}
+
+static void run_attempts(struct session *s)
+{
+	uint8_t ttl;
+	int i, err;
+
+	while ((i = punch_next(&s->punch, clock_now(), &ttl)) >= 0) {
+		struct dial *dial = &s->dials[i];
+
+		dial->index = i;
+		err = dial_connect(s, dial, &s->punch.attempts[i].plan, ttl);
+		if (err)
+			dial_over(dial, -err);
+	}
+}
+
+static uint32_t random32(void *arg)
+{
+	uint32_t value;
+
+	(void)arg;
+	secret_random(&value, sizeof(value));
+	return value;
+}
+
+/* A remote that is our own socket's address would connect us to ourselves */
+static void drop_own(struct session *s)
+{
+	unsigned int i, j, kept = 0;
+
+	for (i = 0; i < s->plan.count; i++) {
+		bool own = false;
+
+		for (j = 0; j < s->own.count; j++)
+			own = own || endpoint_equal(&s->plan.attempts[i].remote, &s->own.candidates[j].endpoint);
+		if (!own && s->lanes[s->plan.attempts[i].lane].port)
+			s->plan.attempts[kept++] = s->plan.attempts[i];
+	}
+	s->plan.count = kept;
+}
+
+void session_go(struct session *s, uint64_t go)
+{
+	struct plan_input input = {
+		.own = &s->own, .peer = &s->far, .caller = s->caller, .family = s->family, .rtt = s->rtt,
+	};
+	uint64_t until = go + PLAN_WINDOW;
+
+	s->go = go;
+	if (s->route == PUNCH__ROUTE__ROUTE_RELAY) {
+		s->plan.reason = "route = relay";
+	} else {
+		plan_make(&s->plan, &input);
+		drop_own(s);
+	}
+	if (s->route == PUNCH__ROUTE__ROUTE_DIRECT)
+		until = s->deadline;
+	punch_start(&s->punch, &s->plan, go, until, random32, s);
+	session_set_state(s, SESSION_PUNCHING);
+	session_note(s, "starting %u attempts in %.1f ms", s->plan.count, (double)(go - clock_now()) / 1000);
+	session_consider(s);
+}
+
+/* ---------------------------------------------------------------- relay */
+
+static void on_leg(void *arg, int fd, int error, const char *text)
+{
+	struct leg *leg = arg;
+	struct session *s = leg->session;
+
+	leg->leg = NULL;
+	s->leg_count--;
+	/* The other side has its ticket only once the answer went out: whoever
+	 * joins us earlier is not the peer, and there is no secret yet to tell */
+	if (fd >= 0 && s->state < SESSION_ANSWERED) {
+		close(fd);
+		snprintf(s->relay_problem, sizeof(s->relay_problem), "the relay joined us to nobody");
+	} else if (fd < 0) {
+		session_note(s, "relay: %s", text);
+		snprintf(s->relay_problem, sizeof(s->relay_problem), "%s", text ? text : strerror(-error));
+	} else {
+		session_note(s, "relay joined");
+		add_path(s, fd, LOCAL_PATH_RELAY, true);
+	}
+	if (s->state == SESSION_PUNCHING)
+		session_consider(s);
+}
+
+void session_relays(struct session *s, Punch__RelayOffer **offers, size_t count)
+{
+	char own[ENDPOINT_TEXT_SIZE];
+	size_t i;
+
+	if (s->route == PUNCH__ROUTE__ROUTE_DIRECT)
+		return;
+	for (i = 0; i < count && s->leg_count < SESSION_LEGS; i++) {
+		const Punch__RelayOffer *o = offers[i];
+		struct leg *leg = &s->legs[s->leg_count];
+		const char *address = o->address && *o->address ? o->address :
+				      endpoint_format_address(uplink_server(s->uplink), own);
+
+		if (!o->port || o->port > UINT16_MAX || strlen(address) >= LIMIT_HOST)
+			continue;
+		leg->leg = relayleg_new(s->node, address, (uint16_t)o->port, s->family, o->ticket.data,
+					o->ticket.len, on_leg, leg);
+		if (leg->leg)
+			s->leg_count++;
+	}
+}
+
+/* ---------------------------------------------------------------- choice */
+
+static struct path *best_proven(const struct session *s)
+{
+	struct path *best = NULL;
+	unsigned int i;
+
+	/* enum local_path is in order of preference */
+	for (i = 0; i < SESSION_PATHS; i++)
+		if (s->paths[i] && path_state(s->paths[i]) == PATH_PROVEN &&
+		    (!best || path_kind(s->paths[i]) < path_kind(best)))
+			best = s->paths[i];
+	return best;
+}
+
+/* Is a direct path still being proven? */
+static bool direct_pending(const struct session *s)
+{
+	unsigned int i;
+
+	for (i = 0; i < SESSION_PATHS; i++)
+		if (s->paths[i] && path_kind(s->paths[i]) != LOCAL_PATH_RELAY &&
+		    path_state(s->paths[i]) == PATH_PROVING)
+			return true;
+	return false;
+}
+
+static bool any_path(const struct session *s)
+{
+	unsigned int i;
+
+	for (i = 0; i < SESSION_PATHS; i++)
+		if (s->paths[i])
+			return true;
+	return false;
+}
+
+uint64_t session_paths_deadline(const struct session *s)
+{
+	uint64_t window = s->go + PLAN_WINDOW, deadline = clock_before(s->deadline, punch_deadline(&s->punch));
+
+	return clock_now() < window ? clock_before(deadline, window) : deadline;
+}
+
+/* The caller's choice; the callee only keeps trying until it is told */
+static void choose(struct session *s, uint64_t now)
+{
+	struct path *best = best_proven(s);
+	bool hope = s->plan.count && now < s->go + PLAN_WINDOW &&
+		    (!punch_over(&s->punch, now) || direct_pending(s));
+
+	if (best && (path_kind(best) != LOCAL_PATH_RELAY || !hope)) {
+		s->chosen = best;
+		session_set_state(s, SESSION_NOMINATING);
+		path_nominate(best);
+		session_arm(s, s->deadline);
+		return;
+	}
+	/* Nothing left that could become a path, and late comers had their time */
+	if (!best && !any_path(s) && !s->leg_count && punch_over(&s->punch, now) &&
+	    (!s->plan.count || now >= s->go + PLAN_WINDOW)) {
+		caller_no_path(s);
+		return;
+	}
+	session_arm(s, session_paths_deadline(s));
+}
+
+void session_consider(struct session *s)
+{
+	uint64_t now = clock_now(), late = s->go + PLAN_WINDOW + SESSION_LATE;
+
+	if (s->state != SESSION_PUNCHING)
+		return;
+	run_attempts(s);
+	if (s->caller)
+		choose(s, now);
+	else if (!any_path(s) && !s->leg_count && now >= late)
+		session_fail(s, ETIMEDOUT, "%s: no path came through", s->peer.name);
+	else
+		session_arm(s, clock_before(session_paths_deadline(s), now < late ? late : NEVER));
+}
+
+void session_paths_close(struct session *s)
+{
+	unsigned int i;
+
+	for (i = 0; i < PLAN_ATTEMPTS; i++)
+		dial_close(&s->dials[i]);
+	for (i = 0; i < PLAN_LANES; i++) {
+		if (s->lanes[i].event)
+			event_free(s->lanes[i].event);
+		s->lanes[i].event = NULL;
+		if (s->lanes[i].fd >= 0)
+			close(s->lanes[i].fd);
+		s->lanes[i].fd = -1;
+	}
+	for (i = 0; i < SESSION_LEGS; i++) {
+		if (s->legs[i].leg)
+			relayleg_cancel(s->legs[i].leg);
+		s->legs[i].leg = NULL;
+	}
+	s->leg_count = 0;
+	for (i = 0; i < SESSION_PATHS; i++) {
+		path_free(s->paths[i]);
+		s->paths[i] = NULL;
+	}
+	s->chosen = NULL;
+}

@@ -1,0 +1,214 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * test_plan.c - two descriptions give two plans that fit each other
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include <cmocka.h>
+
+#include "resolver/hops.h"
+#include "resolver/plan.h"
+
+static void add(struct description *d, uint32_t type, const char *text)
+{
+	assert_int_equal(endpoint_parse(&d->candidates[d->count].endpoint, text, 0), 0);
+	d->candidates[d->count++].type = type;
+}
+
+#define HOST		PUNCH__CANDIDATE_TYPE__CANDIDATE_HOST
+#define REFLEXIVE	PUNCH__CANDIDATE_TYPE__CANDIDATE_REFLEXIVE
+
+static void home(struct description *d, const char *host, const char *mapped0, const char *mapped1,
+		 uint32_t mapping, unsigned int hops)
+{
+	memset(d, 0, sizeof(*d));
+	d->mapping = mapping;
+	d->hops = hops;
+	add(d, HOST, host);
+	add(d, REFLEXIVE, mapped0);
+	if (mapped1)
+		add(d, REFLEXIVE, mapped1);
+}
+
+static void both(const struct description *a, const struct description *b, struct plan *pa, struct plan *pb)
+{
+	struct plan_input in = { .own = a, .peer = b, .caller = true, .family = AF_INET, .rtt = 40 * MS };
+
+	plan_make(pa, &in);
+	in = (struct plan_input){ .own = b, .peer = a, .caller = false, .family = AF_INET, .rtt = 40 * MS };
+	plan_make(pb, &in);
+}
+
+#define EIM	PUNCH__MAPPING__MAPPING_ENDPOINT_INDEPENDENT
+#define APDM	PUNCH__MAPPING__MAPPING_ADDRESS_PORT_DEPENDENT
+
+static void caller_opens_when_it_knows_its_hops(void **state)
+{
+	struct description a, b;
+	struct plan pa, pb;
+
+	(void)state;
+	home(&a, "192.168.1.2:5000", "198.51.100.1:5000", "198.51.100.1:5001", EIM, 1);
+	home(&b, "192.168.1.2:6000", "198.51.100.2:6000", "198.51.100.2:6001", EIM, 2);
+	both(&a, &b, &pa, &pb);
+	assert_int_equal(pa.count, 2);
+	assert_int_equal(pa.attempts[0].tactic, TACTIC_OPEN);
+	assert_int_equal(pa.attempts[0].ttl, 2);
+	assert_int_equal(pb.attempts[0].tactic, TACTIC_DIAL);
+	assert_int_equal(pb.attempts[0].ttl, 0);
+	assert_true(pb.attempts[0].start >= PLAN_DIAL_MARGIN);
+	/* the second lane: other ports, later, another tactic, on both sides alike */
+	assert_int_equal(pa.attempts[1].tactic, TACTIC_SYNC);
+	assert_int_equal(pa.attempts[1].remote.port, 6001);
+	assert_int_equal(pb.attempts[1].remote.port, 5001);
+	assert_int_equal(pa.attempts[1].start, pb.attempts[1].start);
+	assert_true(pa.attempts[1].start >= PLAN_LANE_DELAY);
+}
+
+static void callee_opens_when_only_it_can(void **state)
+{
+	struct description a, b;
+	struct plan pa, pb;
+
+	(void)state;
+	home(&a, "192.168.1.2:5000", "198.51.100.1:5000", NULL, EIM, 0);
+	home(&b, "192.168.1.2:6000", "198.51.100.2:6000", NULL, EIM, 1);
+	both(&a, &b, &pa, &pb);
+	assert_int_equal(pa.attempts[0].tactic, TACTIC_DIAL);
+	assert_int_equal(pb.attempts[0].tactic, TACTIC_OPEN);
+}
+
+static void without_room_both_send_at_once(void **state)
+{
+	struct description a, b;
+	struct plan pa, pb;
+
+	(void)state;
+	home(&a, "192.168.1.2:5000", "198.51.100.1:5000", NULL, EIM, 0);
+	home(&b, "192.168.1.3:6000", "198.51.100.2:6000", NULL, EIM, 0);
+	both(&a, &b, &pa, &pb);
+	assert_int_equal(pa.count, 1);
+	assert_int_equal(pa.attempts[0].tactic, TACTIC_SYNC);
+	assert_int_equal(pa.attempts[0].start, pb.attempts[0].start);
+}
+
+static void private_addresses_are_tried_on_the_same_site_only(void **state)
+{
+	struct description a, b;
+	struct plan pa, pb;
+
+	(void)state;
+	home(&a, "192.168.1.2:5000", "198.51.100.1:5000", NULL, EIM, 0);
+	home(&b, "192.168.1.3:6000", "198.51.100.1:6000", NULL, EIM, 0);
+	both(&a, &b, &pa, &pb);
+	assert_int_equal(pa.attempts[0].tactic, TACTIC_LAN);
+	assert_int_equal(pa.attempts[0].remote.port, 6000);
+	home(&b, "192.168.1.3:6000", "198.51.100.2:6000", NULL, EIM, 0);
+	both(&a, &b, &pa, &pb);
+	assert_int_not_equal(pa.attempts[0].tactic, TACTIC_LAN);
+}
+
+static void two_symmetric_sides_have_no_direct_path(void **state)
+{
+	struct description a, b;
+	struct plan pa, pb;
+
+	(void)state;
+	home(&a, "192.168.1.2:5000", "198.51.100.1:5000", NULL, APDM, 1);
+	home(&b, "192.168.1.2:6000", "198.51.100.2:6000", NULL, APDM, 1);
+	both(&a, &b, &pa, &pb);
+	assert_int_equal(pa.count, 0);
+	assert_non_null(pa.reason);
+	assert_int_equal(pb.count, 0);
+}
+
+static void symmetric_side_dials(void **state)
+{
+	struct description a, b;
+	struct plan pa, pb;
+
+	(void)state;
+	home(&a, "192.168.1.2:5000", "198.51.100.1:5000", NULL, APDM, 1);
+	home(&b, "192.168.1.2:6000", "198.51.100.2:6000", NULL, EIM, 1);
+	both(&a, &b, &pa, &pb);
+	assert_int_equal(pa.attempts[0].tactic, TACTIC_DIAL);
+	assert_int_equal(pb.attempts[0].tactic, TACTIC_OPEN);
+}
+
+static void ipv6_needs_an_ipv6_socket(void **state)
+{
+	struct description a, b;
+	struct plan plan;
+	struct plan_input in = { .own = &a, .peer = &b, .caller = true, .family = AF_INET6 };
+
+	(void)state;
+	memset(&a, 0, sizeof(a));
+	memset(&b, 0, sizeof(b));
+	add(&a, HOST, "[2001:db8::1]:5000");
+	add(&b, HOST, "[2001:db8::2]:6000");
+	plan_make(&plan, &in);
+	assert_int_equal(plan.count, 1);
+	in.family = AF_INET;
+	plan_make(&plan, &in);
+	assert_int_equal(plan.count, 0);
+}
+
+static void attempts_are_bounded(void **state)
+{
+	struct description a, b;
+	struct plan plan;
+	struct plan_input in = { .own = &a, .peer = &b, .caller = true, .family = AF_INET };
+	char text[32];
+	int i;
+
+	(void)state;
+	memset(&a, 0, sizeof(a));
+	memset(&b, 0, sizeof(b));
+	for (i = 0; i < LIMIT_CANDIDATES; i++) {
+		snprintf(text, sizeof(text), "203.0.113.%d:7000", i + 1);
+		add(&b, HOST, text);
+	}
+	plan_make(&plan, &in);
+	assert_in_range(plan.count, 1, PLAN_LAN_HOSTS);
+}
+
+static void outermost_nat_is_before_the_first_public_router(void **state)
+{
+	struct endpoint routers[4];
+
+	(void)state;
+	memset(routers, 0, sizeof(routers));
+	endpoint_parse(&routers[0], "192.168.1.1", 0);
+	endpoint_parse(&routers[1], "100.64.0.1", 0);
+	endpoint_parse(&routers[2], "203.0.113.1", 0);
+	assert_int_equal(hops_judge(routers, 4, 4), 2);
+	/* the target answers before any public router: no room */
+	assert_int_equal(hops_judge(routers, 4, 3), 0);
+	/* silent routers in between do not matter */
+	routers[1].family = 0;
+	assert_int_equal(hops_judge(routers, 4, 0), 2);
+	routers[2].family = 0;
+	assert_int_equal(hops_judge(routers, 4, 0), 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(caller_opens_when_it_knows_its_hops),
+		cmocka_unit_test(callee_opens_when_only_it_can),
+		cmocka_unit_test(without_room_both_send_at_once),
+		cmocka_unit_test(private_addresses_are_tried_on_the_same_site_only),
+		cmocka_unit_test(two_symmetric_sides_have_no_direct_path),
+		cmocka_unit_test(symmetric_side_dials),
+		cmocka_unit_test(ipv6_needs_an_ipv6_socket),
+		cmocka_unit_test(attempts_are_bounded),
+		cmocka_unit_test(outermost_nat_is_before_the_first_public_router),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
