@@ -16,17 +16,6 @@
 
 #define HOPS_MAX	64	/* the initial TTL of Linux: no path is longer */
 
-/* Bytes to point a message at; protobuf-c only reads them when it packs */
-static ProtobufCBinaryData bytes_of(const uint8_t *data, size_t size)
-{
-	union {
-		const uint8_t *in;
-		uint8_t *out;
-	} pointer = { .in = data };
-
-	return (ProtobufCBinaryData){ .len = size, .data = pointer.out };
-}
-
 /* A byte string that must have exactly this size */
 static bool take_bytes(uint8_t *out, size_t size, const ProtobufCBinaryData *in)
 {
@@ -48,7 +37,7 @@ static bool take_enum(uint32_t *out, int value, int last)
 void endpoint_to_message(const struct endpoint *ep, Punch__Endpoint *message)
 {
 	punch__endpoint__init(message);
-	message->address = bytes_of(ep->address, ep->family == AF_INET ? 4 : ep->family == AF_INET6 ? 16 : 0);
+	message->address = convert_bytes(ep->address, ep->family == AF_INET ? 4 : ep->family == AF_INET6 ? 16 : 0);
 	message->port = ep->port;
 }
 
@@ -203,15 +192,15 @@ int invitation_sign(const struct invitation *in, const struct key *key, struct b
 	if (rc < 0 || in->sealed_size > sizeof(in->sealed_name))
 		return -EINVAL;
 	message.version = PROTOCOL_VERSION;
-	message.session = bytes_of(in->session, SESSION_SIZE);
-	message.caller_key = bytes_of(in->caller_key, KEY_SIZE);
-	message.callee_key = bytes_of(in->callee_key, KEY_SIZE);
-	message.ephemeral = bytes_of(in->ephemeral, KEY_SIZE);
+	message.session = convert_bytes(in->session, SESSION_SIZE);
+	message.caller_key = convert_bytes(in->caller_key, KEY_SIZE);
+	message.callee_key = convert_bytes(in->callee_key, KEY_SIZE);
+	message.ephemeral = convert_bytes(in->ephemeral, KEY_SIZE);
 	message.port = in->port;
 	message.description = &description.description;
 	message.encrypt = (Punch__Encrypt)in->encrypt;
 	message.route = (Punch__Route)in->route;
-	message.sealed_name = bytes_of(in->sealed_name, in->sealed_size);
+	message.sealed_name = convert_bytes(in->sealed_name, in->sealed_size);
 	return sign(&message.base, KEY_CONTEXT_INVITATION, key, body);
 }
 
@@ -273,15 +262,15 @@ int answer_sign(const struct answer *in, const struct key *key, struct body *bod
 	if (rc < 0)
 		return rc;
 	message.version = PROTOCOL_VERSION;
-	message.session = bytes_of(in->session, SESSION_SIZE);
-	message.caller_key = bytes_of(in->caller_key, KEY_SIZE);
-	message.callee_key = bytes_of(in->callee_key, KEY_SIZE);
-	message.ephemeral = bytes_of(in->ephemeral, KEY_SIZE);
+	message.session = convert_bytes(in->session, SESSION_SIZE);
+	message.caller_key = convert_bytes(in->caller_key, KEY_SIZE);
+	message.callee_key = convert_bytes(in->callee_key, KEY_SIZE);
+	message.ephemeral = convert_bytes(in->ephemeral, KEY_SIZE);
 	message.status = (Punch__AnswerStatus)in->status;
 	message.description = &description.description;
 	message.encrypt = (Punch__Encrypt)in->encrypt;
 	message.route = (Punch__Route)in->route;
-	message.invitation_hash = bytes_of(in->invitation_hash, HASH_SIZE);
+	message.invitation_hash = convert_bytes(in->invitation_hash, HASH_SIZE);
 	return sign(&message.base, KEY_CONTEXT_ANSWER, key, body);
 }
 

@@ -90,6 +90,17 @@ int answer_sign(const struct answer *in, const struct key *key, struct body *bod
 /** answer_open() - as invitation_open(), verified by the body's callee_key */
 int answer_open(const Punch__Signed *signed_, struct answer *out, struct body *body);
 
+/** convert_bytes() - bytes to point a message at; protobuf-c only reads them when it packs */
+static inline ProtobufCBinaryData convert_bytes(const uint8_t *data, size_t size)
+{
+	union {
+		const uint8_t *in;
+		uint8_t *out;
+	} pointer = { .in = data };	/* -Wcast-qual knows no exceptions */
+
+	return (ProtobufCBinaryData){ .len = size, .data = pointer.out };
+}
+
 /** endpoint_to_message()/endpoint_from_message() - @message's bytes point into @ep */
 void endpoint_to_message(const struct endpoint *ep, Punch__Endpoint *message);
 /** Return: 0 or -EINVAL (sizes, port) */

@@ -162,14 +162,14 @@ static int address_parse(struct endpoint *ep, const char *text)
 	return endpoint_from_sockaddr(ep, (const struct sockaddr *)&sin6, sizeof(sin6));
 }
 
-/* Decimal digits only: no sign, no space. Return: 1..65535, or 0 */
+/* Decimal digits only: no sign, no space, no zero before it. Return: 1..65535, or 0 */
 static uint16_t port_parse(const char *text)
 {
 	unsigned int n = 0;
 	size_t i;
 
-	for (i = 0; text[i] && i < 6; i++) {
-		if (text[i] < '0' || text[i] > '9')
+	for (i = 0; text[i] && i < 5; i++) {
+		if (text[i] < '0' || text[i] > '9' || *text == '0')
 			return 0;
 		n = n * 10 + (unsigned int)(text[i] - '0');
 	}

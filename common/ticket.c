@@ -11,9 +11,9 @@
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
 
+#include "common/convert.h"
 #include "common/key.h"
 #include "common/private.h"
-#include "common/punch.pb-c.h"
 #include "common/secret.h"
 #include "common/ticket.h"
 
@@ -31,17 +31,6 @@ static int ticket_mac(const uint8_t secret[RELAY_SECRET_SIZE], const uint8_t *ti
 	return secret_mac(secret, message, sizeof(context) + size, mac);
 }
 
-/* protobuf-c wants pointers to non-const, and only reads when it packs */
-static ProtobufCBinaryData bytes_of(const uint8_t *data, size_t size)
-{
-	union {
-		const uint8_t *in;
-		uint8_t *out;
-	} pointer = { .in = data };
-
-	return (ProtobufCBinaryData){ .len = size, .data = pointer.out };
-}
-
 int ticket_seal(const struct ticket *ticket, const uint8_t secret[RELAY_SECRET_SIZE],
 		uint8_t out[TICKET_MAX])
 {
@@ -51,20 +40,20 @@ int ticket_seal(const struct ticket *ticket, const uint8_t secret[RELAY_SECRET_S
 	size_t size;
 	int rc;
 
-	message.session = bytes_of(ticket->session, SESSION_SIZE);
+	message.session = convert_bytes(ticket->session, SESSION_SIZE);
 	message.side = (Punch__RelaySide)ticket->side;
-	message.caller_key = bytes_of(ticket->caller_key, KEY_SIZE);
-	message.callee_key = bytes_of(ticket->callee_key, KEY_SIZE);
+	message.caller_key = convert_bytes(ticket->caller_key, KEY_SIZE);
+	message.callee_key = convert_bytes(ticket->callee_key, KEY_SIZE);
 	message.expires_s = ticket->expires_s;
-	message.nonce = bytes_of(ticket->nonce, sizeof(ticket->nonce));
+	message.nonce = convert_bytes(ticket->nonce, sizeof(ticket->nonce));
 	if (punch__ticket__get_packed_size(&message) > sizeof(packed))
 		return -EMSGSIZE;
 	size = punch__ticket__pack(&message, packed);
 	rc = ticket_mac(secret, packed, size, mac);
 	if (rc < 0)
 		return rc;
-	sealed.ticket = bytes_of(packed, size);
-	sealed.mac = bytes_of(mac, sizeof(mac));
+	sealed.ticket = convert_bytes(packed, size);
+	sealed.mac = convert_bytes(mac, sizeof(mac));
 	if (punch__sealed_ticket__get_packed_size(&sealed) > TICKET_MAX)
 		return -EMSGSIZE;
 	return (int)punch__sealed_ticket__pack(&sealed, out);

@@ -23,7 +23,6 @@
  *
  * Linked into the shim: nothing here may need more than any libc has.
  */
-#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <ini.h>
@@ -113,6 +112,12 @@ static void fail_file(struct conf_walk *walk, int code, const char *format, ...)
 	va_end(args);
 }
 
+/* ASCII alone: a program's locale must not change what a file means */
+static char lower(char c)
+{
+	return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
+}
+
 /* Levenshtein distance, bounded: longer words than a setting's name are far from each */
 static unsigned int distance(const char *a, const char *b)
 {
@@ -128,7 +133,7 @@ static unsigned int distance(const char *a, const char *b)
 
 		row[0] = (unsigned int)i;
 		for (j = 1; j <= lb; j++) {
-			unsigned int best = corner + (tolower((unsigned char)a[i - 1]) != tolower((unsigned char)b[j - 1]));
+			unsigned int best = corner + (lower(a[i - 1]) != lower(b[j - 1]));
 
 			corner = row[j];
 			if (row[j] + 1 < best)
@@ -281,7 +286,7 @@ static void take_header(struct conf_walk *walk, char *line)
 	line++;
 	line += strspn(line, " \t");
 	size = strlen(line);
-	while (size > 0 && isspace((unsigned char)line[size - 1]))
+	while (size > 0 && strchr(" \t", line[size - 1]))
 		line[--size] = '\0';
 	on_section(walk, line);
 }
