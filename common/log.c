@@ -6,7 +6,7 @@
  * of what looks odd here: no malloc, no stdio streams, no descriptor kept, one
  * write() a line, errno restored.  Such programs also close and renumber their
  * descriptors, so descriptor 2 may have become a database or a client's
- * connection: stderr_usable() looks before each line.
+ * connection: log_stderr_usable() looks before each line.
  *
  * The configuration is written once, by log_init(), before threads exist.
  */
@@ -94,7 +94,7 @@ static bool is_network_socket(int fd)
  * it is a connection.  Another one is trusted when it is a device, a pipe, or a
  * file opened for appending, as logs are and databases are not.
  */
-static bool stderr_usable(void)
+bool log_stderr_usable(void)
 {
 	struct stat st;
 	int flags;
@@ -194,7 +194,7 @@ void log_write(enum log_level level, const char *format, ...)
 	if (fd >= 0) {
 		put(fd, line, size);
 		close(fd);
-	} else if (stderr_usable()) {
+	} else if (log_stderr_usable()) {
 		put(STDERR_FILENO, line, size);
 	}
 	errno = saved;

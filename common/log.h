@@ -44,6 +44,12 @@ void log_write(enum log_level level, const char *format, ...)
 #define log_debug(...)	log_write(LOG_LEVEL_DEBUG, __VA_ARGS__)
 
 /**
+ * log_stderr_usable() - is descriptor 2 (still) a place for messages, rather
+ * than a connection or a data file of the program we live in?
+ */
+bool log_stderr_usable(void);
+
+/**
  * struct log_limit - token bucket for lines that a stranger can trigger
  * @tokens:	lines left; starts at 0 meaning "full"
  * @refilled:	monotonic second of the last refill
