@@ -40,6 +40,9 @@ struct node {
 	struct connections *connections;
 	struct local *local;
 	struct parked *parked;
+	struct splices *splices;
+	struct state *state;
+	struct life *life;
 	struct netwatch *netwatch;	/* NULL where rtnetlink is not to be had */
 };
 

@@ -1,0 +1,304 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * splice.c - bytes from one socket to another and back
+ *
+ * The fallback for programs that cannot take over a descriptor (static ones,
+ * io_uring); everybody else has the bare socket and never comes here.
+ *
+ * Theory of operation
+ *
+ * A pair is two directions that run the same code.  Bytes are read into one
+ * buffer that all directions share and written at once; only what the other
+ * side does not take now is copied into a buffer of the direction's own, and
+ * nothing more is read until it is gone.  So an idle pair holds no buffer and a
+ * stalled reader holds one, of SPLICE_CHUNK at most.
+ *
+ * After each event the interest in both descriptors is computed anew from the
+ * state: a direction wants to read its source while it is open and nothing is
+ * left over, and to write its target while something is.
+ *
+ * Direction: OPEN -> ENDING (end of file read, bytes left over) -> ENDED
+ * (shutdown() done).  Both ENDED, or any error: the pair is closed.
+ */
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/queue.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "common/log.h"
+#include "resolver/splice.h"
+
+#define SPLICE_CHUNK	(128 * 1024)	/* bytes for each read(): fewer cost throughput (measured against 16 KiB: half) */
+#define SPLICE_TURN	8		/* reads for one wake-up, so that others get their turn */
+
+enum direction_state {
+	DIRECTION_OPEN,		/* bytes flow */
+	DIRECTION_ENDING,	/* the source has ended; left-over bytes wait for the target */
+	DIRECTION_ENDED,	/* the target was told of the end */
+	DIRECTION_STATE_COUNT
+};
+
+static const char *const direction_names[] = { "open", "ending", "ended" };
+static_assert(sizeof(direction_names) / sizeof(direction_names[0]) == DIRECTION_STATE_COUNT,
+	      "each state has a name");
+
+/**
+ * struct direction
+ * @from, @to:	indexes into the pair's fd
+ * @left:	bytes not yet taken by the target; NULL when none
+ */
+struct direction {
+	enum direction_state state;
+	unsigned int from, to;
+	unsigned char *left;
+	size_t offset, size;
+};
+
+struct pair {
+	LIST_ENTRY(pair) entry;
+	struct splices *splices;
+	int fd[2];
+	struct event *readable[2];
+	struct event *writable[2];
+	struct direction way[2];	/* way[i] reads from fd[i] */
+};
+
+struct splices {
+	struct node *node;
+	LIST_HEAD(, pair) pairs;
+	unsigned int count;
+	unsigned char chunk[SPLICE_CHUNK];
+};
+
+static void direction_set_state(struct direction *way, enum direction_state state)
+{
+	assert(state > way->state);
+	log_debug("splice: direction %u: %s -> %s", way->from, direction_names[way->state], direction_names[state]);
+	way->state = state;
+}
+
+static void pair_free(struct pair *pair)
+{
+	unsigned int i;
+
+	LIST_REMOVE(pair, entry);
+	pair->splices->count--;
+	for (i = 0; i < 2; i++) {
+		if (pair->readable[i])
+			event_free(pair->readable[i]);
+		if (pair->writable[i])
+			event_free(pair->writable[i]);
+		close(pair->fd[i]);
+		free(pair->way[i].left);
+	}
+	free(pair);
+}
+
+/* One side broke: the other one shall see more than an orderly end */
+static void pair_break(struct pair *pair, int error)
+{
+	const struct linger reset = { .l_onoff = 1, .l_linger = 0 };
+	unsigned int i;
+
+	log_debug("splice: closed: %s", strerror(error));
+	if (error == ECONNRESET || error == EPIPE || error == ETIMEDOUT) {
+		for (i = 0; i < 2; i++)
+			setsockopt(pair->fd[i], SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
+	}
+	pair_free(pair);
+}
+
+static void direction_end(struct pair *pair, struct direction *way)
+{
+	shutdown(pair->fd[way->to], SHUT_WR);
+	direction_set_state(way, DIRECTION_ENDED);
+}
+
+/* Write as much as goes. Return: bytes taken or -errno */
+static ssize_t give(int fd, const unsigned char *data, size_t size)
+{
+	size_t done = 0;
+	ssize_t n;
+
+	while (done < size) {
+		n = send(fd, data + done, size - done, MSG_NOSIGNAL | MSG_DONTWAIT);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
+			break;
+		if (n < 0)
+			return -errno;
+		done += (size_t)n;
+	}
+	return (ssize_t)done;
+}
+
+/* Left-over bytes first. Return: 0 or -errno of a broken socket */
+static int direction_flush(struct pair *pair, struct direction *way)
+{
+	ssize_t n;
+
+	if (!way->left)
+		return 0;
+	n = give(pair->fd[way->to], way->left + way->offset, way->size - way->offset);
+	if (n < 0)
+		return (int)n;
+	way->offset += (size_t)n;
+	if (way->offset == way->size) {
+		free(way->left);
+		way->left = NULL;
+	}
+	return 0;
+}
+
+static int direction_keep(struct direction *way, const unsigned char *data, size_t size)
+{
+	way->left = malloc(size);
+	if (!way->left)
+		return -ENOMEM;
+	memcpy(way->left, data, size);
+	way->offset = 0;
+	way->size = size;
+	return 0;
+}
+
+/* Read and write until nothing more goes. Return: 0 or -errno of a broken socket */
+static int direction_run(struct pair *pair, struct direction *way)
+{
+	unsigned char *chunk = pair->splices->chunk;
+	unsigned int turn;
+	ssize_t n, taken;
+	int rc;
+
+	rc = direction_flush(pair, way);
+	for (turn = 0; rc == 0 && turn < SPLICE_TURN && way->state == DIRECTION_OPEN && !way->left; turn++) {
+		n = recv(pair->fd[way->from], chunk, SPLICE_CHUNK, MSG_DONTWAIT);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
+			return 0;
+		if (n < 0)
+			return -errno;
+		if (n == 0) {
+			direction_set_state(way, DIRECTION_ENDING);
+			break;
+		}
+		taken = give(pair->fd[way->to], chunk, (size_t)n);
+		if (taken < 0)
+			return (int)taken;
+		if (taken < n)
+			rc = direction_keep(way, chunk + taken, (size_t)(n - taken));
+	}
+	if (rc == 0 && way->state == DIRECTION_ENDING && !way->left)
+		direction_end(pair, way);
+	return rc;
+}
+
+static void interest(struct event *ev, bool wanted)
+{
+	if (wanted)
+		event_add(ev, NULL);
+	else
+		event_del(ev);
+}
+
+static void pair_run(struct pair *pair)
+{
+	unsigned int i;
+	int rc;
+
+	for (i = 0; i < 2; i++) {
+		rc = direction_run(pair, &pair->way[i]);
+		if (rc < 0) {
+			pair_break(pair, -rc);
+			return;
+		}
+	}
+	if (pair->way[0].state == DIRECTION_ENDED && pair->way[1].state == DIRECTION_ENDED) {
+		pair_free(pair);
+		return;
+	}
+	for (i = 0; i < 2; i++) {
+		struct direction *way = &pair->way[i];
+
+		interest(pair->readable[way->from], way->state == DIRECTION_OPEN && !way->left);
+		interest(pair->writable[way->to], way->left != NULL);
+	}
+}
+
+static void on_pair(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	pair_run(arg);
+}
+
+int splice_start(struct splices *splices, int a, int b)
+{
+	struct pair *pair = NULL;
+	unsigned int i;
+	int rc = -EUSERS;
+
+	if (splices->count >= SPLICES_MAX)
+		goto refuse;
+	rc = -ENOMEM;
+	pair = calloc(1, sizeof(*pair));
+	if (!pair)
+		goto refuse;
+	pair->splices = splices;
+	pair->fd[0] = a;
+	pair->fd[1] = b;
+	LIST_INSERT_HEAD(&splices->pairs, pair, entry);
+	splices->count++;
+	for (i = 0; i < 2; i++) {
+		evutil_make_socket_nonblocking(pair->fd[i]);
+		pair->way[i].from = i;
+		pair->way[i].to = 1 - i;
+		pair->readable[i] = event_new(splices->node->base, pair->fd[i], EV_READ | EV_PERSIST, on_pair, pair);
+		pair->writable[i] = event_new(splices->node->base, pair->fd[i], EV_WRITE | EV_PERSIST, on_pair, pair);
+		if (!pair->readable[i] || !pair->writable[i])
+			goto undo;
+	}
+	/* The first look is left to the loop: the caller must not see the pair end under it */
+	for (i = 0; i < 2; i++)
+		event_add(pair->readable[i], NULL);
+	return 0;
+undo:
+	pair_free(pair);
+	return rc;
+refuse:
+	close(a);
+	close(b);
+	return rc;
+}
+
+struct splices *splices_new(struct node *node)
+{
+	struct splices *splices = calloc(1, sizeof(*splices));
+
+	if (!splices)
+		return NULL;
+	splices->node = node;
+	LIST_INIT(&splices->pairs);
+	return splices;
+}
+
+void splices_free(struct splices *splices)
+{
+	struct pair *pair;
+
+	if (!splices)
+		return;
+	while ((pair = LIST_FIRST(&splices->pairs)))
+		pair_free(pair);
+	free(splices);
+}
+
+unsigned int splices_count(const struct splices *splices)
+{
+	return splices ? splices->count : 0;
+}

@@ -1,0 +1,361 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * state.c - memory on disk: published listeners, and which name got which stand-in address
+ *
+ * Theory of operation
+ *
+ * One file for each configuration and network namespace (a listener's cookie
+ * means nothing in another one), a SavedState message, 0600, in conf_state_path()'s
+ * folder.  It is written beside, synced and renamed, so it is whole at any moment.
+ *
+ * It serves one purpose: a resolver that died by force is started again and
+ * must publish what was published, and must know the names whose addresses
+ * programs already hold.  So services are written at once, before LOCAL_LISTEN is
+ * answered; names within STATE_DELAY.  A file that cannot be read or parsed is as good
+ * as none: the programs' next calls fill the tables again.
+ *
+ * What need not be remembered is not written: a name whose slot follows from
+ * its hash, in file mode, where the configuration has all names.  When nothing is left
+ * the file is removed.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "common/log.h"
+#include "common/punch.pb-c.h"
+#include "common/secret.h"
+#include "resolver/names.h"
+#include "resolver/services_internal.h"
+#include "resolver/state.h"
+
+#define STATE_DELAY_S	1		/* new names wait this long: a page of links brings many at once */
+#define STATE_BYTES	(1024 * 1024)	/* a full table of names and services is below 400 KiB */
+#define STATE_BASENAME	32		/* bytes of the configuration's name kept in the file's name */
+
+struct state {
+	char path[LIMIT_PATH];		/* empty: no folder, nothing is kept */
+	struct event *later;
+	bool loading;
+	bool broken;			/* the last write failed and was logged */
+};
+
+/* ------------------------------------------------------------ the file's name */
+
+/* What tells configurations apart. No fast hash of the secret word: guessing it would be cheap */
+static int config_hash(const struct node *node, uint8_t hash[HASH_SIZE])
+{
+	char text[sizeof(node->quick.master) + LIMIT_NAME + LIMIT_HOST];
+	size_t size = sizeof(node->quick.master);
+
+	if (!node->quick_mode)
+		return secret_hash(node->config.path, strlen(node->config.path), hash);
+	memcpy(text, node->quick.master, size);
+	size += (size_t)snprintf(text + size, sizeof(text) - size, "%s/%s", node->config.as,
+				 node->config.rendezvous);
+	return secret_hash(text, size < sizeof(text) ? size : sizeof(text), hash);
+}
+
+static int state_path(const struct node *node, char path[LIMIT_PATH])
+{
+	const char *base = strrchr(node->config.path, '/');
+	uint8_t hash[HASH_SIZE];
+	char name[STATE_BASENAME + 80];
+	struct stat ns;
+	int rc;
+
+	rc = config_hash(node, hash);
+	if (rc < 0)
+		return rc;
+	if (stat("/proc/self/ns/net", &ns) < 0)
+		ns.st_ino = 0;
+	snprintf(name, sizeof(name), "resolver-%.*s-%02x%02x%02x%02x%02x%02x-%llu.state", STATE_BASENAME,
+		 node->quick_mode ? "quick" : base ? base + 1 : "conf", hash[0], hash[1], hash[2], hash[3],
+		 hash[4], hash[5], (unsigned long long)ns.st_ino);
+	return conf_state_path(path, name, secure_getenv);
+}
+
+/* ------------------------------------------------------------ reading */
+
+/* Whole file. Return: bytes (@data is malloc()ed) or -errno */
+static ssize_t file_read(const char *path, uint8_t **data)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	size_t size = 0;
+	struct stat st;
+	ssize_t n = 0;
+
+	*data = NULL;
+	if (fd < 0)
+		return -errno;
+	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || st.st_uid != geteuid() || st.st_size > STATE_BYTES)
+		n = -EPERM;
+	else if (!(*data = malloc((size_t)st.st_size + 1)))
+		n = -ENOMEM;
+	while (n >= 0 && size < (size_t)st.st_size) {
+		n = read(fd, *data + size, (size_t)st.st_size - size);
+		if (n < 0 && errno == EINTR)
+			n = 0;
+		else if (n < 0)
+			n = -errno;
+		else if (n == 0)
+			break;
+		else
+			size += (size_t)n;
+	}
+	close(fd);
+	if (n < 0) {
+		free(*data);
+		*data = NULL;
+	}
+	return n < 0 ? n : (ssize_t)size;
+}
+
+static void take_service(struct node *node, const Punch__SavedService *saved)
+{
+	struct service service;
+
+	memset(&service, 0, sizeof(service));
+	if (saved->port < 1 || saved->port > UINT16_MAX || !saved->listener || !saved->listener->port ||
+	    saved->listener->port > UINT16_MAX)
+		return;
+	service.port = (uint16_t)saved->port;
+	service.listener.port = (uint16_t)saved->listener->port;
+	if (saved->listener->address.len == 4)
+		service.listener.family = AF_INET;
+	else if (saved->listener->address.len == 16)
+		service.listener.family = AF_INET6;
+	else
+		return;
+	memcpy(service.listener.address, saved->listener->address.data, saved->listener->address.len);
+	service.cookie = saved->cookie;
+	service.uid = saved->uid;
+	service.v6only = saved->v6only;
+	services_restore(node, &service);
+}
+
+void state_load(struct node *node)
+{
+	struct state *state = calloc(1, sizeof(*state));
+	Punch__SavedState *saved = NULL;
+	uint8_t *data = NULL;
+	ssize_t size;
+	size_t i;
+
+	node->state = state;
+	if (!state)
+		return;
+	if (state_path(node, state->path) < 0) {
+		log_info("no folder for saved state (HOME is not set): published services are not remembered");
+		state->path[0] = '\0';
+		return;
+	}
+	size = file_read(state->path, &data);
+	if (size >= 0)
+		saved = punch__saved_state__unpack(NULL, (size_t)size, data);
+	if (saved) {
+		state->loading = true;
+		for (i = 0; i < saved->n_names; i++)
+			names_restore(node->names, saved->names[i]->name, saved->names[i]->slot);
+		for (i = 0; i < saved->n_services; i++)
+			take_service(node, saved->services[i]);
+		state->loading = false;
+		punch__saved_state__free_unpacked(saved, NULL);
+	} else if (size != -ENOENT) {
+		log_warn("%s: %s: it is ignored and will be replaced", state->path,
+			 size < 0 ? strerror((int)-size) : "not a saved state");
+	}
+	free(data);
+}
+
+/* ------------------------------------------------------------ writing */
+
+/* mkdir -p of @path's folder; what is wrong shows when the file is opened */
+static void make_folders(const char *path)
+{
+	char folder[LIMIT_PATH];
+	char *slash;
+
+	snprintf(folder, sizeof(folder), "%s", path);
+	for (slash = strchr(folder + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
+		*slash = '\0';
+		mkdir(folder, 0700);
+		*slash = '/';
+	}
+}
+
+static int write_all(int fd, const uint8_t *data, size_t size)
+{
+	ssize_t n;
+
+	while (size) {
+		n = write(fd, data, size);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -errno;
+		data += n;
+		size -= (size_t)n;
+	}
+	return fsync(fd) < 0 ? -errno : 0;
+}
+
+static int file_replace(const char *path, const uint8_t *data, size_t size)
+{
+	char beside[LIMIT_PATH];
+	int fd, rc;
+
+	if (snprintf(beside, sizeof(beside), "%s.new", path) >= (int)sizeof(beside))
+		return -ENAMETOOLONG;
+	make_folders(path);
+	unlink(beside);
+	fd = open(beside, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (fd < 0)
+		return -errno;
+	rc = write_all(fd, data, size);
+	close(fd);
+	if (rc == 0 && rename(beside, path) < 0)
+		rc = -errno;
+	if (rc < 0)
+		unlink(beside);
+	return rc;
+}
+
+/* The message and all that it points to, of fixed size: see the limits of both tables */
+struct picture {
+	Punch__SavedState state;
+	Punch__SavedService service[SERVICES_MAX], *services[SERVICES_MAX];
+	Punch__Endpoint listener[SERVICES_MAX];
+	struct service copy[SERVICES_MAX];
+	Punch__SavedName name[NAMES_MAX], *names[NAMES_MAX];
+};
+
+static void draw_services(const struct node *node, struct picture *picture)
+{
+	const struct service *service;
+	unsigned int i;
+
+	for (i = 0; i < SERVICES_MAX && (service = services_get(node, i)); i++) {
+		struct service *copy = &picture->copy[i];
+
+		*copy = *service;
+		punch__endpoint__init(&picture->listener[i]);
+		picture->listener[i].address.data = copy->listener.address;
+		picture->listener[i].address.len = copy->listener.family == AF_INET ? 4 : 16;
+		picture->listener[i].port = copy->listener.port;
+		punch__saved_service__init(&picture->service[i]);
+		picture->service[i].port = copy->port;
+		picture->service[i].listener = &picture->listener[i];
+		picture->service[i].cookie = copy->cookie;
+		picture->service[i].uid = copy->uid;
+		picture->service[i].v6only = copy->v6only;
+		picture->services[i] = &picture->service[i];
+	}
+	picture->state.n_services = i;
+	picture->state.services = picture->services;
+}
+
+static void draw_names(const struct node *node, struct picture *picture)
+{
+	union {
+		const char *in;
+		char *out;	/* protobuf-c only reads it, but its type is not const */
+	} name;
+	unsigned int i, n = 0;
+	uint32_t slot;
+
+	for (i = 0; names_get(node->names, i, &name.in, &slot); i++) {
+		if (!node->quick_mode && slot == names_preferred(name.in))
+			continue;
+		punch__saved_name__init(&picture->name[n]);
+		picture->name[n].name = name.out;
+		picture->name[n].slot = slot;
+		picture->names[n] = &picture->name[n];
+		n++;
+	}
+	picture->state.n_names = n;
+	picture->state.names = picture->names;
+}
+
+static int save(const struct node *node, const char *path)
+{
+	struct picture *picture = calloc(1, sizeof(*picture));
+	uint8_t *data = NULL;
+	size_t size;
+	int rc = -ENOMEM;
+
+	if (!picture)
+		return rc;
+	punch__saved_state__init(&picture->state);
+	draw_services(node, picture);
+	draw_names(node, picture);
+	if (!picture->state.n_services && !picture->state.n_names) {
+		rc = unlink(path) < 0 && errno != ENOENT ? -errno : 0;
+		goto out;
+	}
+	size = punch__saved_state__get_packed_size(&picture->state);
+	data = malloc(size);
+	if (!data)
+		goto out;
+	punch__saved_state__pack(&picture->state, data);
+	rc = file_replace(path, data, size);
+out:
+	free(data);
+	free(picture);
+	return rc;
+}
+
+void state_save(struct node *node)
+{
+	struct state *state = node->state;
+	int rc;
+
+	if (!state || !state->path[0] || state->loading)
+		return;
+	if (state->later)
+		event_del(state->later);
+	rc = save(node, state->path);
+	if (rc < 0 && !state->broken)
+		log_warn("%s: %s: a resolver that is killed will not remember what was published", state->path,
+			 strerror(-rc));
+	state->broken = rc < 0;
+}
+
+static void on_later(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	state_save(arg);
+}
+
+void state_changed(struct node *node)
+{
+	const struct timeval delay = { .tv_sec = STATE_DELAY_S };
+	struct state *state = node->state;
+
+	if (!state || !state->path[0] || state->loading)
+		return;
+	if (!state->later)
+		state->later = event_new(node->base, -1, 0, on_later, node);
+	if (state->later && !event_pending(state->later, EV_TIMEOUT, NULL))
+		event_add(state->later, &delay);
+}
+
+void state_free(struct node *node)
+{
+	struct state *state = node->state;
+
+	if (!state)
+		return;
+	if (state->later) {
+		if (event_pending(state->later, EV_TIMEOUT, NULL))
+			state_save(node);
+		event_free(state->later);
+	}
+	free(state);
+	node->state = NULL;
+}
