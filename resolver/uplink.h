@@ -10,10 +10,12 @@
 #ifndef PUNCH_UPLINK_H
 #define PUNCH_UPLINK_H
 
+#include "common/clock.h"
 #include "common/convert.h"
 #include "resolver/node.h"
 
 #define UPLINK_PROBES 4
+#define UPLINK_CHECK (1500 * MS)	/* wait for the answer to a quick Ping: three long round trips */
 
 enum uplink_state {
 	UPLINK_IDLE,		/* waits for the next try */

@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * pin.c - is this the server that is meant?
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/key.h"
+#include "common/log.h"
+#include "resolver/known.h"
+#include "resolver/pin.h"
+
+void pin_init(struct pin *pin, const char *text)
+{
+	char address[ENDPOINT_TEXT_SIZE];
+	struct endpoint ep;
+	const char *colon;
+	size_t length;
+
+	memset(pin, 0, sizeof(*pin));
+	pin->port = PORT_RENDEZVOUS;
+	if (!endpoint_parse(&ep, text, PORT_RENDEZVOUS)) {
+		snprintf(pin->host, sizeof(pin->host), "%s", endpoint_format_address(&ep, address));
+		pin->port = ep.port;
+		return;
+	}
+	colon = strrchr(text, ':');
+	length = colon ? (size_t)(colon - text) : strlen(text);
+	if (colon)
+		pin->port = (uint16_t)strtoul(colon + 1, NULL, 10);
+	if (length >= sizeof(pin->host))
+		length = sizeof(pin->host) - 1;
+	memcpy(pin->host, text, length);
+}
+
+static int check_configured(const struct conf_node *conf, const uint8_t key[KEY_SIZE],
+			    char *why, size_t size)
+{
+	uint8_t pinned[KEY_SIZE];
+	char shown[KEY_TEXT_SIZE];
+
+	if (key_parse(pinned, conf->rendezvous_key)) {
+		snprintf(why, size, "%s: [node] rendezvous-key = %s: is no public key "
+			 "(44 characters, as `punchctl pubkey` prints)",
+			 conf->path, conf->rendezvous_key);
+		return -EBADMSG;
+	}
+	if (!memcmp(pinned, key, KEY_SIZE))
+		return 0;
+	snprintf(why, size, "it showed the key %s, but %s has rendezvous-key = %s: "
+		 "it was set up anew or is not the server you mean; ask its owner, then correct rendezvous-key",
+		 key_text(key, shown), conf->path, conf->rendezvous_key);
+	return -EKEYREJECTED;
+}
+
+static int refuse_other(const uint8_t key[KEY_SIZE], const uint8_t remembered[KEY_SIZE],
+			const char *where, char *why, size_t size)
+{
+	char shown[KEY_TEXT_SIZE], old[KEY_TEXT_SIZE];
+
+	snprintf(why, size, "it showed the key %s, but %s remembers %s from before: "
+		 "it was set up anew or somebody sits in between; ask its owner, then remove that line "
+		 "or set rendezvous-key in [node]",
+		 key_text(key, shown), where, key_text(remembered, old));
+	return -EKEYREJECTED;
+}
+
+/* Nothing known forbids this key: remember it */
+static void trust(struct pin *pin, const uint8_t key[KEY_SIZE], const char *path, int error)
+{
+	char text[KEY_TEXT_SIZE];
+
+	if (!error)
+		error = known_add(path, pin->host, pin->port, key);
+	if (error)
+		log_warn("rendezvous %s port %u: key %s trusted for now, but %s: %s; set rendezvous-key in [node]",
+			 pin->host, pin->port, key_text(key, text), *path ? path : "there is no state folder",
+			 strerror(-error));
+	else
+		log_info("rendezvous %s port %u: key %s trusted on first use, remembered in %s",
+			 pin->host, pin->port, key_text(key, text), path);
+	memcpy(pin->key, key, KEY_SIZE);
+	pin->seen = true;
+}
+
+int pin_check(struct pin *pin, const struct conf_node *conf, const uint8_t key[KEY_SIZE],
+	      char *why, size_t size)
+{
+	char path[LIMIT_PATH] = "", where[LIMIT_PATH + 32];
+	uint8_t remembered[KEY_SIZE];
+	unsigned int line = 0;
+	int found;
+
+	if (*conf->rendezvous_key)
+		return check_configured(conf, key, why, size);
+	if (pin->seen && memcmp(pin->key, key, KEY_SIZE))
+		return refuse_other(key, pin->key, "this punch-resolver", why, size);
+	found = conf_state_path(path, KNOWN_FILE, secure_getenv);
+	if (found)
+		*path = '\0';
+	else
+		found = known_find(path, pin->host, pin->port, remembered, &line);
+	snprintf(where, sizeof(where), "%s line %u", path, line);
+	if (!found)
+		return memcmp(remembered, key, KEY_SIZE) ?
+		       refuse_other(key, remembered, where, why, size) : 0;
+	if (found == -EBADMSG || found == -EFBIG) {
+		snprintf(why, size, "%s: %s; correct or remove it", where,
+			 found == -EFBIG ? "the file is too long" : "should be HOST PORT KEY");
+		return -EBADMSG;
+	}
+	if (!pin->seen)
+		trust(pin, key, path, found == -ENOENT ? 0 : found);
+	return 0;
+}
