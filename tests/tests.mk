@@ -13,6 +13,7 @@ UNIT_test_preamble	= common/preamble.c common/secret.c
 UNIT_test_stun		= common/stun.c common/endpoint.c
 UNIT_test_plan		= resolver/plan.c resolver/hops.c common/endpoint.c common/log.c
 UNIT_test_punch		= resolver/punch.c resolver/plan.c common/endpoint.c common/log.c
+UNIT_test_path		= resolver/path.c common/preamble.c common/secret.c common/log.c
 UNIT_test_nat_core	= $(filter-out tests/lab/nat.c,$(wildcard tests/lab/nat*.c))
 
 TESTLIBS = -lcmocka $(LIB_EVENT) $(LIB_CRYPTO) -l:libinih.a -lhiredis -ljson-c -lcares

@@ -1,0 +1,244 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * test_path.c - two ends prove a real TCP connection to each other
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "resolver/path.h"
+
+struct end {
+	struct path *path;
+	struct secret secret;
+	uint8_t session[SESSION_SIZE];
+	enum path_state seen;
+	unsigned int events;
+	bool nominate;		/* caller: as soon as proven */
+};
+
+struct pair {
+	struct event_base *base;
+	struct end caller, callee;
+	int fds[2];
+};
+
+/* A TCP connection over loopback, both ends non-blocking */
+static void tcp_pair(int fds[2])
+{
+	struct sockaddr_in sin = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	socklen_t len = sizeof(sin);
+	int listener = socket(AF_INET, SOCK_STREAM, 0);
+
+	assert_int_equal(bind(listener, (struct sockaddr *)&sin, sizeof(sin)), 0);
+	assert_int_equal(listen(listener, 1), 0);
+	assert_int_equal(getsockname(listener, (struct sockaddr *)&sin, &len), 0);
+	fds[0] = socket(AF_INET, SOCK_STREAM, 0);
+	assert_int_equal(connect(fds[0], (struct sockaddr *)&sin, sizeof(sin)), 0);
+	fds[1] = accept(listener, NULL, NULL);
+	assert_true(fds[1] >= 0);
+	close(listener);
+	fcntl(fds[0], F_SETFL, O_NONBLOCK);
+	fcntl(fds[1], F_SETFL, O_NONBLOCK);
+}
+
+static void on_event(void *arg, struct path *path)
+{
+	struct end *end = arg;
+
+	end->seen = path_state(path);
+	end->events++;
+	if (end->seen == PATH_PROVEN && end->nominate)
+		path_nominate(path);
+}
+
+static struct path *start(struct pair *pair, struct end *end, bool caller, int fd)
+{
+	struct path_setup setup = {
+		.base = pair->base, .caller = caller, .session = end->session, .secret = &end->secret,
+		.event = on_event, .arg = end,
+	};
+
+	return path_new(&setup, fd, LOCAL_PATH_DIRECT, true);
+}
+
+static int setup(void **state)
+{
+	static struct pair pair;
+
+	memset(&pair, 0, sizeof(pair));
+	pair.base = event_base_new();
+	secret_random(&pair.caller.secret, sizeof(pair.caller.secret));
+	pair.callee.secret = pair.caller.secret;
+	tcp_pair(pair.fds);
+	*state = &pair;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	struct pair *pair = *state;
+
+	path_free(pair->caller.path);
+	path_free(pair->callee.path);
+	event_base_free(pair->base);
+	return 0;
+}
+
+/* Let the loop run for some ms: loopback delivers within one */
+static void run(struct pair *pair, int ms)
+{
+	struct timeval span = { .tv_sec = 0, .tv_usec = ms * 1000 };
+
+	event_base_loopexit(pair->base, &span);
+	event_base_loop(pair->base, EVLOOP_NO_EXIT_ON_EMPTY);
+}
+
+static void both(struct pair *pair)
+{
+	pair->caller.path = start(pair, &pair->caller, true, pair->fds[0]);
+	pair->callee.path = start(pair, &pair->callee, false, pair->fds[1]);
+	assert_non_null(pair->caller.path);
+	assert_non_null(pair->callee.path);
+}
+
+static void proven_and_nominated(void **state)
+{
+	struct pair *pair = *state;
+
+	pair->caller.nominate = true;
+	both(pair);
+	run(pair, 50);
+	assert_int_equal(pair->caller.seen, PATH_NOMINATED);
+	assert_int_equal(pair->callee.seen, PATH_NOMINATED);
+}
+
+static void nothing_is_nominated_by_itself(void **state)
+{
+	struct pair *pair = *state;
+
+	both(pair);
+	run(pair, 50);
+	assert_int_equal(pair->caller.seen, PATH_PROVEN);
+	assert_int_equal(pair->callee.seen, PATH_PROVEN);
+}
+
+static void program_bytes_are_left_alone(void **state)
+{
+	struct pair *pair = *state;
+	char text[64] = "";
+	int caller, callee;
+
+	pair->caller.nominate = true;
+	pair->caller.path = start(pair, &pair->caller, true, pair->fds[0]);
+	/* The callee looks only when preamble, nomination and the program's first bytes have all come */
+	{
+		uint8_t hello[PREAMBLE_SIZE];
+
+		assert_int_equal(preamble_make(hello, PREAMBLE_CALLEE, pair->callee.session,
+					       &pair->callee.secret), 0);
+		assert_int_equal(send(pair->fds[1], hello, sizeof(hello), 0), PREAMBLE_SIZE);
+	}
+	run(pair, 50);
+	assert_int_equal(pair->caller.seen, PATH_NOMINATED);
+	caller = path_release(pair->caller.path);
+	assert_int_equal(write(caller, "GET / HTTP/1.0", 14), 14);
+	pair->callee.path = start(pair, &pair->callee, false, pair->fds[1]);
+	run(pair, 50);
+	assert_int_equal(pair->callee.seen, PATH_NOMINATED);
+	callee = path_release(pair->callee.path);
+	assert_int_equal(fcntl(callee, F_GETFL) & O_NONBLOCK, 0);
+	assert_int_equal(recv(callee, text, sizeof(text), MSG_DONTWAIT), 14);
+	assert_string_equal(text, "GET / HTTP/1.0");
+	close(caller);
+	close(callee);
+}
+
+static void other_secret_is_disproved(void **state)
+{
+	struct pair *pair = *state;
+
+	pair->callee.secret.callee[7] ^= 1;
+	pair->caller.nominate = true;
+	both(pair);
+	run(pair, 50);
+	assert_int_equal(pair->caller.seen, PATH_DEAD);
+	assert_true(path_disproved(pair->caller.path));
+}
+
+static void other_session_is_disproved(void **state)
+{
+	struct pair *pair = *state;
+
+	pair->callee.session[0] ^= 1;
+	both(pair);
+	run(pair, 50);
+	assert_int_equal(pair->caller.seen, PATH_DEAD);
+	assert_int_equal(pair->callee.seen, PATH_DEAD);
+}
+
+static void echo_of_our_own_preamble_proves_nothing(void **state)
+{
+	struct pair *pair = *state;
+	uint8_t echo[PREAMBLE_SIZE];
+
+	pair->caller.path = start(pair, &pair->caller, true, pair->fds[0]);
+	run(pair, 10);
+	assert_int_equal(recv(pair->fds[1], echo, sizeof(echo), 0), PREAMBLE_SIZE);
+	assert_int_equal(send(pair->fds[1], echo, sizeof(echo), 0), PREAMBLE_SIZE);
+	run(pair, 50);
+	assert_int_equal(pair->caller.seen, PATH_DEAD);
+	close(pair->fds[1]);
+}
+
+static void preamble_in_single_bytes(void **state)
+{
+	struct pair *pair = *state;
+	uint8_t hello[PREAMBLE_SIZE];
+	int i;
+
+	assert_int_equal(preamble_make(hello, PREAMBLE_CALLEE, pair->callee.session, &pair->callee.secret), 0);
+	pair->caller.path = start(pair, &pair->caller, true, pair->fds[0]);
+	for (i = 0; i < PREAMBLE_SIZE; i++) {
+		assert_int_not_equal(pair->caller.seen, PATH_PROVEN);
+		assert_int_equal(send(pair->fds[1], hello + i, 1, 0), 1);
+		run(pair, 5);
+	}
+	assert_int_equal(pair->caller.seen, PATH_PROVEN);
+	close(pair->fds[1]);
+}
+
+static void far_end_that_closes_is_dead_not_disproved(void **state)
+{
+	struct pair *pair = *state;
+
+	pair->caller.path = start(pair, &pair->caller, true, pair->fds[0]);
+	close(pair->fds[1]);
+	run(pair, 50);
+	assert_int_equal(pair->caller.seen, PATH_DEAD);
+	assert_false(path_disproved(pair->caller.path));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(proven_and_nominated, setup, teardown),
+		cmocka_unit_test_setup_teardown(nothing_is_nominated_by_itself, setup, teardown),
+		cmocka_unit_test_setup_teardown(program_bytes_are_left_alone, setup, teardown),
+		cmocka_unit_test_setup_teardown(other_secret_is_disproved, setup, teardown),
+		cmocka_unit_test_setup_teardown(other_session_is_disproved, setup, teardown),
+		cmocka_unit_test_setup_teardown(echo_of_our_own_preamble_proves_nothing, setup, teardown),
+		cmocka_unit_test_setup_teardown(preamble_in_single_bytes, setup, teardown),
+		cmocka_unit_test_setup_teardown(far_end_that_closes_is_dead_not_disproved, setup, teardown),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
