@@ -157,7 +157,7 @@ lab_enter() {
 	local home=$LAB_DIR/host/$1
 	[ -n "${LAB_PID[$1]:-}" ] || lab_die "no host \"$1\""
 	LAB_ENTER=(nsenter -t "${LAB_PID[$1]}" --net --mount env --chdir="$PWD" -u XDG_CONFIG_HOME
-		HOME="$home/home" XDG_RUNTIME_DIR="$home/xdg" LAB_HOST="$1" PATH="$LAB_BUILD:$PATH")
+		HOME="$home/home" XDG_RUNTIME_DIR="$home/xdg" LAB_HOST="$1" PATH="$LAB_BUILD:$LAB_BUILD/lab:$PATH")
 }
 
 # lab_run HOST COMMAND...: run it there, in the foreground.

@@ -23,6 +23,9 @@
 # WIRE-OPTION: delay= jitter= loss= loss-in= loss-out= seed=, on the way between that host (or NAT)
 # and `inet`, one way, each way. On a NAT of our own they are options like the others.
 
+# The arrays are declared in lab.sh, with text for keys.
+# shellcheck disable=SC2004,SC2034,SC2094,SC2153,SC2154
+
 LAB_CORE=203.0.113.254
 LAB_MTU=${LAB_MTU:-1500}
 
@@ -58,7 +61,7 @@ LAB_SETTLE='
 
 # lab_ns NAME: a namespace of its own, with HOME, /run and /etc/hosts.
 lab_ns() {
-	local dir=$LAB_DIR/host/$1 home word
+	local dir=$LAB_DIR/host/$1 home word=''
 	[ -z "${LAB_PID[$1]:-}" ] || lab_die "two hosts named \"$1\""
 	mkdir -p "$dir"/{home,run/sshd,xdg}
 	chmod 700 "$dir/home" "$dir/xdg"
@@ -68,7 +71,8 @@ lab_ns() {
 	unshare --net --mount bash -c "$LAB_SETTLE" lab-host "$1" "$LAB_DIR" "$dir" "$LAB_SRC" "${home:-/root}" \
 		</dev/null >>"$LAB_DIR/log/lab-$1.log" 2>&1 &
 	LAB_PID[$1]=$!
-	read -r -t 20 word <>"$dir/ready" && [ "$word" = ready ] || lab_die "host \"$1\" does not come up"
+	read -r -t 20 word <>"$dir/ready"
+	[ "$word" = ready ] || lab_die "host \"$1\" does not come up"
 	disown "${LAB_PID[$1]}"
 }
 
