@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * reach.c - which own address would packets to the Internet leave from?
+ */
+#include <errno.h>
+#include <ifaddrs.h>
+#include <net/if.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "resolver/reach.h"
+
+/*
+ * Root servers, because they are public for certain and their addresses change once in decades; no packet
+ * goes there.  (Documentation prefixes will not do: some hosts route them to "unreachable".)
+ */
+#define PUBLIC_IPV4	"198.41.0.4"
+#define PUBLIC_IPV6	"2001:503:ba3e::2:30"
+
+int reach_source(int family, struct endpoint *source)
+{
+	struct sockaddr_storage ss;
+	struct endpoint public;
+	int error, length, fd;
+
+	endpoint_parse(&public, family == AF_INET6 ? PUBLIC_IPV6 : PUBLIC_IPV4, 53);
+	length = endpoint_to_sockaddr(&public, family, &ss);
+	if (length < 0)
+		return length;
+	fd = socket(family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return -errno;
+	error = connect(fd, (struct sockaddr *)&ss, (socklen_t)length) ? -errno : endpoint_local(fd, source);
+	source->port = 0;
+	close(fd);
+	return error;
+}
+
+bool reach_has_global_ipv6(void)
+{
+	struct ifaddrs *list, *at;
+	struct endpoint ep;
+	bool found = false;
+
+	if (getifaddrs(&list))
+		return false;
+	for (at = list; at && !found; at = at->ifa_next)
+		found = at->ifa_addr && at->ifa_addr->sa_family == AF_INET6 && at->ifa_flags & IFF_UP &&
+			!endpoint_from_sockaddr(&ep, at->ifa_addr, sizeof(struct sockaddr_in6)) &&
+			ep.family == AF_INET6 && (ep.address[0] & 0xe0) == 0x20;
+	freeifaddrs(list);
+	return found;
+}

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * reach.h - INTERFACE - which own address would packets to the Internet leave from?
+ */
+#ifndef PUNCH_REACH_H
+#define PUNCH_REACH_H
+
+#include <stdbool.h>
+
+#include "common/endpoint.h"
+
+/**
+ * reach_source() - the kernel's choice of source towards a public address
+ * A datagram socket is connected, which looks up the route and sends nothing.
+ * @family:	AF_INET or AF_INET6
+ * @source:	port 0
+ * Return: 0, or -errno: -ENETUNREACH no default route, -EAFNOSUPPORT no such family on this host
+ */
+int reach_source(int family, struct endpoint *source);
+
+/** reach_has_global_ipv6() - does an interface carry an address of 2000::/3 (RFC 4291, 2.5.4)? */
+bool reach_has_global_ipv6(void);
+
+#endif
