@@ -1,0 +1,25 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
+# timeout: 120
+#
+# Quick mode: a word and a server, no files at all.
+. "$(dirname "$0")/lab.sh"
+. "$(dirname "$0")/punch.sh"
+lab_begin "$@"
+punch_net port=preserve delay=10ms -- port=preserve delay=10ms
+punch_servers
+word='correct horse battery staple'
+lab_bg bob echo punch --secret "$word" --as bob --rendezvous rdv socat TCP-LISTEN:9000,fork,reuseaddr EXEC:cat
+lab_wait_port bob 9000
+lab_wait 20 "lab_run bob env PUNCH_SECRET='$word' PUNCH_AS=bob PUNCH_RENDEZVOUS=rdv punchctl status --json | jq -e '.services | length == 1' >/dev/null"
+
+try() { echo hello | lab_run alice timeout 20 punch "$@" nc -N -w 10 bob.punch 9000 2>"$LAB_DIR/err"; }
+lab_expect_eq 'with the word: bytes pass' "$(try --secret "$word" --rendezvous rdv)" hello
+lab_expect_eq 'with the word: direct' "$(lab_run alice env PUNCH_SECRET="$word" PUNCH_RENDEZVOUS=rdv \
+	punchctl status --json | jq -r '.connections[-1].path')" direct
+lab_expect_eq 'with a name of its own: bytes pass' "$(try --secret "$word" --as alice --rendezvous rdv)" hello
+lab_expect_eq 'with another word: nothing' "$(try --secret 'some other long word' --rendezvous rdv)" ''
+lab_expect_match 'with another word: one line says why' "$(cat "$LAB_DIR/err")" 'bob\.punch.*not connected'
+lab_expect_eq 'no file was made in either home' \
+	"$(find "$LAB_DIR/host/alice/home" "$LAB_DIR/host/bob/home" -type f ! -name 'known_servers' ! -path '*/.local/state/*' | wc -l)" 0
+lab_expect 'the word shows in no command line' bash -c "! grep -alF '$word' /proc/[0-9]*/cmdline 2>/dev/null | grep -v \"/\$\$/\" | grep -q ."
