@@ -51,10 +51,17 @@ static void fail(struct conf_walk *walk, int code, int line, const char *format,
 	error->code = code;
 	error->line = line;
 	vsnprintf(error->text + size, sizeof(error->text) - size, format, args);
+	/* what a file holds must not drive the terminal that shows the message */
+	for (size = 0; error->text[size]; size++) {
+		unsigned char c = (unsigned char)error->text[size];
+
+		if (c < 0x20 || c == 0x7f)
+			error->text[size] = '?';
+	}
 }
 
 /* "FILE:LINE: [section] key = offending text: " */
-static void begin_message(struct conf_walk *walk, int line, const char *header, const char *key,
+static void begin_message(const struct conf_walk *walk, int line, const char *header, const char *key,
 			  const char *offending)
 {
 	struct conf_error *error = walk->error;
@@ -146,14 +153,18 @@ static unsigned int distance(const char *a, const char *b)
 	return row[lb];
 }
 
-/* "did you mean NAME?" or "known here: A, B, C" */
+/**
+ * struct advice - "did you mean NAME?" or "known here: A, B, C"
+ * @best_at:	index of the name that was probably meant; valid when @best is
+ */
 struct advice {
 	char text[200];
 	const char *best;
 	unsigned int best_distance;
+	size_t best_at;
 };
 
-static void advice_add(struct advice *advice, const char *wrong, const char *name)
+static void advice_add(struct advice *advice, const char *wrong, const char *name, size_t at)
 {
 	unsigned int d = distance(wrong, name);
 	size_t size = strlen(advice->text);
@@ -161,6 +172,7 @@ static void advice_add(struct advice *advice, const char *wrong, const char *nam
 	if (d < FAR && (!advice->best || d < advice->best_distance)) {
 		advice->best = name;
 		advice->best_distance = d;
+		advice->best_at = at;
 	}
 	snprintf(advice->text + size, sizeof(advice->text) - size, "%s%s", size ? ", " : "", name);
 }
@@ -182,11 +194,8 @@ static void on_section(struct conf_walk *walk, char *text)
 	char *title = text + strcspn(text, " \t");
 	size_t i;
 
-	walk->key = NULL;
-	walk->header[0] = '\0';
-	walk->section = NULL;
-	walk->ignore = true;
 	walk->seen_keys = 0;
+	snprintf(walk->header, sizeof(walk->header), "[%.100s]", text);
 	if (*title) {
 		*title++ = '\0';
 		title += strspn(title, " \t");
@@ -194,13 +203,14 @@ static void on_section(struct conf_walk *walk, char *text)
 	for (i = 0; i < walk->section_count; i++) {
 		if (strcmp(text, walk->sections[i].name) == 0)
 			section = &walk->sections[i];
-		advice_add(&advice, text, walk->sections[i].name);
+		advice_add(&advice, text, walk->sections[i].name, i);
 	}
 	if (!section) {
-		complain_unknown(walk, "section", text, &advice);
-		return;
+		complain_unknown(walk, "section", NULL, &advice);
+		if (!advice.best)
+			return;
+		section = &walk->sections[advice.best_at];	/* go on with what was meant, for its names */
 	}
-	snprintf(walk->header, sizeof(walk->header), "[%s%s%.100s]", text, *title ? " " : "", title);
 	walk->section = section;
 	if (section->titled && !*title) {
 		conf_fail(walk, NULL, "a name is missing, as in [%s %s]", section->name, section->example);
@@ -233,11 +243,13 @@ static int on_setting(void *user, const char *inih_section, const char *name, co
 	for (key = walk->section->keys; key->name; key++) {
 		if (strcmp(key->name, name) == 0)
 			break;
-		advice_add(&advice, name, key->name);
+		advice_add(&advice, name, key->name, (size_t)(key - walk->section->keys));
 	}
 	if (!key->name) {
 		complain_unknown(walk, "setting", name, &advice);
-		return 1;
+		if (!advice.best)
+			return 1;
+		key = &walk->section->keys[advice.best_at];
 	}
 	walk->key = key->name;
 	if (walk->seen_keys & 1ull << (key - walk->section->keys))
@@ -267,20 +279,21 @@ static void check_pending(struct conf_walk *walk)
 /* A line that starts with "[" */
 static void take_header(struct conf_walk *walk, char *line)
 {
-	char *end = strchr(line, ']'), *rest;
+	char *end, *rest;
 	size_t size;
 
+	line[strcspn(line, "\r\n")] = '\0';
+	end = strchr(line, ']');
+	walk->header[0] = '\0';
+	walk->section = NULL;
+	walk->ignore = true;
 	if (!end) {
-		walk->header[0] = '\0';
-		walk->section = NULL;
-		walk->ignore = true;
 		conf_fail(walk, line, "the closing \"]\" is missing");
-		return;
-	}
-	rest = end + 1 + strspn(end + 1, " \t\r\n");
-	if (*rest && *rest != ';' && *rest != '#') {
-		rest[strcspn(rest, "\r\n")] = '\0';
-		conf_fail(walk, rest, "unexpected text after \"]\"; a comment begins with \";\"");
+		end = line + strcspn(line, ";");
+	} else {
+		rest = end + 1 + strspn(end + 1, " \t");
+		if (*rest && *rest != ';' && *rest != '#')
+			conf_fail(walk, line, "unexpected text after \"]\"; a comment begins with \";\"");
 	}
 	*end = '\0';
 	line++;

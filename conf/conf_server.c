@@ -28,7 +28,7 @@ static void take_probe(struct conf_walk *walk, const char *value)
 	for (i = 1; i < conf->probe_count; i++)
 		different += conf->probe[i].port != conf->probe[0].port;
 	if (conf->probe_count && !different)
-		conf_fail(walk, value, "at least two different ports, as 0.0.0.0:%u 0.0.0.0:%u: a NAT's mapping "
+		conf_fail(walk, value, "expected at least two different ports, as 0.0.0.0:%u 0.0.0.0:%u: a NAT's mapping "
 			  "shows only by comparison", PORT_PROBE_1, PORT_PROBE_2);
 }
 
@@ -72,7 +72,7 @@ static void take_store(struct conf_walk *walk, const char *value)
 	struct conf_rendezvous *conf = walk->out;
 
 	if (strcmp(value, "memory") != 0 && !redis_ok(value))
-		conf_fail(walk, value, "\"memory\" or redis://HOST:PORT/NUMBER, as redis://localhost:6379/0");
+		conf_fail(walk, value, "expected \"memory\" or redis://HOST:PORT/NUMBER, as redis://localhost:6379/0");
 	else
 		conf_take_text(walk, value, conf->store, sizeof(conf->store));
 }

@@ -139,7 +139,7 @@ bool conf_take_public_key(struct conf_walk *walk, const char *value, char out[KE
 		;
 	if (strlen(value) != KEY_TEXT_SIZE - 1 || i != KEY_TEXT_SIZE - 2 || value[i] != '=' ||
 	    !strchr(last, value[i - 1])) {
-		conf_fail(walk, value, "a public key has 43 characters of base64 and \"=\", "
+		conf_fail(walk, value, "expected a public key: 43 characters of base64 and \"=\", "
 			  "as \"punchctl pubkey FILE\" prints it");
 		return false;
 	}
@@ -167,9 +167,9 @@ bool conf_take_number(struct conf_walk *walk, const char *value, unsigned int lo
 	if (parse_number(value, low, high, out))
 		return true;
 	if (strchr(value, '#'))
-		conf_fail(walk, value, "a number from %u to %u; a comment begins with \";\"", low, high);
+		conf_fail(walk, value, "expected a number from %u to %u; a comment begins with \";\"", low, high);
 	else
-		conf_fail(walk, value, "a number from %u to %u", low, high);
+		conf_fail(walk, value, "expected a number from %u to %u", low, high);
 	return false;
 }
 
@@ -187,7 +187,7 @@ bool conf_take_choice(struct conf_walk *walk, const char *value, const char *con
 		}
 		snprintf(known + size, sizeof(known) - size, "%s%s", i ? ", " : "", choices[i]);
 	}
-	conf_fail(walk, value, "one of: %s", known);
+	conf_fail(walk, value, "expected one of: %s", known);
 	return false;
 }
 
@@ -196,7 +196,7 @@ bool conf_take_endpoint(struct conf_walk *walk, const char *value, uint16_t port
 	struct endpoint ep;
 
 	if (endpoint_parse(&ep, value, port) < 0 || !ep.port) {
-		conf_fail(walk, value, "ADDRESS:PORT with a literal address, as 0.0.0.0:%u or [::]:%u",
+		conf_fail(walk, value, "expected ADDRESS:PORT with a literal address, as 0.0.0.0:%u or [::]:%u",
 			  port ? port : 9430, port ? port : 9430);
 		return false;
 	}
@@ -263,8 +263,8 @@ bool conf_take_hosts(struct conf_walk *walk, const char *value, bool need_port, 
 		}
 		if (!host_port_ok(word, need_port)) {
 			conf_fail(walk, word, need_port ?
-				  "HOST:PORT, as relay.example.org:4433; a port is 1 to 65535" :
-				  "HOST or HOST:PORT, as rdv.example.org:4430; a port is 1 to 65535");
+				  "expected HOST:PORT, as relay.example.org:4433; a port is 1 to 65535" :
+				  "expected HOST or HOST:PORT, as rdv.example.org:4430; a port is 1 to 65535");
 			return false;
 		}
 	}

@@ -6,6 +6,7 @@ UNIT_test_endpoint	= common/endpoint.c
 UNIT_test_standin	= common/standin.c common/endpoint.c
 UNIT_test_local		= common/local.c common/endpoint.c
 UNIT_test_conf		= $(CONF) common/endpoint.c
+UNIT_test_conf_server	= $(CONF) common/endpoint.c
 UNIT_test_key		= common/key.c common/private.c
 UNIT_test_secret	= common/secret.c
 UNIT_test_quick		= common/quick.c common/key.c common/private.c common/secret.c

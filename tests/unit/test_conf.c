@@ -110,13 +110,14 @@ static const struct mistake {
 } mistakes[] = {
 	/* the form of the file */
 	{ "key = a\n" NODE, 1, { "key: a setting before the first [section]" } },
-	{ NODE "[nodes]\n", 5, { "nodes: unknown section", "did you mean \"node\"" } },
-	{ NODE "[frobnicate]\n", 5, { "frobnicate: unknown section", "known here: node, peer, service" } },
+	{ NODE "[nodes]\n", 5, { "[nodes]: unknown section", "did you mean \"node\"" } },
+	{ NODE "[frobnicate]\n", 5, { "[frobnicate]: unknown section", "known here: node, peer, service" } },
 	{ NODE "[node]\n", 5, { "[node]", "already in the file" } },
 	{ "[node alice]\n", 1, { "[node alice]", "takes no name" } },
 	{ NODE "[peer]\n", 5, { "[peer]", "a name is missing, as in [peer bob]" } },
-	{ NODE "[peer bob\n", 5, { "[peer bob", "closing \"]\" is missing" } },
-	{ NODE "[peer bob] x\nkey=" KEY_B "\n", 5, { "unexpected text after \"]\"", "x" } },
+	{ NODE "[peer bob\n", 5, { ":5: [peer bob: the closing \"]\" is missing" } },
+	{ NODE "[peer bob] x\nkey=" KEY_B "\n", 5, { "[peer bob] x: unexpected text after \"]\"" } },
+	{ NODE "[peer \x1b[2J]\nkey=" KEY_A "\n", 5, { "[peer ?[2J]: a peer's name" } },
 	{ NODE "hello\n", 5, { "[node] hello", "neither a [section] nor" } },
 	{ NODE "hello", 5, { "[node] hello", "neither a [section] nor" } },
 	{ NODE BOB "=x\n", 7, { "[peer bob]", "unknown setting" } },
@@ -204,18 +205,22 @@ static void each_mistake_is_told_with_its_place(void **state)
 static void the_first_mistake_is_kept_and_all_names_are_known(void **state)
 {
 	struct conf_node *conf = load("[node]\nkye = x\n[peer bob]\nkey = broken\nalias = b1 b@2 10.1.1.1\n"
-				      "[peer carol]\nroute = never\n[peer bob]\nalias = b3\nno setting\n[peer da/ve]\n");
+				      "[peer carol]\nroute = never\n[peer bob]\nalias = b3\nno setting\n[peer da/ve]\n"
+				      "[peer erin ; unclosed\n[pear frank]\nalais = f1\n");
 	struct endpoint ep;
 
 	(void)state;
 	assert_int_equal(error.line, 2);
 	assert_non_null(strstr(error.text, "did you mean \"key\""));
-	assert_int_equal(conf->peer_count, 4);
+	assert_int_equal(conf->peer_count, 6);
 	assert_non_null(conf_peer_find(conf, "bob"));
 	assert_non_null(conf_peer_find(conf, "b1"));
 	assert_non_null(conf_peer_find(conf, "b3"));
 	assert_non_null(conf_peer_find(conf, "carol"));
 	assert_non_null(conf_peer_find(conf, "da/ve"));
+	assert_non_null(conf_peer_find(conf, "erin"));
+	assert_non_null(conf_peer_find(conf, "frank"));
+	assert_non_null(conf_peer_find(conf, "f1"));
 	assert_int_equal(endpoint_parse(&ep, "10.1.1.1", 0), 0);
 	assert_non_null(conf_peer_by_address(conf, &ep));
 }
