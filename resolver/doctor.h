@@ -10,10 +10,9 @@
 /**
  * doctor_start() - gather facts for at most DOCTOR_WAIT (3 s), then report
  * @as_json:	1: one JSON object; 0: text for people; both end with a newline
- * @done:	called exactly once, never from inside; @text is valid during the call only
+ * @done:	called exactly once, never from inside but when memory has run out (the text says so);
+ *		@text is valid during the call only
  * @arg:	must stay valid until then
- *
- * When memory runs out @done still comes, with a text that says so.
  */
 void doctor_start(struct node *node, int as_json, void (*done)(void *arg, const char *text), void *arg);
 

@@ -1,0 +1,238 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * doctor.c - what this network lets through, for punchctl doctor
+ *
+ * Nothing is measured here: the uplinks and the prepared ports have measured already
+ * or are about to.  They get DOCTOR_WAIT for that; what is still not known then is
+ * reported as not measured, never guessed.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <json-c/json.h>
+
+#include "resolver/doctor.h"
+#include "resolver/doctor_verdict.h"
+#include "resolver/ports.h"
+#include "resolver/reach.h"
+#include "resolver/timer.h"
+#include "resolver/uplink.h"
+
+#define DOCTOR_WAIT	(3 * SECOND)	/* DNS, TCP, TLS, Hello and a probe over a slow path: ten round trips of 200 ms and a loss */
+#define DOCTOR_LOOK	(50 * MS)	/* between two looks whether all is known */
+#define DOCTOR_TEXT	8192		/* bytes of the text for people */
+
+struct doctor {
+	struct node *node;
+	int as_json;
+	struct event *timer;
+	uint64_t until;
+	void (*done)(void *arg, const char *text);
+	void *arg;
+};
+
+/* --- facts */
+
+/* Has every server said yes or no, and do the ports know the NAT? */
+static bool all_known(const struct node *node)
+{
+	struct description facts = { .count = 0 };
+	unsigned int i, ready = 0;
+
+	for (i = 0; i < node->uplink_count; i++) {
+		const struct uplink *uplink = node->uplinks[i];
+
+		if (uplink_state(uplink) == UPLINK_READY)
+			ready++;
+		else if (uplink_state(uplink) != UPLINK_REFUSED && !*uplink_problem(uplink))
+			return false;
+	}
+	if (!ready || !node->ports)
+		return true;
+	ports_facts(node->ports, &facts);
+	return facts.mapping != PUNCH__MAPPING__MAPPING_UNKNOWN;
+}
+
+static void gather(const struct node *node, struct doctor_facts *facts)
+{
+	struct description nat = { .count = 0 };
+	unsigned int i;
+
+	memset(facts, 0, sizeof(*facts));
+	if (node->ports)
+		ports_facts(node->ports, &nat);
+	facts->mapping = nat.mapping;
+	facts->filtering = nat.filtering;
+	facts->port_rule = nat.port_rule;
+	facts->hops = nat.hops;
+	for (i = 0; i < node->uplink_count; i++) {
+		if (uplink_state(node->uplinks[i]) != UPLINK_READY)
+			continue;
+		facts->ready++;
+		if (!facts->mapped.family)
+			uplink_observed(node->uplinks[i], &facts->mapped);
+	}
+	facts->uplinks = node->uplink_count;
+	facts->ipv6_address = reach_has_global_ipv6();
+	facts->ipv6_route = !reach_source(AF_INET6, &facts->ipv6_source);
+}
+
+/* --- JSON */
+
+static void add_text(struct json_object *object, const char *name, const char *text)
+{
+	json_object_object_add(object, name, text ? json_object_new_string(text) : NULL);
+}
+
+static struct json_object *json_uplink(const struct uplink *uplink)
+{
+	struct json_object *object = json_object_new_object();
+	bool ready = uplink_state(uplink) == UPLINK_READY;
+	char text[ENDPOINT_TEXT_SIZE];
+	struct endpoint ep;
+
+	add_text(object, "name", uplink_name(uplink));
+	add_text(object, "state", uplink_state_name(uplink_state(uplink)));
+	add_text(object, "problem", *uplink_problem(uplink) ? uplink_problem(uplink) : NULL);
+	add_text(object, "server", ready ? endpoint_format(uplink_server(uplink), text) : NULL);
+	add_text(object, "local", ready && !uplink_local(uplink, &ep) ?
+		 endpoint_format_address(&ep, text) : NULL);
+	add_text(object, "observed", !uplink_observed(uplink, &ep) ? endpoint_format(&ep, text) : NULL);
+	json_object_object_add(object, "rtt_us", ready ? json_object_new_int64(uplink_rtt_us(uplink)) : NULL);
+	return object;
+}
+
+static char *as_json(const struct node *node, const struct doctor_facts *facts)
+{
+	struct json_object *root = json_object_new_object(), *list = json_object_new_array();
+	struct json_object *nat = json_object_new_object(), *ipv6 = json_object_new_object();
+	char text[ENDPOINT_TEXT_SIZE], *out = NULL;
+	const char *string;
+	unsigned int i;
+
+	for (i = 0; i < node->uplink_count; i++)
+		json_object_array_add(list, json_uplink(node->uplinks[i]));
+	json_object_object_add(root, "rendezvous", list);
+	add_text(nat, "mapping", doctor_mapping(facts->mapping));
+	add_text(nat, "filtering", doctor_filtering(facts->filtering));
+	add_text(nat, "port_rule", doctor_port_rule(facts->port_rule));
+	json_object_object_add(nat, "hops", facts->hops ? json_object_new_int((int)facts->hops) : NULL);
+	add_text(nat, "address", facts->mapped.family ? endpoint_format_address(&facts->mapped, text) : NULL);
+	add_text(nat, "stray_syn", NULL);
+	add_text(nat, "port_mapping", NULL);
+	json_object_object_add(root, "nat", nat);
+	json_object_object_add(ipv6, "address", json_object_new_boolean(facts->ipv6_address));
+	json_object_object_add(ipv6, "route", json_object_new_boolean(facts->ipv6_route));
+	add_text(ipv6, "source", facts->ipv6_route ?
+		 endpoint_format_address(&facts->ipv6_source, text) : NULL);
+	json_object_object_add(root, "ipv6", ipv6);
+	add_text(root, "verdict", doctor_verdict(facts));
+	string = json_object_to_json_string_ext(root, JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_NOSLASHESCAPE);
+	if (string && asprintf(&out, "%s\n", string) < 0)
+		out = NULL;
+	json_object_put(root);
+	return out;
+}
+
+/* --- text for people */
+
+static void print_uplink(FILE *out, const struct uplink *uplink)
+{
+	char server[ENDPOINT_TEXT_SIZE];
+	uint32_t rtt = uplink_rtt_us(uplink);
+
+	if (uplink_state(uplink) == UPLINK_READY)
+		fprintf(out, "rendezvous    %s: ready at %s, round trip %u.%u ms\n", uplink_name(uplink),
+			endpoint_format(uplink_server(uplink), server), rtt / 1000, rtt / 100 % 10);
+	else
+		fprintf(out, "rendezvous    %s: %s%s%s\n", uplink_name(uplink),
+			uplink_state_name(uplink_state(uplink)), *uplink_problem(uplink) ? ": " : "",
+			uplink_problem(uplink));
+}
+
+static const char *or_unmeasured(const char *text)
+{
+	return text ? text : "not measured yet";
+}
+
+static char *as_text(const struct node *node, const struct doctor_facts *facts)
+{
+	char text[ENDPOINT_TEXT_SIZE], hops[32] = "not measured yet", *data = NULL;
+	size_t size = 0;
+	FILE *out = open_memstream(&data, &size);
+	unsigned int i;
+
+	if (!out)
+		return NULL;
+	for (i = 0; i < node->uplink_count; i++)
+		print_uplink(out, node->uplinks[i]);
+	if (!node->uplink_count)
+		fputs("rendezvous    none: set [node] rendezvous = HOST\n", out);
+	if (facts->hops)
+		snprintf(hops, sizeof(hops), "%u", facts->hops);
+	else if (facts->mapping == PUNCH__MAPPING__MAPPING_NONE)
+		snprintf(hops, sizeof(hops), "none");
+	fprintf(out, "address       %s\n", facts->mapped.family ?
+		endpoint_format_address(&facts->mapped, text) : "not measured yet");
+	fprintf(out, "NAT mapping   %s\n", or_unmeasured(doctor_mapping(facts->mapping)));
+	fprintf(out, "NAT ports     %s\n", or_unmeasured(doctor_port_rule(facts->port_rule)));
+	fprintf(out, "NAT filtering %s\n", or_unmeasured(doctor_filtering(facts->filtering)));
+	fprintf(out, "hops to NAT   %s\n", hops);
+	fputs("stray SYN     not measured yet\nport mapping  not measured yet\n", out);
+	if (facts->ipv6_route)
+		fprintf(out, "IPv6          yes, from %s\n", endpoint_format_address(&facts->ipv6_source, text));
+	else
+		fprintf(out, "IPv6          %s\n", facts->ipv6_address ?
+			"a global address, but no route" : "no");
+	fprintf(out, "\n%s\n", doctor_verdict(facts));
+	if (fclose(out)) {
+		free(data);
+		return NULL;
+	}
+	return data;
+}
+
+/* --- */
+
+static void on_look(evutil_socket_t fd, short what, void *arg)
+{
+	struct doctor *doctor = arg;
+	struct doctor_facts facts;
+	char *text;
+
+	(void)fd;
+	(void)what;
+	if (clock_now() < doctor->until && !all_known(doctor->node)) {
+		timer_set(doctor->timer, DOCTOR_LOOK);
+		return;
+	}
+	gather(doctor->node, &facts);
+	text = doctor->as_json ? as_json(doctor->node, &facts) : as_text(doctor->node, &facts);
+	doctor->done(doctor->arg, text ? text : "out of memory\n");
+	free(text);
+	event_free(doctor->timer);
+	free(doctor);
+}
+
+void doctor_start(struct node *node, int json, void (*done)(void *arg, const char *text), void *arg)
+{
+	struct doctor *doctor = calloc(1, sizeof(*doctor));
+	unsigned int i;
+
+	if (!doctor)
+		goto fail;
+	*doctor = (struct doctor){ .node = node, .as_json = json, .done = done, .arg = arg };
+	doctor->until = clock_now() + DOCTOR_WAIT;
+	doctor->timer = evtimer_new(node->base, on_look, doctor);
+	if (!doctor->timer || timer_set(doctor->timer, 0))
+		goto fail;
+	for (i = 0; i < node->uplink_count; i++)
+		uplink_wake(node->uplinks[i]);
+	return;
+fail:
+	if (doctor && doctor->timer)
+		event_free(doctor->timer);
+	free(doctor);
+	done(arg, "out of memory\n");
+}

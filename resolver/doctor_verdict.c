@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * doctor_verdict.c - core: what the measured facts mean, in words
+ */
+#include <stddef.h>
+
+#include "common/punch.pb-c.h"
+#include "resolver/doctor_verdict.h"
+
+static const char *word(const char *const *words, size_t count, uint32_t value)
+{
+	return value < count ? words[value] : NULL;
+}
+
+#define WORD(words, value) word(words, sizeof(words) / sizeof(*(words)), value)
+
+const char *doctor_mapping(uint32_t mapping)
+{
+	static const char *const words[] = {
+		[PUNCH__MAPPING__MAPPING_NONE] = "none",
+		[PUNCH__MAPPING__MAPPING_ENDPOINT_INDEPENDENT] = "endpoint-independent",
+		[PUNCH__MAPPING__MAPPING_ADDRESS_DEPENDENT] = "address-dependent",
+		[PUNCH__MAPPING__MAPPING_ADDRESS_PORT_DEPENDENT] = "address-and-port-dependent",
+	};
+
+	return WORD(words, mapping);
+}
+
+const char *doctor_filtering(uint32_t filtering)
+{
+	static const char *const words[] = {
+		[PUNCH__FILTERING__FILTERING_ENDPOINT_INDEPENDENT] = "endpoint-independent",
+		[PUNCH__FILTERING__FILTERING_ADDRESS_DEPENDENT] = "address-dependent",
+		[PUNCH__FILTERING__FILTERING_ADDRESS_PORT_DEPENDENT] = "address-and-port-dependent",
+		[PUNCH__FILTERING__FILTERING_SYN_ACK_ONLY] = "syn-ack-only",
+	};
+
+	return WORD(words, filtering);
+}
+
+const char *doctor_port_rule(uint32_t port_rule)
+{
+	static const char *const words[] = {
+		[PUNCH__PORT_RULE__PORT_RULE_PRESERVED] = "preserved",
+		[PUNCH__PORT_RULE__PORT_RULE_STABLE] = "stable",
+		[PUNCH__PORT_RULE__PORT_RULE_SEQUENTIAL] = "sequential",
+		[PUNCH__PORT_RULE__PORT_RULE_BLOCK] = "block",
+		[PUNCH__PORT_RULE__PORT_RULE_RANDOM] = "random",
+	};
+
+	return WORD(words, port_rule);
+}
+
+const char *doctor_verdict(const struct doctor_facts *facts)
+{
+	if (!facts->uplinks)
+		return "No rendezvous is configured, so no peer can be reached: set [node] rendezvous = HOST.";
+	if (!facts->ready)
+		return "No rendezvous answers, so no peer can be reached now: see its line above.";
+	if (facts->filtering == PUNCH__FILTERING__FILTERING_SYN_ACK_ONLY)
+		return "The NAT or firewall drops every inbound SYN: direct connections work with peers that are "
+		       "openly reachable, the others are relayed.";
+	switch (facts->mapping) {
+	case PUNCH__MAPPING__MAPPING_NONE:
+		return "There is no NAT in IPv4's way: direct connections should work with nearly every peer.";
+	case PUNCH__MAPPING__MAPPING_ENDPOINT_INDEPENDENT:
+		return "Direct connections should work with most peers.";
+	case PUNCH__MAPPING__MAPPING_ADDRESS_DEPENDENT:
+	case PUNCH__MAPPING__MAPPING_ADDRESS_PORT_DEPENDENT:
+		if (facts->ipv6_route)
+			return "The NAT is a hard one (a new port for each destination): direct connections should "
+			       "work with peers that have IPv6, the others may be relayed.";
+		return "The NAT is a hard one (a new port for each destination): direct connections work with "
+		       "peers that are openly reachable, many others are relayed.";
+	default:
+		return "The NAT is not measured yet: ask again in a few seconds; until then everything can be relayed.";
+	}
+}

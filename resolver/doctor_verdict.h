@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * doctor_verdict.h - core: what the measured facts mean, in words
+ */
+#ifndef PUNCH_DOCTOR_VERDICT_H
+#define PUNCH_DOCTOR_VERDICT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/endpoint.h"
+
+/**
+ * struct doctor_facts - of the whole node
+ * @uplinks, @ready:	rendezvous servers configured, and answering
+ * @mapping, @filtering, @port_rule:	Punch__Mapping, Punch__Filtering, Punch__PortRule
+ * @hops:		to the outermost NAT, 0 not known
+ * @mapped:		own address as a rendezvous sees it; family 0: not known
+ * @ipv6_address:	an interface has a global address
+ * @ipv6_route:		and there is a route to the Internet, from @ipv6_source
+ */
+struct doctor_facts {
+	unsigned int uplinks, ready;
+	uint32_t mapping, filtering, port_rule, hops;
+	struct endpoint mapped;
+	bool ipv6_address, ipv6_route;
+	struct endpoint ipv6_source;
+};
+
+/** doctor_mapping(), doctor_filtering(), doctor_port_rule() - words for a value. Return: NULL when unknown */
+const char *doctor_mapping(uint32_t mapping);
+const char *doctor_filtering(uint32_t filtering);
+const char *doctor_port_rule(uint32_t port_rule);
+
+/** doctor_verdict() - one plain sentence: what connections may be expected here */
+const char *doctor_verdict(const struct doctor_facts *facts);
+
+#endif
