@@ -49,6 +49,7 @@ LAB_SETTLE='
 	echo 0 >ipv6/conf/default/accept_dad
 	echo 0 >ipv6/conf/default/accept_ra
 	echo 0 >ipv6/conf/default/router_solicitations
+	echo 1 >ipv6/conf/default/disable_ipv6 # see lab_ipv6
 	echo "0 0" >ipv4/ping_group_range
 	mount --bind "$3/run" /run
 	for f in hosts resolv.conf; do
@@ -119,6 +120,12 @@ lab_set() {
 
 lab_nat_flush() { lab_ctl "$1" flush; }
 
+# lab_ipv6 NAME IFNAME: IPv6 on one device. It is off by default: the kernel sends multicast of its
+# own on every device that has it, at times that no seed repeats.
+lab_ipv6() {
+	lab_do nsenter -t "${LAB_PID[$1]}" --net sh -c "echo 0 >/proc/sys/net/ipv6/conf/$2/disable_ipv6"
+}
+
 # lab_up NAME IFNAME ADDRESS GATEWAY|'' [V6]: a host's end of its only wire.
 lab_up() {
 	lab_ip "$1" link set "$2" mtu "$LAB_MTU" up
@@ -129,6 +136,7 @@ lab_up() {
 		lab_ip "$1" route add default dev "$2"
 	fi
 	if [ -n "${5:-}" ]; then
+		lab_ipv6 "$1" "$2"
 		lab_ip "$1" addr add "$5/128" dev "$2" nodad
 		lab_ip "$1" -6 route add default dev "$2"
 	fi
@@ -139,7 +147,12 @@ lab_core_link() {
 	lab_ip inet link set "$1" mtu "$LAB_MTU" up
 	lab_ip inet addr add "$LAB_CORE/32" dev "$1"
 	lab_ip inet route add "$2/32" dev "$1"
-	[ -z "${3:-}" ] || lab_ip inet -6 route add "$3/128" dev "$1"
+	[ -z "${3:-}" ] || lab_core_route6 "$1" "$3"
+}
+
+lab_core_route6() { # IFNAME V6
+	lab_ipv6 inet "$1"
+	lab_ip inet -6 route add "$2/128" dev "$1"
 }
 
 # lab_attach NAME IFNAME PARENT ADDRESS V6 [WIRE-OPTION...]: wire a namespace to inet or to a NAT.
@@ -163,7 +176,7 @@ lab_attach() {
 		[ $# = 0 ] || lab_die "$name: wire options (\"$*\") belong to $parent"
 		lab_ctl "$parent" "inside $(lab_netns "$name") $dev $addr $v6"
 		lab_up "$name" "$dev" "$addr" '' "$v6"
-		[ -z "$v6" ] || lab_ip inet -6 route add "$v6/128" dev "$parent"
+		[ -z "$v6" ] || lab_core_route6 "$parent" "$v6"
 		;;
 	kernel)
 		[ $# = 0 ] || lab_die "$name: wire options (\"$*\") belong to $parent"
@@ -224,13 +237,15 @@ lab_nat_own() {
 	# Behind another NAT: a namespace joins the two, and is hidden so that it counts as no hop.
 	lab_ns "$name-up"
 	lab_router "$name-up"
-	lab_attach "$name-up" up "$parent" "$addr" ''
-	lab_do nsenter -t "${LAB_PID[$name-up]}" --net sh -c 'echo 1 >/proc/sys/net/ipv4/conf/up/proxy_arp'
-	lab_ip "$name-up" addr del "$addr/24" dev up
-	lab_box "$name" "$name-up" down inside="$inside" outside="$addr" neighbours=on "$@"
-	lab_ip "$name-up" link set down mtu "$LAB_MTU" up
-	lab_ip "$name-up" addr add 169.254.77.1/32 dev down
-	lab_ip "$name-up" route add "$addr/32" dev down
+	lab_attach "$name-up" wan "$parent" "$addr" ''
+	lab_do nsenter -t "${LAB_PID[$name-up]}" --net sh -c 'echo 1 >/proc/sys/net/ipv4/conf/wan/proxy_arp'
+	# The address is the box's, not this namespace's; without any, the kernel would drop the routes.
+	lab_ip "$name-up" addr add 169.254.77.2/32 dev wan
+	lab_ip "$name-up" addr del "$addr/24" dev wan
+	lab_box "$name" "$name-up" tun inside="$inside" outside="$addr" neighbours=on "$@"
+	lab_ip "$name-up" link set tun mtu "$LAB_MTU" up
+	lab_ip "$name-up" addr add 169.254.77.1/32 dev tun
+	lab_ip "$name-up" route add "$addr/32" dev tun
 }
 
 # The rules of a kernel NAT: STRAY is "drop" or "reject with tcp reset", MODE "" or random or ...

@@ -32,7 +32,7 @@ hop() { # HOST TTL: who answers a packet with this TTL
 
 # observe NAT HOST: everything about a NAT in one line
 observe() {
-	local nat=$1 host=$2 a b c map port=changed filter=address-port knocks own=${LAB_ADDR[$1]}
+	local host=$2 a b c map port=changed filter=address-port knocks own=${LAB_ADDR[$1]}
 	a=$(seen "$host" $PORT 203.0.113.10 4000)
 	b=$(seen "$host" $PORT 203.0.113.10 4001)
 	c=$(seen "$host" $PORT 203.0.113.11 4000)
@@ -56,10 +56,11 @@ observe() {
 lab_internet
 for n in 0 1 2; do
 	names=(rdv rdv2 other)
-	lab_server ${names[n]} 203.0.113.1$n
+	server=${names[n]}
+	lab_server "$server" 203.0.113.1$n
 	for port in 4000 4001; do
-		lab_bg ${names[n]} ${names[n]}-$port tcpprobe listen -p $port -w 100000
-		lab_wait_port ${names[n]} $port
+		lab_bg "$server" "$server-$port" tcpprobe listen -p $port -w 100000
+		lab_wait_port "$server" $port
 	done
 done
 

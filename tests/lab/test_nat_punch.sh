@@ -71,7 +71,7 @@ done
 for ms in 5 25 100; do
 	for pair in 'drop drop' 'kdrop kdrop' 'rst rst' 'krst krst' 'drop rst' 'rst drop' 'kdrop krst' 'krst kdrop' 'rst krst'; do
 		read -r a b <<<"$pair"
-		expect_try "simultaneous, $a - $b, $ms ms" '^connected$' $a$ms $b$ms -r -- -r
+		expect_try "simultaneous, $a - $b, $ms ms" '^connected$' "$a$ms" "$b$ms" -r -- -r
 	done
 	settle
 done
@@ -80,7 +80,7 @@ done
 for ms in 5 25 100; do
 	for pair in 'drop drop' 'kdrop kdrop' 'drop rst' 'kdrop krst' 'rst drop' 'krst kdrop' 'rst rst' 'krst krst'; do
 		read -r a b <<<"$pair"
-		expect_try "ordered, $a - $b, $ms ms" '^connected$' $a$ms $b$ms -t 2 -m 2 -- -d 300
+		expect_try "ordered, $a - $b, $ms ms" '^connected$' "$a$ms" "$b$ms" -t 2 -m 2 -- -d 300
 	done
 	settle
 done
