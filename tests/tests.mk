@@ -15,6 +15,10 @@ UNIT_test_stun		= common/stun.c common/endpoint.c
 UNIT_test_plan		= resolver/plan.c resolver/hops.c common/endpoint.c common/log.c
 UNIT_test_punch		= resolver/punch.c resolver/plan.c common/endpoint.c common/log.c
 UNIT_test_path		= resolver/path.c common/preamble.c common/secret.c common/log.c
+UNIT_test_relay_lobby	= relay/lobby.c common/hash.c
+UNIT_test_relay_nonces	= relay/nonces.c
+UNIT_test_relay_live	= tests/unit/live.c tests/unit/relay_client.c $(LIBCOMMON)
+UNIT_test_relay_hostile_live = tests/unit/live.c tests/unit/relay_client.c $(LIBCOMMON)
 UNIT_test_nat_core	= $(filter-out tests/lab/nat.c,$(wildcard tests/lab/nat*.c))
 
 TESTLIBS = -lcmocka $(LIB_EVENT) $(LIB_CRYPTO) -l:libinih.a -lhiredis -ljson-c -lcares

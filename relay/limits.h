@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * limits.h - what strangers may ask of the relay, and how long it waits for them
+ */
+#ifndef RELAY_LIMITS_H
+#define RELAY_LIMITS_H
+
+#include "common/bucket.h"
+#include "common/clock.h"
+#include "common/limits.h"
+#include "common/ticket.h"
+
+#define RELAY_HELLO_TIME	(5 * SECOND)	/* a hello is one small packet: slower ones are broken or hostile */
+#define RELAY_PARTNER_TIME	(20 * SECOND)	/* above PUNCH_TIMEOUT's default of 15 s: the caller gives up first */
+#define RELAY_LEAVE_TIME	(2 * SECOND)	/* for a refused side to read its RelayReply before we close */
+#define RELAY_FLUSH_TIME	(5 * SECOND)	/* for bytes that came before a reset to reach the other side */
+#define RELAY_FLUSH_LOOK	(10 * MS)	/* between two looks at the send queue meanwhile: there is no event for "empty" */
+
+#define RELAY_VISITORS		8192	/* sides that have not been joined yet, all together */
+#define RELAY_PER_SOURCE	4096	/* sides of one address at one time, joined ones included: a carrier's NAT has many users */
+#define RELAY_SOURCES		65536	/* addresses remembered; about 100 bytes each */
+#define RELAY_NONCES		131072	/* used tickets remembered until they expire; 60 s each: 2,184 new ones a second */
+#define RELAY_DISCARD		(256 * 1024)	/* bytes read and thrown away from a refused side, for the same reason as RELAY_LEAVE_TIME */
+#define RELAY_SCRAPERS		8	/* metrics connections at one time */
+#define RELAY_SCRAPE_TIME	(5 * SECOND)
+
+/* Verifying a hello costs 4 us, an accept and a close about 80 us: one address may take a fifth of a core */
+#define RELAY_HELLO_RATE	((struct rate){ .per_second = 2500, .burst = 5000 })
+
+/* SealedTicket in a RelayHello in a frame: TICKET_MAX and some bytes of protobuf around it */
+#define RELAY_HELLO_MAX		(TICKET_MAX + 16)
+
+/*
+ * Socket buffers, as given to SO_RCVBUF and SO_SNDBUF (the kernel doubles them for its own
+ * bookkeeping).  Without a cap a stalled reader parks 7 to 11 MiB a direction in
+ * the kernel, with 256 KiB 3.6 MiB (measured).
+ */
+#define RELAY_BUFFER_KIB	256
+
+/*
+ * Bytes a borrowed pipe holds.  64 KiB cost half as much CPU again at 16 streams, 1 MiB gains nothing (measured).
+ * Without privilege the kernel gives 256 such pipes (pipe-user-pages-soft, 16,384 pages); further
+ * directions that hold bytes at the same moment use the copy buffer.
+ */
+#define RELAY_PIPE		(256 * 1024)
+#define RELAY_PIPE_LEAST	(64 * 1024)	/* a pipe below this is slower than copying */
+#define RELAY_COPY		(64 * 1024)	/* bytes of a copy buffer */
+#define RELAY_CARRIERS_IDLE	64		/* pipes kept ready; an idle one holds two descriptors and 3 KiB */
+
+/* Moves for one direction before others get their turn: at most 2 MiB, some 0.5 ms */
+#define RELAY_TURN		8
+
+/* TCP keepalive: a dead end is seen after 60 + 4 * 15 s */
+#define RELAY_KEEP_IDLE_S	60	/* below the 2 h 4 min of RFC 5382 REQ-5 and below the 5 min of careless NATs */
+#define RELAY_KEEP_INTERVAL_S	15
+#define RELAY_KEEP_COUNT	4
+
+/*
+ * TCP_USER_TIMEOUT before the join, when only hello and reply are under way.  Not after it: the kernel also
+ * kills a connection whose reader is alive but keeps its window shut that long (a program stopped by Ctrl-Z),
+ * which a direct connection survives.  There, data that nobody acknowledges ends it by tcp_retries2 (15 min).
+ */
+#define RELAY_USER_TIMEOUT_MS	20000
+
+#endif

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * pump.h - joined pairs: bytes from each side to the other until both have ended
+ */
+#ifndef RELAY_PUMP_H
+#define RELAY_PUMP_H
+
+#include <stdint.h>
+
+#include "common/endpoint.h"
+#include "relay/loop.h"
+
+/** pump_open() - @released: told the address of each side whose connection has ended */
+void pump_open(void (*released)(const struct endpoint *from, uint64_t now));
+
+/**
+ * pump_join() - make a pair of two sides
+ * @a, @b:	their watches, which are left ended: the descriptors belong to the pair
+ * @from_a, @from_b: their addresses
+ * Return: 0, or -errno, in which case both watches are as they were
+ */
+int pump_join(struct watch *a, const struct endpoint *from_a, struct watch *b,
+	      const struct endpoint *from_b, uint64_t now);
+
+/** pump_run() - give pairs that used up their turn the next one, end those that were flushed. Return: next deadline */
+uint64_t pump_run(uint64_t now);
+
+/** pump_close() - end all pairs */
+void pump_close(uint64_t now);
+
+#endif
