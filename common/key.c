@@ -72,6 +72,8 @@ int key_load(struct key *key, const char *path, char *why, size_t size)
 
 	memset(key, 0, sizeof(*key));
 	if (used < 0) {
+		if (used == -ENOENT)
+			snprintf(why, size, "%s: no such file; make a key with: punchctl keygen %s", path, path);
 		OPENSSL_cleanse(text, sizeof(text));
 		return (int)used;
 	}

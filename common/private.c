@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -90,14 +91,27 @@ static int write_all(int fd, const char *data, size_t size)
 	return 0;
 }
 
+/* Give a file its name unless something has it. Return: 0, -EEXIST, -errno */
+static int name_file(const char *temporary, const char *path)
+{
+	if (link(temporary, path) == 0) {
+		unlink(temporary);
+		return 0;
+	}
+	/* a file system without hard links, such as FAT */
+	if (errno != EPERM && errno != ENOTSUP)
+		return -errno;
+	return renameat2(AT_FDCWD, temporary, AT_FDCWD, path, RENAME_NOREPLACE) < 0 ? -errno : 0;
+}
+
 int private_write(const char *path, const char *data, size_t size)
 {
 	char temporary[LIMIT_PATH];
-	int fd, rc = snprintf(temporary, sizeof(temporary), "%s.new.%ld", path, (long)getpid());
+	int fd, rc = snprintf(temporary, sizeof(temporary), "%s.XXXXXX", path);
 
 	if (rc < 0 || (size_t)rc >= sizeof(temporary))
 		return -ENAMETOOLONG;
-	fd = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+	fd = mkostemp(temporary, O_CLOEXEC);
 	if (fd < 0)
 		return -errno;
 	rc = write_all(fd, data, size);
@@ -105,10 +119,11 @@ int private_write(const char *path, const char *data, size_t size)
 		rc = -errno;
 	if (close(fd) < 0 && rc == 0)
 		rc = -errno;	/* NFS tells of a full disk only here */
-	if (rc == 0 && link(temporary, path) < 0)
-		rc = -errno;
-	unlink(temporary);
 	if (rc == 0)
+		rc = name_file(temporary, path);
+	if (rc < 0)
+		unlink(temporary);
+	else
 		rc = sync_folder(path);
 	return rc;
 }

@@ -21,7 +21,7 @@ ssize_t private_read(const char *path, char *text, size_t room, char *why, size_
  * private_write() - a new file, mode 0600, on disk when the call returns
  *
  * It appears whole or not at all: it is written under another name, then
- * given its own by link(), which unlike rename() never replaces.
+ * given its own by link(), which unlike rename() never replaces.  The folder must exist.
  * Return: 0, -EEXIST, or -errno
  */
 int private_write(const char *path, const char *data, size_t size);

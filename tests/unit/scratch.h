@@ -74,6 +74,21 @@ static inline const char *scratch_write(const char *name, const void *data, size
 	return path;
 }
 
+/* Hexadecimal digits, blanks between them ignored. Return: bytes */
+static inline size_t from_hex(uint8_t *out, size_t room, const char *hex)
+{
+	size_t n = 0;
+	unsigned int byte;
+
+	while (*(hex += strspn(hex, " "))) {
+		assert_true(n < room);
+		assert_int_equal(sscanf(hex, "%2x", &byte), 1);
+		out[n++] = (uint8_t)byte;
+		hex += 2;
+	}
+	return n;
+}
+
 /* Whole file, NUL-terminated. Return: bytes */
 static inline size_t scratch_read(const char *path, char *text, size_t size)
 {
