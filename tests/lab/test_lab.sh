@@ -10,12 +10,16 @@ lab_begin "$@"
 lab_internet
 lab_server rdv 203.0.113.10
 lab_server far 203.0.113.11 delay=40ms
-lab_bg rdv rdv tcpprobe listen -p 4000 -w 110000
-lab_bg far far tcpprobe listen -p 4000 -w 110000
+for port in 4000 4001 4002; do
+	lab_bg rdv rdv-$port tcpprobe listen -p $port -w 110000
+	lab_wait_port rdv $port
+done
 
-seen() { # HOST LOCAL-PORT: address and port under which rdv sees it
+# seen HOST LOCAL-PORT [PORT]: address and port under which rdv sees it. From one local port to another
+# port each time: the same connection again would have to wait for the end of TIME_WAIT.
+seen() {
 	local out
-	out=$(lab_run "$1" tcpprobe connect -p "$2" "${3:-203.0.113.10}" 4000)
+	out=$(lab_run "$1" tcpprobe connect -p "$2" 203.0.113.10 "${3:-4000}")
 	out=${out#*via }
 	printf '%s' "${out%% *}"
 }
@@ -71,7 +75,7 @@ first=$(seen h-short 5000)
 begin=$EPOCHSECONDS
 lab_wait 6 '[ "$(mappings short)" = "ok 0" ]'
 lab_expect "a closed connection's mapping lasts its 2 s" test $((EPOCHSECONDS - begin)) -ge 1
-lab_expect 'a new one has another port' test "$first" != "$(seen h-short 5000)"
+lab_expect 'a new one has another port' test "$first" != "$(seen h-short 5000 4001)"
 
 lab_nat control 198.51.100.22 port=random control=on
 lab_host h-control control 192.168.1.2
@@ -82,9 +86,9 @@ lab_pass 'with control=on a mapping goes with its first connection, by FIN'
 
 first=$(seen alice 5001)
 lab_set natA port=random
-lab_expect_eq 'a mapping is kept while it lives' "$(seen alice 5001)" "$first"
+lab_expect_eq 'a mapping is kept while it lives' "$(seen alice 5001 4001)" "$first"
 lab_nat_flush natA
-lab_expect 'a box switched off and on has forgotten it' test "$first" != "$(seen alice 5001)"
+lab_expect 'a box switched off and on has forgotten it' test "$first" != "$(seen alice 5001 4002)"
 
 # --- places
 lab_host ann natA 192.168.1.3
