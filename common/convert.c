@@ -212,7 +212,8 @@ static bool invitation_from_message(struct invitation *out, const Punch__Invitat
 	    !take_bytes(out->callee_key, KEY_SIZE, &in->callee_key) ||
 	    !take_bytes(out->ephemeral, KEY_SIZE, &in->ephemeral))
 		return false;
-	if (in->port == 0 || in->port > UINT16_MAX || in->sealed_name.len > sizeof(out->sealed_name))
+	/* port 0 is a ping: no service is wanted */
+	if (in->port > UINT16_MAX || in->sealed_name.len > sizeof(out->sealed_name))
 		return false;
 	out->port = (uint16_t)in->port;
 	out->sealed_size = in->sealed_name.len;
