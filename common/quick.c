@@ -52,7 +52,7 @@ static size_t canonical(char out[LIMIT_NAME], const char *name)
 
 	if (size >= LIMIT_NAME + end)
 		return 0;
-	if (size > end && strcasecmp(name + size - end, suffix) == 0)
+	if (size >= end && strcasecmp(name + size - end, suffix) == 0)
 		size -= end;
 	if (size >= LIMIT_NAME)
 		return 0;
