@@ -1,0 +1,315 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * ctl_client.c - punchctl's end of common/local.h
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/pidfd.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "common/log.h"
+#include "conf/conf.h"
+#include "resolver/ctl.h"
+#include "resolver/ctl_client.h"
+
+#define TIMEOUT_MOST_S	60	/* as common/local.h: a ticket and a session live no longer */
+#define START_MS	10000	/* a start takes 20 ms; a disk that wakes up takes seconds */
+#define ANSWER_MS	10000	/* on top of the request's own limit: a start, a doctor, a busy host */
+
+/* --- configuration */
+
+/* Return: false when the variable does not fit */
+static bool copy_variable(char *to, size_t size, const char *name)
+{
+	const char *value = secure_getenv(name);
+
+	if (!value)
+		return true;
+	if (strlen(value) >= size) {
+		log_error("%s is too long: at most %zu bytes", name, size - 1);
+		return false;
+	}
+	strcpy(to, value);
+	return true;
+}
+
+static bool is_set(const char *name)
+{
+	const char *value = secure_getenv(name);
+
+	return value && *value;
+}
+
+int ctl_config(struct local_config *config)
+{
+	memset(config, 0, sizeof(*config));
+	if (!is_set("PUNCH_SECRET")) {
+		if (!conf_node_path(config->path, secure_getenv))
+			return CTL_OK;
+		log_error("no configuration: write ~/.config/punch/punch.conf (see punch.conf(5)), "
+			  "or set PUNCH_SECRET and PUNCH_RENDEZVOUS");
+		return CTL_CONFIG;
+	}
+	if (!is_set("PUNCH_RENDEZVOUS")) {
+		log_error("PUNCH_SECRET is set but not PUNCH_RENDEZVOUS: HOST[:PORT] of the rendezvous");
+		return CTL_CONFIG;
+	}
+	if (!copy_variable(config->secret, sizeof(config->secret), "PUNCH_SECRET") ||
+	    !copy_variable(config->as, sizeof(config->as), "PUNCH_AS") ||
+	    !copy_variable(config->rendezvous, sizeof(config->rendezvous), "PUNCH_RENDEZVOUS"))
+		return CTL_CONFIG;
+	return CTL_OK;
+}
+
+static uint32_t timeout_ms(void)
+{
+	const char *text = secure_getenv("PUNCH_TIMEOUT");
+	unsigned long seconds;
+	char *end;
+
+	if (!text || !*text)
+		return TIMEOUT_DEFAULT_S * 1000;
+	seconds = strtoul(text, &end, 10);
+	if (*text < '0' || *text > '9' || *end || !seconds) {
+		log_warn("PUNCH_TIMEOUT = \"%s\": should be seconds from 1 to %d; using %d", text,
+			 TIMEOUT_MOST_S, TIMEOUT_DEFAULT_S);
+		seconds = TIMEOUT_DEFAULT_S;
+	}
+	return (uint32_t)(seconds < TIMEOUT_MOST_S ? seconds : TIMEOUT_MOST_S) * 1000;
+}
+
+static uint32_t route(void)
+{
+	static const char *const names[] = { "auto", "direct", "relay" };
+	const char *text = secure_getenv("PUNCH_ROUTE");
+	uint32_t i;
+
+	_Static_assert(CONF_ROUTE_DIRECT == 1 && CONF_ROUTE_RELAY == 2, "the names stand in the enum's order");
+	for (i = 0; text && *text && i < sizeof(names) / sizeof(*names); i++)
+		if (!strcmp(text, names[i]))
+			return i;
+	if (text && *text)
+		log_warn("PUNCH_ROUTE = \"%s\": should be auto, direct or relay; using auto", text);
+	return CONF_ROUTE_AUTO;
+}
+
+void ctl_request(struct local_request *request, const struct local_config *config, enum local_kind kind)
+{
+	memset(request, 0, sizeof(*request));
+	request->magic = LOCAL_MAGIC;
+	request->kind = kind;
+	request->config = *config;
+	request->timeout_ms = timeout_ms();
+	request->route = route();
+}
+
+/* --- starting the resolver */
+
+static void become_resolver(const char *path)
+{
+	int null = open("/dev/null", O_RDWR);
+
+	if (null >= 0) {
+		dup2(null, STDIN_FILENO);
+		dup2(null, STDOUT_FILENO);
+	}
+	close_range(STDERR_FILENO + 1, ~0u, 0);
+	execl(path, "punch-resolver", "--background", (char *)NULL);
+	log_error("cannot start %s: %s", path, strerror(errno));
+	_exit(127);
+}
+
+/* Return: exit status, 128 + signal, or -errno */
+static int await(pid_t pid)
+{
+	struct pollfd pollfd = { .fd = pidfd_open(pid, 0), .events = POLLIN };
+	int status = 0, ready = 1;
+
+	if (pollfd.fd >= 0) {	/* else a kernel before 5.3: wait without a limit */
+		do {
+			ready = poll(&pollfd, 1, START_MS);
+		} while (ready < 0 && errno == EINTR);
+		close(pollfd.fd);
+	}
+	if (!ready)
+		return -ETIMEDOUT;
+	while (waitpid(pid, &status, 0) < 0)
+		if (errno != EINTR)
+			return -errno;
+	return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
+/* punch-resolver beside ourselves; --background ends with 0 when a resolver listens */
+static int start_resolver(void)
+{
+	char path[LIMIT_PATH], *slash;
+	ssize_t size = readlink("/proc/self/exe", path, sizeof(path) - 1);
+	pid_t pid;
+	int result;
+
+	path[size < 0 ? 0 : size] = '\0';
+	slash = strrchr(path, '/');
+	if (!slash || (size_t)(slash + 1 - path) + sizeof("punch-resolver") > sizeof(path)) {
+		log_error("cannot start punch-resolver: the folder of punchctl is unknown");
+		return CTL_FAILED;
+	}
+	strcpy(slash + 1, "punch-resolver");
+	signal(SIGCHLD, SIG_DFL);	/* an ignored one, inherited, would make the status disappear */
+	pid = fork();
+	if (!pid)
+		become_resolver(path);
+	result = pid < 0 ? -errno : await(pid);
+	if (result < 0)
+		log_error("cannot start %s: %s", path, strerror(-result));
+	else if (result > 128)
+		log_error("%s was ended by signal %d", path, result - 128);
+	if (result == 0 || result == CTL_CONFIG)	/* it has said why */
+		return result;
+	return CTL_FAILED;
+}
+
+/* --- one exchange */
+
+static bool is_own(int fd)
+{
+	struct ucred peer;
+	socklen_t size = sizeof(peer);
+
+	return !getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) && peer.uid == geteuid();
+}
+
+/* Return: a socket to our own user's process at place @n, or -errno */
+static int reach(const struct local_config *config, unsigned int n)
+{
+	struct sockaddr_un sun;
+	int size = local_address(&sun, geteuid(), config, n), fd, error = 0;
+
+	if (size < 0)
+		return size;
+	fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return -errno;
+	if (connect(fd, (struct sockaddr *)&sun, (socklen_t)size))
+		error = -errno;
+	else if (!is_own(fd))	/* anyone may sit at an abstract name: say nothing to him */
+		error = -EPERM;
+	if (!error)
+		return fd;
+	close(fd);
+	return error;
+}
+
+/* Return: 0, -ETIMEDOUT, or -errno when nobody of use is there */
+static int exchange(int socket, const struct local_request *request, int pass,
+		    struct local_reply *reply, int *fd)
+{
+	struct pollfd pollfd = { .fd = socket, .events = POLLIN };
+	int error = local_send(socket, request, sizeof(*request), pass), ready;
+	ssize_t n;
+
+	if (error)
+		return error;
+	do {
+		ready = poll(&pollfd, 1, (int)request->timeout_ms + ANSWER_MS);
+	} while (ready < 0 && errno == EINTR);
+	if (ready <= 0)
+		return ready ? -errno : -ETIMEDOUT;
+	n = local_recv(socket, reply, sizeof(*reply), fd);
+	if (n == (ssize_t)sizeof(*reply) && reply->magic == LOCAL_MAGIC) {
+		reply->text[sizeof(reply->text) - 1] = '\0';
+		reply->peer[sizeof(reply->peer) - 1] = '\0';
+		return 0;
+	}
+	if (*fd >= 0)
+		close(*fd);
+	*fd = -1;
+	if (n < 0)
+		return (int)n;
+	return n ? -EPROTO : -ECONNRESET;
+}
+
+/* All places in turn. Return: 0, -ENOTCONN (nobody), -ETIMEDOUT, -EPROTO */
+static int ask_all(const struct local_request *request, int pass, struct local_reply *reply,
+		   int *fd, int *stream)
+{
+	unsigned int n;
+
+	for (n = 0; n < LOCAL_NAMES; n++) {
+		int socket = reach(&request->config, n), error = socket;
+
+		*fd = -1;
+		if (socket < 0 && (error == -EMFILE || error == -ENFILE || error == -EAFNOSUPPORT ||
+				   error == -ENOENT || error == -EACCES))
+			return error;	/* ENOENT, EACCES: of the configuration's folder */
+		if (socket < 0)
+			continue;
+		error = exchange(socket, request, pass, reply, fd);
+		if (!error && reply->status != LOCAL_OTHER_CONFIG && stream)
+			*stream = socket;
+		else
+			close(socket);
+		if (!error && reply->status == LOCAL_OTHER_CONFIG)
+			continue;
+		if (!error || error == -ETIMEDOUT || error == -EPROTO)
+			return error;
+	}
+	return -ENOTCONN;
+}
+
+static int complain(const struct local_config *config, int error)
+{
+	const char *which = *config->path ? config->path : "this secret word";
+
+	if (error == -ENOTCONN)
+		log_error("no punch-resolver runs for %s; it starts with the first connection or service", which);
+	else if (error == -ETIMEDOUT)
+		log_error("punch-resolver runs but does not answer");
+	else if (error == -EPROTO)
+		log_error("punch-resolver is of another version than punchctl: run \"punchctl stop\" of that version");
+	else if (error == -ENOENT || error == -EACCES)
+		log_error("%s: %s", which, strerror(-error));
+	else
+		log_error("cannot talk to punch-resolver: %s", strerror(-error));
+	return error == -ENOENT || error == -EACCES ? CTL_CONFIG : CTL_FAILED;
+}
+
+int ctl_ask(const struct local_request *request, int pass, enum ctl_effort effort,
+	    struct local_reply *reply, int *fd, int *stream)
+{
+	int came = -1, error, status;
+
+	if (stream)
+		*stream = -1;
+	error = ask_all(request, pass, reply, &came, stream);
+	if (error == -ENOTCONN && effort == CTL_START) {
+		status = start_resolver();
+		if (status)
+			return status;
+		error = ask_all(request, pass, reply, &came, stream);
+	}
+	if (error)
+		return complain(&request->config, error);
+	if (fd)
+		*fd = came;
+	else if (came >= 0)
+		close(came);
+	return CTL_OK;
+}
+
+int ctl_explain(const struct local_reply *reply)
+{
+	if (*reply->text)
+		log_error("%s", reply->text);
+	else if (reply->status == LOCAL_DENIED)
+		log_error("punch-resolver refuses: it serves another user");
+	else
+		log_error("%s", reply->error ? strerror(reply->error) : "punch-resolver refuses and gives no reason");
+	return CTL_FAILED;
+}

@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * ctl_dial.c - punchctl dial: a peer's port on stdin and stdout, or the bare socket for somebody else
+ *
+ * Joining takes one thread for each direction, both with blocking calls: stdin and stdout
+ * belong to others (a shell's terminal, a pipe's other holders), so they must not be made non-blocking,
+ * and a poll() that says "writable" does not promise that a whole buffer fits.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "common/log.h"
+#include "resolver/ctl.h"
+#include "resolver/ctl_client.h"
+#include "resolver/ctl_text.h"
+
+#define CHUNK	(128 * 1024)	/* bytes a call: from here on larger ones gain nothing (docs: 0.57-0.68 of direct) */
+
+struct flow {
+	int from, to;
+	const char *name;
+	bool splice;		/* one end is a pipe: the kernel moves the pages */
+	bool failed;
+	char *buffer;
+};
+
+/* Return: bytes moved, 0 at the end, -errno */
+static ssize_t move_copy(struct flow *flow)
+{
+	ssize_t have = read(flow->from, flow->buffer, CHUNK), done = 0, n;
+
+	if (have <= 0)
+		return have ? -errno : 0;
+	while (done < have) {
+		n = write(flow->to, flow->buffer + done, (size_t)(have - done));
+		if (n < 0 && errno != EINTR)
+			return -errno;
+		if (n > 0)
+			done += n;
+	}
+	return have;
+}
+
+static ssize_t move(struct flow *flow)
+{
+	ssize_t n;
+
+	if (!flow->splice)
+		return move_copy(flow);
+	n = splice(flow->from, NULL, flow->to, NULL, CHUNK, SPLICE_F_MOVE);
+	if (n < 0 && errno == EINVAL) {		/* two files that splice() does not join */
+		flow->splice = false;
+		return -EINTR;
+	}
+	return n < 0 ? -errno : n;
+}
+
+static void *flow_run(void *arg)
+{
+	struct flow *flow = arg;
+	ssize_t n;
+
+	do {
+		n = move(flow);
+	} while (n > 0 || n == -EINTR);
+	if (n < 0 && n != -EPIPE) {	/* EPIPE: the reader has had enough, no fault */
+		log_error("%s: %s", flow->name, strerror((int)-n));
+		flow->failed = true;
+	}
+	return NULL;
+}
+
+/* stdin to the socket, in a thread of its own; its end is passed on by FIN */
+static void *upward(void *arg)
+{
+	struct flow *flow = arg;
+
+	flow_run(flow);
+	shutdown(flow->to, SHUT_WR);
+	return NULL;
+}
+
+static int join(int fd)
+{
+	struct flow up = { .from = STDIN_FILENO, .to = fd, .name = "sending", .splice = true };
+	struct flow down = { .from = fd, .to = STDOUT_FILENO, .name = "receiving", .splice = true };
+	pthread_t thread;
+
+	up.buffer = malloc(CHUNK);
+	down.buffer = malloc(CHUNK);
+	if (!up.buffer || !down.buffer || pthread_create(&thread, NULL, upward, &up)) {
+		log_error("out of memory");
+		return CTL_FAILED;
+	}
+	flow_run(&down);
+	close(STDOUT_FILENO);
+	/*
+	 * The peer has said all.  A program that still writes to us may go on; a person at a
+	 * terminal should not have to press a key to see that it is over.
+	 */
+	if (!isatty(STDIN_FILENO) && !down.failed)
+		pthread_join(thread, NULL);
+	_exit(up.failed || down.failed ? CTL_FAILED : CTL_OK);
+}
+
+/* OpenSSH's ProxyUseFdpass: one byte and the descriptor over what it gave us as stdout */
+static int pass_on(int fd)
+{
+	char byte = 0;
+	int error = local_send(STDOUT_FILENO, &byte, 1, fd);
+
+	if (!error)
+		return CTL_OK;
+	if (error == -ENOTSOCK)
+		log_error("--fdpass: stdout is no socket; ssh makes it one with \"ProxyUseFdpass yes\"");
+	else
+		log_error("--fdpass: %s", strerror(-error));
+	return CTL_FAILED;
+}
+
+/* With IPv6 on this host a dual-stack socket can take every path */
+static int best_family(void)
+{
+	int fd = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	if (fd < 0)
+		return AF_INET;
+	close(fd);
+	return AF_INET6;
+}
+
+int ctl_dial(int argc, char **argv)
+{
+	struct local_config config;
+	struct local_request request;
+	struct local_reply reply;
+	bool fdpass = argc > 1 && !strcmp(argv[1], "--fdpass");
+	int status, fd = -1;
+
+	if (argc != 3 + fdpass || argv[1 + fdpass][0] == '-')
+		return ctl_usage(argv[0], NULL);
+	if (strlen(argv[argc - 2]) >= sizeof(request.peer))
+		return ctl_usage(argv[0], "PEER is too long");
+	status = ctl_config(&config);
+	if (status)
+		return status;
+	ctl_request(&request, &config, LOCAL_DIAL);
+	strcpy(request.peer, argv[argc - 2]);
+	request.family = (uint32_t)best_family();
+	if (ctl_text_port(argv[argc - 1], &request.target.port))
+		return ctl_usage(argv[0], "port \"%s\": should be a number from 1 to 65535", argv[argc - 1]);
+	status = ctl_ask(&request, -1, CTL_START, &reply, &fd, NULL);
+	if (status)
+		return status;
+	if (reply.status != LOCAL_OK || fd < 0) {
+		if (fd >= 0)
+			close(fd);
+		return ctl_explain(&reply);
+	}
+	signal(SIGPIPE, SIG_IGN);
+	status = fdpass ? pass_on(fd) : join(fd);
+	close(fd);
+	return status;
+}

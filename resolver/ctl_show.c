@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * ctl_show.c - punchctl status, doctor, ping, stop: the resolver's words, printed
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/log.h"
+#include "resolver/ctl.h"
+#include "resolver/ctl_client.h"
+#include "resolver/ctl_text.h"
+
+/* The text packets up to end of file. Return: CTL_OK, or CTL_FAILED after a line on stderr */
+static int print_stream(int stream)
+{
+	char packet[LOCAL_PACKET];
+	int pass = -1;
+	ssize_t n;
+
+	while ((n = local_recv(stream, packet, sizeof(packet), &pass)) > 0) {
+		if (pass >= 0)
+			close(pass);
+		if (fwrite(packet, 1, (size_t)n, stdout) != (size_t)n || fflush(stdout))
+			return CTL_FAILED;	/* main() says what is wrong with stdout */
+	}
+	if (!n)
+		return CTL_OK;
+	log_error("punch-resolver went away in mid-sentence: %s", strerror((int)-n));
+	return CTL_FAILED;
+}
+
+static int show(struct local_request *request, enum ctl_effort effort)
+{
+	struct local_reply reply;
+	int stream, status = ctl_ask(request, -1, effort, &reply, NULL, &stream);
+
+	if (status)
+		return status;
+	if (reply.status == LOCAL_OK)
+		status = print_stream(stream);
+	else
+		status = ctl_explain(&reply);
+	close(stream);
+	return status;
+}
+
+/* [--json] and nothing else. Return: CTL_OK or CTL_USAGE */
+static int parse_json(int argc, char **argv, uint32_t *as_json)
+{
+	*as_json = argc == 2 && !strcmp(argv[1], "--json");
+	if (argc > 2 || (argc == 2 && !*as_json))
+		return ctl_usage(argv[0], "\"%s\" is not understood", argv[argc > 2 ? 2 : 1]);
+	return CTL_OK;
+}
+
+static int simple(int argc, char **argv, enum local_kind kind, enum ctl_effort effort)
+{
+	struct local_config config;
+	struct local_request request;
+	uint32_t as_json;
+	int status = parse_json(argc, argv, &as_json);
+
+	if (!status)
+		status = ctl_config(&config);
+	if (status)
+		return status;
+	ctl_request(&request, &config, kind);
+	request.as_json = as_json;
+	return show(&request, effort);
+}
+
+int ctl_status(int argc, char **argv)
+{
+	return simple(argc, argv, LOCAL_STATUS, CTL_RUNNING);
+}
+
+int ctl_doctor(int argc, char **argv)
+{
+	return simple(argc, argv, LOCAL_DOCTOR, CTL_START);
+}
+
+int ctl_stop(int argc, char **argv)
+{
+	if (argc > 1)
+		return ctl_usage(argv[0], "\"%s\" is not understood", argv[1]);
+	return simple(argc, argv, LOCAL_STOP, CTL_RUNNING);
+}
+
+int ctl_ping(int argc, char **argv)
+{
+	struct local_config config;
+	struct local_request request;
+	uint32_t as_json = argc > 1 && !strcmp(argv[1], "--json");
+	const char *text = argv[argc - 1];
+	int status;
+
+	if (argc != 2 + (int)as_json || *text == '-')
+		return ctl_usage(argv[0], NULL);
+	status = ctl_config(&config);
+	if (status)
+		return status;
+	ctl_request(&request, &config, LOCAL_PING);
+	request.as_json = as_json;
+	if (ctl_text_peer(text, request.peer, &request.target.port))
+		return ctl_usage(argv[0], "\"%s\" is no PEER or PEER:PORT", text);
+	return show(&request, CTL_START);
+}
