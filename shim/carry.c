@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * carry.c - make one socket look like another to the program that owns it
+ *
+ * What the program has set is not known, for setsockopt() is hardly hooked;
+ * but each option can be read from its socket.  An option is set only where the two
+ * differ: most are at their defaults on both, and a set default is not
+ * always the same as an unset one (a locked buffer no longer grows).
+ */
+#include <linux/in6.h>
+#include <linux/ip.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <string.h>
+#include <sys/time.h>
+
+#include "shim/carry.h"
+#include "shim/raw.h"
+
+/* Missing in the headers of some libcs */
+#ifndef SO_BUF_LOCK
+#define SO_BUF_LOCK		72
+#endif
+#define BUF_LOCK_SEND		1
+#define BUF_LOCK_RECEIVE	2
+#define OPTION_MOST		16	/* bytes of the largest one: TCP_CA_NAME_MAX, struct timeval */
+
+/* Names with their number in the kernel, which all of Linux shares; headers differ in which they offer */
+enum {
+	NAME_IPV6_MINHOPCOUNT = 73,
+	NAME_TCP_THIN_LINEAR_TIMEOUTS = 16,
+	NAME_TCP_NOTSENT_LOWAT = 25,
+	NAME_TCP_INQ = 36,
+};
+
+struct option {
+	int level;
+	int name;
+};
+
+/*
+ * IP_MINTTL, IP_TTL and IP_RECVERR are here to undo what the punching did as
+ * much as to keep what the program did.
+ */
+static const struct option options[] = {
+	{ SOL_SOCKET, SO_KEEPALIVE },
+	{ SOL_SOCKET, SO_OOBINLINE },
+	{ SOL_SOCKET, SO_LINGER },
+	{ SOL_SOCKET, SO_RCVTIMEO },
+	{ SOL_SOCKET, SO_SNDTIMEO },
+	{ SOL_SOCKET, SO_RCVLOWAT },
+	{ SOL_SOCKET, SO_PRIORITY },
+	{ SOL_SOCKET, SO_MARK },
+	{ SOL_SOCKET, SO_MAX_PACING_RATE },
+	{ SOL_SOCKET, SO_BUSY_POLL },
+	{ SOL_SOCKET, SO_TIMESTAMP },
+	{ SOL_SOCKET, SO_ZEROCOPY },
+	{ IPPROTO_TCP, TCP_NODELAY },
+	{ IPPROTO_TCP, TCP_CORK },
+	{ IPPROTO_TCP, TCP_KEEPIDLE },
+	{ IPPROTO_TCP, TCP_KEEPINTVL },
+	{ IPPROTO_TCP, TCP_KEEPCNT },
+	{ IPPROTO_TCP, TCP_USER_TIMEOUT },
+	{ IPPROTO_TCP, TCP_LINGER2 },
+	{ IPPROTO_TCP, TCP_CONGESTION },
+	{ IPPROTO_TCP, NAME_TCP_THIN_LINEAR_TIMEOUTS },
+	{ IPPROTO_TCP, NAME_TCP_NOTSENT_LOWAT },
+	{ IPPROTO_TCP, NAME_TCP_INQ },
+	{ IPPROTO_IP, IP_TOS },
+	{ IPPROTO_IP, IP_TTL },
+	{ IPPROTO_IP, IP_MINTTL },
+	{ IPPROTO_IP, IP_MTU_DISCOVER },
+	{ IPPROTO_IP, IP_RECVERR },
+	{ IPPROTO_IP, IP_RECVTOS },
+	{ IPPROTO_IPV6, IPV6_TCLASS },	/* this one and what follows: AF_INET6 sockets only */
+	{ IPPROTO_IPV6, IPV6_UNICAST_HOPS },
+	{ IPPROTO_IPV6, NAME_IPV6_MINHOPCOUNT },
+	{ IPPROTO_IPV6, IPV6_MTU_DISCOVER },
+	{ IPPROTO_IPV6, IPV6_RECVERR },
+	{ IPPROTO_IPV6, IPV6_RECVTCLASS },
+};
+
+static void carry_option(const struct option *option, int from, int to)
+{
+	char wanted[OPTION_MOST] = { 0 }, present[OPTION_MOST] = { 0 };
+	socklen_t wanted_size = sizeof(wanted), present_size = sizeof(present);
+
+	if (raw_getsockopt(from, option->level, option->name, wanted, &wanted_size) < 0 ||
+	    raw_getsockopt(to, option->level, option->name, present, &present_size) < 0)
+		return;
+	if (wanted_size != present_size || memcmp(wanted, present, sizeof(wanted)) != 0)
+		raw_setsockopt(to, option->level, option->name, wanted, wanted_size);
+}
+
+/* A size that the program fixed; the kernel reports twice what was asked for */
+static void carry_buffer(int locks, int lock, int name, int from, int to)
+{
+	int size = locks & lock ? raw_sockopt_int(from, SOL_SOCKET, name) / 2 : 0;
+
+	if (size > 0)
+		raw_setsockopt(to, SOL_SOCKET, name, &size, sizeof(size));
+}
+
+static void carry_owner(int from, int to)
+{
+	struct {
+		int type;
+		int pid;
+	} owner = { 0 };		/* struct f_owner_ex */
+	union {
+		void *address;
+		long argument;
+	} p = { .address = &owner };
+	int signal = raw_fcntl(from, 11 /* F_GETSIG */, 0);
+
+	if (signal > 0)
+		raw_fcntl(to, 10 /* F_SETSIG */, signal);
+	if (raw_fcntl(from, 16 /* F_GETOWN_EX */, p.argument) == 0 && owner.pid)
+		raw_fcntl(to, 15 /* F_SETOWN_EX */, p.argument);
+}
+
+void carry_over(int from, int to)
+{
+	int locks = raw_sockopt_int(from, SOL_SOCKET, SO_BUF_LOCK);
+	int domain = raw_sockopt_int(from, SOL_SOCKET, SO_DOMAIN);
+	int flags = raw_fcntl(from, F_GETFL, 0);
+	unsigned int i;
+
+	for (i = 0; i < sizeof(options) / sizeof(options[0]); i++) {
+		if (options[i].level == IPPROTO_IPV6 && domain != AF_INET6)
+			break;
+		carry_option(&options[i], from, to);
+	}
+	if (locks > 0) {
+		carry_buffer(locks, BUF_LOCK_SEND, SO_SNDBUF, from, to);
+		carry_buffer(locks, BUF_LOCK_RECEIVE, SO_RCVBUF, from, to);
+	}
+	carry_owner(from, to);		/* before O_ASYNC */
+	if (flags >= 0)
+		raw_fcntl(to, F_SETFL, flags);
+}

@@ -1,0 +1,248 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * config.c - which names, addresses and ports are ours
+ *
+ * Read once for the life of the process, at the first call that could be
+ * ours.  A process of root reads at once when it is loaded: what comes next may be
+ * chroot() or setuid(), and then the file is out of reach and every
+ * peer's name would have to be refused.
+ */
+#include <errno.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/auxv.h>
+
+#include "conf/conf.h"
+#include "shim/config.h"
+#include "shim/env.h"
+
+/**
+ * struct config
+ * @local:		what requests carry
+ * @quick:		no file: names end in ".punch", every port is ours
+ * @unreadable:		the file is there but says nothing: every name may be a peer's
+ * @node:		file mode
+ * @aliases:		literal aliases, a hash table of @alias_mask + 1 places with open addressing
+ * @error:		first complaint of the loader; code 0: none
+ */
+struct config {
+	struct local_config local;
+	bool quick;
+	bool unreadable;
+	struct conf_node node;
+	struct endpoint *aliases;
+	unsigned int alias_mask;
+	struct conf_error error;
+};
+
+/* NULL: not read yet.  &none: there is none */
+static _Atomic(struct config *) current;
+static struct config none;
+
+static uint32_t hash_address(const struct endpoint *ep)
+{
+	uint32_t hash = 2166136261u;	/* FNV-1a */
+	unsigned int i;
+
+	for (i = 0; i < sizeof(ep->address); i++)
+		hash = (hash ^ ep->address[i]) * 16777619u;
+	return hash;
+}
+
+static void alias_insert(struct config *config, const struct endpoint *ep)
+{
+	unsigned int at = hash_address(ep) & config->alias_mask;
+
+	while (config->aliases[at].family)
+		at = (at + 1) & config->alias_mask;
+	config->aliases[at] = *ep;
+}
+
+/* Call @each for every literal alias of the file. Return: how many there are */
+static unsigned int aliases_walk(struct config *config, void (*each)(struct config *, const struct endpoint *))
+{
+	unsigned int count = 0, i;
+	char word[LIMIT_HOST];
+	struct endpoint ep;
+
+	for (i = 0; i < config->node.peer_count; i++) {
+		const char *cursor = config->node.peers[i].alias;
+
+		while (conf_word_next(&cursor, word, sizeof(word))) {
+			if (endpoint_parse(&ep, word, 0) < 0)
+				continue;
+			count++;
+			if (each)
+				each(config, &ep);
+		}
+	}
+	return count;
+}
+
+static bool aliases_build(struct config *config)
+{
+	unsigned int count = aliases_walk(config, NULL), size = 2;
+
+	if (!count)
+		return true;
+	while (size < 2 * count)	/* at most half full */
+		size *= 2;
+	config->aliases = calloc(size, sizeof(*config->aliases));
+	if (!config->aliases)
+		return false;
+	config->alias_mask = size - 1;
+	aliases_walk(config, alias_insert);
+	return true;
+}
+
+static void config_free(struct config *config)
+{
+	conf_node_free(&config->node);
+	free(config->aliases);
+	free(config);
+}
+
+/* Return: false when the variable is too long to be honoured */
+static bool copy_variable(char *to, size_t size, const char *name)
+{
+	const char *value = env_get(name);
+
+	if (!value)
+		return true;
+	if (strlen(value) >= size)
+		return false;
+	strcpy(to, value);
+	return true;
+}
+
+static void load_quick(struct config *config)
+{
+	struct local_config *local = &config->local;
+
+	config->quick = true;
+	if (!copy_variable(local->secret, sizeof(local->secret), "PUNCH_SECRET") ||
+	    !copy_variable(local->as, sizeof(local->as), "PUNCH_AS") ||
+	    !copy_variable(local->rendezvous, sizeof(local->rendezvous), "PUNCH_RENDEZVOUS")) {
+		config->error.code = -ENAMETOOLONG;
+		strcpy(config->error.text, "PUNCH_SECRET, PUNCH_AS or PUNCH_RENDEZVOUS is too long "
+		       "(at most 255, 63 and 255 bytes)");
+	} else if (!local->rendezvous[0]) {
+		config->error.code = -EINVAL;
+		strcpy(config->error.text, "PUNCH_SECRET is set but not PUNCH_RENDEZVOUS: HOST[:PORT] of the rendezvous");
+	}
+}
+
+static void load_file(struct config *config)
+{
+	int rc = conf_node_load(&config->node, config->local.path, &config->error);
+
+	if (rc == 0 && !aliases_build(config))
+		rc = -ENOMEM;
+	else if (rc < 0)
+		aliases_build(config);	/* its addresses must not be reached by another way either */
+	if (rc < 0 && !config->error.code) {
+		config->error.code = rc;
+		strcpy(config->error.text, "out of memory");
+	}
+	config->unreadable = rc < 0 && rc != -EINVAL && !config->node.peer_count;
+}
+
+static struct config *load(void)
+{
+	struct config *config;
+	char path[LIMIT_PATH];
+
+	if (!env_get("PUNCH_SECRET") && conf_node_path(path, env_get) < 0)
+		return &none;
+	config = calloc(1, sizeof(*config));
+	if (!config)
+		return NULL;
+	if (env_get("PUNCH_SECRET")) {
+		load_quick(config);
+	} else {
+		strcpy(config->local.path, path);
+		load_file(config);
+	}
+	return config;
+}
+
+const struct config *config_get(void)
+{
+	struct config *config, *before = NULL;
+	int errno_kept = errno;
+
+	if (env_off())
+		return NULL;
+	config = atomic_load_explicit(&current, memory_order_acquire);
+	if (!config) {
+		config = load();
+		if (config && !atomic_compare_exchange_strong(&current, &before, config)) {
+			if (config != &none)
+				config_free(config);
+			config = before;
+		}
+		errno = errno_kept;
+	}
+	return config == &none ? NULL : config;
+}
+
+void config_init(void)
+{
+	if (getauxval(AT_EUID) == 0 && !env_get("PUNCH_SECRET"))
+		config_get();
+}
+
+const struct local_config *config_local(const struct config *config)
+{
+	return &config->local;
+}
+
+const char *config_problem(const struct config *config)
+{
+	return config->error.code ? config->error.text : NULL;
+}
+
+static bool owns_name_quick(const char *name)
+{
+	static const char suffix[] = ".punch";
+	size_t size = strlen(name), tail = sizeof(suffix) - 1;
+
+	if (size && name[size - 1] == '.')
+		size--;
+	return size > tail && strncasecmp(name + size - tail, suffix, tail) == 0;
+}
+
+bool config_owns_name(const struct config *config, const char *name)
+{
+	if (config->quick)
+		return owns_name_quick(name);
+	if (config->unreadable)
+		return strcasecmp(name, "localhost") != 0;
+	return conf_peer_find(&config->node, name) != NULL;
+}
+
+bool config_owns_address(const struct config *config, const struct endpoint *ep)
+{
+	unsigned int at;
+
+	if (!config->aliases)
+		return false;
+	for (at = hash_address(ep) & config->alias_mask; config->aliases[at].family;
+	     at = (at + 1) & config->alias_mask) {
+		if (endpoint_same_address(&config->aliases[at], ep))
+			return true;
+	}
+	return false;
+}
+
+bool config_has_services(const struct config *config)
+{
+	return config->quick || config->node.service_count > 0;
+}
+
+bool config_owns_port(const struct config *config, uint16_t port)
+{
+	return config->quick || conf_service_find(&config->node, port) != NULL;
+}

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * config.h - which names, addresses and ports are ours
+ */
+#ifndef PUNCH_SHIM_CONFIG_H
+#define PUNCH_SHIM_CONFIG_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/endpoint.h"
+#include "common/local.h"
+
+struct config;
+
+/** config_init() - read the file now if this process may lose the right or the way to it later; constructor only */
+void config_init(void);
+
+/**
+ * config_get() - the configuration, read at the first call
+ * Safe in any thread and without a lock: two threads that come first both
+ * read, and one result is kept for good.
+ * Return: NULL when there is none: nothing is ours
+ */
+const struct config *config_get(void);
+
+/** config_local() - how requests name this configuration */
+const struct local_config *config_local(const struct config *config);
+
+/** config_problem() - the loader's message, or NULL when the file is right.  With a problem nobody is asked */
+const char *config_problem(const struct config *config);
+
+/**
+ * config_owns_name() - is this a peer's name?  When the file cannot be read
+ * at all every name may be: none goes to DNS but localhost
+ */
+bool config_owns_name(const struct config *config, const char *name);
+
+/** config_owns_address() - is this a literal alias of a peer? The port is ignored */
+bool config_owns_address(const struct config *config, const struct endpoint *ep);
+
+/** config_has_services() - might a listening socket be ours? */
+bool config_has_services(const struct config *config);
+
+/** config_owns_port() - is this port published? */
+bool config_owns_port(const struct config *config, uint16_t port);
+
+#endif

@@ -1,0 +1,261 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * dial.c - connect() to a peer
+ *
+ * What decides is the address: a stand-in, or a literal alias.  Anything else
+ * goes to the kernel at once.  See pending.c for how the program waits.
+ */
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <string.h>
+
+#include "common/log.h"
+#include "common/standin.h"
+#include "shim/ask.h"
+#include "shim/config.h"
+#include "shim/dial.h"
+#include "shim/env.h"
+#include "shim/libc.h"
+#include "shim/names.h"
+#include "shim/pending.h"
+#include "shim/raw.h"
+#include "shim/swap.h"
+
+#ifndef IPPROTO_MPTCP
+#define IPPROTO_MPTCP	262
+#endif
+#define STATE_CLOSE	7	/* TCP_CLOSE of the kernel: a fresh socket, or one that failed */
+
+/**
+ * struct dial - one connect() that is ours
+ * @native:	it is not, after all: let the kernel say what is wrong with it
+ * @again:	the socket is parked already: wait on
+ */
+struct dial {
+	int fd;
+	const struct config *config;
+	const struct sockaddr *address;
+	socklen_t size;
+	struct endpoint target;
+	int domain;
+	int flags;
+	uint32_t slot;
+	bool native;
+	bool again;
+};
+
+static bool is_blocking(const struct dial *dial)
+{
+	return !(dial->flags & O_NONBLOCK);
+}
+
+/* A look-up in memory, once the configuration is loaded */
+static bool is_ours(const struct sockaddr *address, socklen_t size, struct endpoint *target)
+{
+	const struct config *config;
+
+	if (!address || size < (socklen_t)sizeof(sa_family_t) ||
+	    (address->sa_family != AF_INET && address->sa_family != AF_INET6))
+		return false;
+	config = config_get();
+	if (!config)
+		return false;
+	if (!standin_is_sockaddr(address, size) &&
+	    (endpoint_from_sockaddr(target, address, size) < 0 || !config_owns_address(config, target)))
+		return false;
+	return endpoint_from_sockaddr(target, address, size) == 0;
+}
+
+/* A socket that was parked or swapped before. Return: false when it was not */
+static bool is_known(struct dial *dial, int *rc)
+{
+	int error = 0;
+
+	if (pending_any()) {
+		switch (pending_settle(dial->fd, &error)) {
+		case PENDING_NOT:
+			break;
+		case PENDING_CONNECTING:
+			dial->again = is_blocking(dial);
+			*rc = -EALREADY;
+			return true;
+		case PENDING_DONE:
+			remote_acknowledge(dial->fd);
+			*rc = 0;
+			return true;
+		case PENDING_FAILED:
+			pending_forget(dial->fd);
+			*rc = -error;
+			return true;
+		}
+	}
+	*rc = remote_acknowledge(dial->fd);
+	return *rc != -ENOENT;
+}
+
+/* Is this a socket that could be connected to a TCP peer now? Return: 0; -errno, or dial->native set */
+static int check(struct dial *dial)
+{
+	int type = raw_sockopt_int(dial->fd, SOL_SOCKET, SO_TYPE);
+	int protocol = raw_sockopt_int(dial->fd, SOL_SOCKET, SO_PROTOCOL);
+	struct tcp_info info = { 0 };
+	socklen_t size = sizeof(info);
+
+	dial->domain = raw_sockopt_int(dial->fd, SOL_SOCKET, SO_DOMAIN);
+	if (type < 0 || (dial->domain != AF_INET && dial->domain != AF_INET6)) {
+		dial->native = true;
+	} else if (type != SOCK_STREAM || (protocol != IPPROTO_TCP && protocol != IPPROTO_MPTCP)) {
+		/* datagrams to a stand-in would go to the LAN as multicast */
+		if (standin_slot(&dial->target))
+			return -ENETUNREACH;
+		dial->native = true;
+	} else if (dial->address->sa_family != dial->domain) {
+		dial->native = true;
+	} else if (protocol == IPPROTO_TCP &&
+		   raw_getsockopt(dial->fd, IPPROTO_TCP, TCP_INFO, &info, &size) == 0 &&
+		   info.tcpi_state != STATE_CLOSE) {
+		dial->native = true;	/* listening, or connected elsewhere: EISCONN, EALREADY */
+	}
+	return 0;
+}
+
+/* Things that a parked socket cannot be */
+static int prepare(struct dial *dial)
+{
+	int off = 0, plain;
+
+	if (raw_sockopt_int(dial->fd, SOL_SOCKET, SO_PROTOCOL) == IPPROTO_MPTCP) {
+		/* never completes a simultaneous open */
+		plain = raw_socket(dial->domain, SOCK_STREAM | SOCK_CLOEXEC, IPPROTO_TCP);
+		return plain < 0 ? plain : swap_socket(dial->fd, plain);
+	}
+	/* connect() would report success and wait for data */
+	if (raw_sockopt_int(dial->fd, IPPROTO_TCP, TCP_FASTOPEN_CONNECT) > 0)
+		return raw_setsockopt(dial->fd, IPPROTO_TCP, TCP_FASTOPEN_CONNECT, &off, sizeof(off));
+	return 0;
+}
+
+static int judge(struct dial *dial, const struct local_reply *reply)
+{
+	if (reply->status == LOCAL_OK && reply->slot && reply->slot <= STANDIN_SLOTS - 2) {
+		dial->slot = reply->slot;
+		return 0;
+	}
+	if (reply->status == LOCAL_FAILED && reply->text[0]) {
+		log_error("%s", reply->text);
+		return reply->error > 0 ? -reply->error : -EHOSTUNREACH;
+	}
+	/* never a plain connection instead */
+	log_error("%s: punch-resolver does not know this peer: has punch.conf changed since it "
+		  "started? (punchctl stop)", names_label(standin_slot(&dial->target)));
+	return -ENETUNREACH;
+}
+
+static int park(struct dial *dial)
+{
+	const char *name = names_asked(standin_slot(&dial->target));
+	struct local_request request;
+	struct local_reply reply;
+	int fd, rc;
+
+	ask_request(&request, dial->config, LOCAL_PARK);
+	request.target = dial->target;
+	request.family = (uint32_t)dial->domain;
+	if (name && strlen(name) < sizeof(request.peer))
+		strcpy(request.peer, name);
+	/* the resolver's connect() on it must not block the resolver */
+	if (is_blocking(dial))
+		raw_fcntl(dial->fd, F_SETFL, dial->flags | O_NONBLOCK);
+	rc = ask(&request, dial->fd, ASK_START, &reply, &fd);
+	if (is_blocking(dial))
+		raw_fcntl(dial->fd, F_SETFL, dial->flags);
+	if (fd >= 0)
+		raw_close(fd);
+	if (rc < 0)
+		return rc == -EMFILE || rc == -ENFILE ? rc : -ENETUNREACH;
+	return judge(dial, &reply);
+}
+
+/* Inside the guard. Return: 0 parked, or connected already (@done); or -errno */
+static int start(struct dial *dial, bool *done)
+{
+	struct remote remote = { 0 };
+	int rc;
+
+	dial->flags = raw_fcntl(dial->fd, F_GETFL, 0);
+	*done = (pending_any() || remote_any()) && is_known(dial, &rc);
+	if (*done)
+		return rc;
+	rc = check(dial);
+	if (rc < 0 || dial->native)
+		return rc;
+	if (config_problem(dial->config)) {
+		log_error("%s", config_problem(dial->config));
+		return -ENETUNREACH;
+	}
+	rc = prepare(dial);
+	if (rc == 0)
+		rc = park(dial);
+	if (rc < 0)
+		return rc;
+	remote.slot = dial->slot;
+	remote.port = dial->target.port;
+	remote.form = remote_form_of(dial->address, dial->size);
+	pending_add(dial->fd, &remote);
+	return 0;
+}
+
+static uint32_t slot_of(const struct dial *dial)
+{
+	return dial->slot ? dial->slot : standin_slot(&dial->target) ? standin_slot(&dial->target) : 1;
+}
+
+static int dial_peer(struct dial *dial)
+{
+	struct guard guard;
+	bool done = false;
+	int rc;
+
+	guard_enter(&guard);
+	rc = start(dial, &done);
+	guard_leave(&guard);
+	if (dial->native)
+		return libc_connect(dial->fd, dial->address, dial->size);
+	if (dial->again)
+		return pending_wait(dial->fd, slot_of(dial), false);
+	if (rc == 0 && !done && is_blocking(dial))
+		return pending_wait(dial->fd, slot_of(dial), true);
+	if (rc == 0 && !done)
+		rc = -EINPROGRESS;
+	if (rc == 0)
+		return 0;
+	errno = -rc;
+	return -1;
+}
+
+/* connect(AF_UNSPEC) undoes a connection: the socket is an ordinary one again */
+static int disconnect(int fd, const struct sockaddr *address, socklen_t size)
+{
+	struct guard guard;
+
+	guard_enter(&guard);
+	pending_forget(fd);
+	remote_forget(fd);
+	guard_leave(&guard);
+	return libc_connect(fd, address, size);
+}
+
+int dial_connect(int fd, const struct sockaddr *address, socklen_t size)
+{
+	struct dial dial = { .fd = fd, .address = address, .size = size };
+
+	if (!is_ours(address, size, &dial.target)) {
+		if (address && size >= (socklen_t)sizeof(sa_family_t) && address->sa_family == AF_UNSPEC &&
+		    (pending_any() || remote_any()))
+			return disconnect(fd, address, size);
+		return libc_connect(fd, address, size);
+	}
+	dial.config = config_get();
+	return dial_peer(&dial);
+}

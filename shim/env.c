@@ -1,0 +1,248 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * env.c - what the environment said when the library was loaded
+ *
+ * Everything lives in one static arena: no allocation, and programs that are
+ * not ours touch a page or two of it.
+ */
+#include <dlfcn.h>
+#include <errno.h>
+#include <string.h>
+#include <sys/auxv.h>
+#include <unistd.h>
+
+#include "common/limits.h"
+#include "common/log.h"
+#include "conf/conf.h"
+#include "shim/env.h"
+
+/* Two paths, the secret and the rest; a PATH that does not fit is left out */
+#define ARENA_SIZE	(4 * LIMIT_PATH)
+#define TIMEOUT_MOST_S	60	/* the resolver's own limit; a parked socket gives up after 127 s */
+
+extern char **environ;
+
+static struct {
+	bool on;
+	char arena[ARENA_SIZE];
+	size_t used;
+	char *kept[ENV_KEPT + 1];
+	unsigned int count;
+	uint32_t timeout_ms;
+	uint32_t route;
+	char resolver[LIMIT_PATH];
+} state;
+
+/* Without these the resolver would not find its state, its files or the right words */
+static const char *const also[] = { "HOME=", "PATH=", "USER=", "LOGNAME=", "TZ=", "LANG=" };
+
+static bool wanted(const char *variable)
+{
+	const char *value = strchr(variable, '=');
+	unsigned int i;
+
+	if (!value || !value[1])
+		return false;
+	if (strncmp(variable, "PUNCH_", 6) == 0 || strncmp(variable, "XDG_", 4) == 0)
+		return true;
+	for (i = 0; i < sizeof(also) / sizeof(also[0]); i++) {
+		if (strncmp(variable, also[i], strlen(also[i])) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* Join up to three texts as one more variable; dropped when there is no room */
+static void keep(const char *a, const char *b, const char *c)
+{
+	size_t la = strlen(a), lb = strlen(b), lc = strlen(c);
+	char *to = state.arena + state.used;
+
+	if (state.count == ENV_KEPT || la + lb + lc + 1 > sizeof(state.arena) - state.used)
+		return;
+	memcpy(to, a, la);
+	memcpy(to + la, b, lb);
+	memcpy(to + la + lb, c, lc + 1);
+	state.used += la + lb + lc + 1;
+	state.kept[state.count++] = to;
+}
+
+/* The names of files are kept as absolute ones */
+static void keep_variable(const char *variable)
+{
+	static const char conf[] = "PUNCH_CONF=", file[] = "PUNCH_LOG_FILE=";
+	const char *prefix = strncmp(variable, conf, sizeof(conf) - 1) == 0 ? conf :
+			     strncmp(variable, file, sizeof(file) - 1) == 0 ? file : NULL;
+	char folder[LIMIT_PATH];
+
+	if (!prefix || variable[strlen(prefix)] == '/' || !getcwd(folder, sizeof(folder) - 1)) {
+		keep(variable, "", "");
+		return;
+	}
+	strcat(folder, "/");
+	variable += strlen(prefix);
+	keep(prefix, folder, variable);
+}
+
+static void keep_all(bool punch)
+{
+	char **variable;
+
+	for (variable = environ; variable && *variable; variable++) {
+		if (wanted(*variable) && (strncmp(*variable, "PUNCH_", 6) == 0) == punch)
+			keep_variable(*variable);
+	}
+}
+
+/* Whole seconds, with an optional fraction that is dropped. Return: 0 when it is no number */
+static uint32_t parse_seconds(const char *text)
+{
+	uint32_t seconds = 0;
+	size_t i;
+
+	for (i = 0; text[i] >= '0' && text[i] <= '9' && i < 6; i++)
+		seconds = seconds * 10 + (uint32_t)(text[i] - '0');
+	return i && (!text[i] || text[i] == '.') ? seconds : 0;
+}
+
+static void parse_timeout(void)
+{
+	const char *text = env_get("PUNCH_TIMEOUT");
+	uint32_t seconds = TIMEOUT_DEFAULT_S;
+
+	if (text) {
+		seconds = parse_seconds(text);
+		if (!seconds) {
+			log_warn("PUNCH_TIMEOUT = \"%s\": should be seconds from 1 to %d; using %d", text,
+				 TIMEOUT_MOST_S, TIMEOUT_DEFAULT_S);
+			seconds = TIMEOUT_DEFAULT_S;
+		}
+		if (seconds > TIMEOUT_MOST_S)
+			seconds = TIMEOUT_MOST_S;
+	}
+	state.timeout_ms = seconds * 1000;
+}
+
+static void parse_route(void)
+{
+	static const char *const names[] = { "auto", "direct", "relay" };
+	const char *text = env_get("PUNCH_ROUTE");
+	uint32_t i;
+
+	_Static_assert(CONF_ROUTE_DIRECT == 1 && CONF_ROUTE_RELAY == 2, "the names stand in the enum's order");
+	if (!text)
+		return;
+	for (i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		if (strcmp(text, names[i]) == 0) {
+			state.route = i;
+			return;
+		}
+	}
+	log_warn("PUNCH_ROUTE = \"%s\": should be auto, direct or relay; using auto", text);
+}
+
+/* The folder of this library, with a slash at its end, absolute. Return: its bytes, 0 when unknown */
+static size_t library_folder(char folder[LIMIT_PATH])
+{
+	const char *slash;
+	size_t size = 0;
+	Dl_info info;
+
+	if (!dladdr(&state, &info) || !info.dli_fname)
+		return 0;
+	slash = strrchr(info.dli_fname, '/');
+	if (info.dli_fname[0] != '/') {
+		if (!getcwd(folder, LIMIT_PATH - 1))
+			return 0;
+		size = strlen(folder);
+		folder[size++] = '/';
+	}
+	if (slash) {
+		size_t own = (size_t)(slash - info.dli_fname) + 1;
+
+		if (size + own >= LIMIT_PATH)
+			return 0;
+		memcpy(folder + size, info.dli_fname, own);
+		size += own;
+	}
+	folder[size] = '\0';
+	return size;
+}
+
+/*
+ * Where it was built the resolver lies beside the library; installed, the
+ * library is in PREFIX/lib/punch and the programs in PREFIX/bin.
+ */
+static void find_resolver(void)
+{
+	static const char installed[] = "/lib/punch/", there[] = "/bin/", name[] = "punch-resolver";
+	char *path = state.resolver;
+	size_t size = library_folder(path), tail = sizeof(installed) - 1;
+
+	if (!size || size + sizeof(name) > LIMIT_PATH) {
+		path[0] = '\0';
+		return;
+	}
+	if (size >= tail && strcmp(path + size - tail, installed) == 0) {
+		size -= tail;
+		memcpy(path + size, there, sizeof(there));
+		size += sizeof(there) - 1;
+	}
+	memcpy(path + size, name, sizeof(name));
+}
+
+void env_init(void)
+{
+	int errno_kept = errno;
+	bool understood;
+
+	if (getauxval(AT_SECURE))
+		return;
+	keep_all(true);		/* ours first, should the room end */
+	keep_all(false);
+	find_resolver();
+	understood = log_init("punch", env_get("PUNCH_LOG"), env_get("PUNCH_LOG_FILE")) == 0;
+	if (!understood)
+		log_warn("PUNCH_LOG = \"%s\": should be error, warn, info or debug; using warn", env_get("PUNCH_LOG"));
+	parse_timeout();
+	parse_route();
+	state.on = true;
+	errno = errno_kept;
+}
+
+bool env_off(void)
+{
+	return !state.on;
+}
+
+char *env_get(const char *name)
+{
+	size_t size = strlen(name);
+	unsigned int i;
+
+	for (i = 0; i < state.count; i++) {
+		if (strncmp(state.kept[i], name, size) == 0 && state.kept[i][size] == '=')
+			return state.kept[i] + size + 1;
+	}
+	return NULL;
+}
+
+char *const *env_array(void)
+{
+	return state.kept;
+}
+
+uint32_t env_timeout_ms(void)
+{
+	return state.timeout_ms;
+}
+
+uint32_t env_route(void)
+{
+	return state.route;
+}
+
+const char *env_resolver(void)
+{
+	return state.resolver;
+}

@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * libc.c - the one place that calls dlsym()
+ *
+ * The constructor finds all functions at once, so that nothing is left to be looked up
+ * where it could hurt (in a signal handler, in a sandboxed child).
+ * A call that arrives before the constructor ran, from another library's,
+ * looks its function up itself.
+ */
+#include <dlfcn.h>
+#include <errno.h>
+#include <stdatomic.h>
+#include <stddef.h>
+
+#include "shim/libc.h"
+
+enum function {
+	FUNCTION_CONNECT,
+	FUNCTION_LISTEN,
+	FUNCTION_ACCEPT,
+	FUNCTION_ACCEPT4,
+	FUNCTION_GETPEERNAME,
+	FUNCTION_GETSOCKOPT,
+	FUNCTION_SETSOCKOPT,
+	FUNCTION_SENDTO,
+	FUNCTION_SENDMSG,
+	FUNCTION_GETADDRINFO,
+	FUNCTION_GETNAMEINFO,
+	FUNCTION_GETHOSTBYNAME,
+	FUNCTION_GETHOSTBYNAME2,
+	FUNCTION_GETHOSTBYADDR,
+	FUNCTION_GETHOSTBYNAME_R,
+	FUNCTION_GETHOSTBYNAME2_R,
+	FUNCTION_GETHOSTBYADDR_R,
+	FUNCTION_COUNT
+};
+
+static const char *const names[] = {
+	"connect", "listen", "accept", "accept4", "getpeername", "getsockopt", "setsockopt", "sendto", "sendmsg",
+	"getaddrinfo", "getnameinfo", "gethostbyname", "gethostbyname2", "gethostbyaddr",
+	"gethostbyname_r", "gethostbyname2_r", "gethostbyaddr_r",
+};
+
+_Static_assert(sizeof(names) / sizeof(names[0]) == FUNCTION_COUNT, "one name for each function");
+
+static _Atomic(void *) found[FUNCTION_COUNT];
+static int on_glibc;
+
+static void *find(enum function f)
+{
+	void *function = atomic_load_explicit(&found[f], memory_order_relaxed);
+
+	if (!function) {
+		function = dlsym(RTLD_NEXT, names[f]);
+		atomic_store_explicit(&found[f], function, memory_order_relaxed);
+	}
+	return function;
+}
+
+void libc_init(void)
+{
+	unsigned int f;
+
+	for (f = 0; f < FUNCTION_COUNT; f++)
+		find((enum function)f);
+	on_glibc = dlsym(RTLD_NEXT, "gnu_get_libc_version") != NULL;
+}
+
+int libc_is_glibc(void)
+{
+	return on_glibc;
+}
+
+/* "real" as a function of the right type; ISO C has no cast from void * to function pointer, POSIX does */
+#define REAL(f, type, ...)						\
+	union {								\
+		void *address;						\
+		type (*call)(__VA_ARGS__);				\
+	} real = { .address = find(f) };				\
+									\
+	if (!real.address)						\
+		errno = ENOSYS
+
+int libc_connect(int fd, const struct sockaddr *address, socklen_t size)
+{
+	REAL(FUNCTION_CONNECT, int, int, const struct sockaddr *, socklen_t);
+	return real.address ? real.call(fd, address, size) : -1;
+}
+
+int libc_listen(int fd, int backlog)
+{
+	REAL(FUNCTION_LISTEN, int, int, int);
+	return real.address ? real.call(fd, backlog) : -1;
+}
+
+int libc_accept(int fd, struct sockaddr *address, socklen_t *size)
+{
+	REAL(FUNCTION_ACCEPT, int, int, struct sockaddr *, socklen_t *);
+	return real.address ? real.call(fd, address, size) : -1;
+}
+
+int libc_accept4(int fd, struct sockaddr *address, socklen_t *size, int flags)
+{
+	REAL(FUNCTION_ACCEPT4, int, int, struct sockaddr *, socklen_t *, int);
+	return real.address ? real.call(fd, address, size, flags) : -1;
+}
+
+int libc_getpeername(int fd, struct sockaddr *address, socklen_t *size)
+{
+	REAL(FUNCTION_GETPEERNAME, int, int, struct sockaddr *, socklen_t *);
+	return real.address ? real.call(fd, address, size) : -1;
+}
+
+int libc_getsockopt(int fd, int level, int name, void *value, socklen_t *size)
+{
+	REAL(FUNCTION_GETSOCKOPT, int, int, int, int, void *, socklen_t *);
+	return real.address ? real.call(fd, level, name, value, size) : -1;
+}
+
+int libc_setsockopt(int fd, int level, int name, const void *value, socklen_t size)
+{
+	REAL(FUNCTION_SETSOCKOPT, int, int, int, int, const void *, socklen_t);
+	return real.address ? real.call(fd, level, name, value, size) : -1;
+}
+
+ssize_t libc_sendto(int fd, const void *data, size_t count, int flags, const struct sockaddr *address,
+		    socklen_t size)
+{
+	REAL(FUNCTION_SENDTO, ssize_t, int, const void *, size_t, int, const struct sockaddr *, socklen_t);
+	return real.address ? real.call(fd, data, count, flags, address, size) : -1;
+}
+
+ssize_t libc_sendmsg(int fd, const struct msghdr *message, int flags)
+{
+	REAL(FUNCTION_SENDMSG, ssize_t, int, const struct msghdr *, int);
+	return real.address ? real.call(fd, message, flags) : -1;
+}
+
+int libc_getaddrinfo(const char *name, const char *service, const struct addrinfo *hints,
+		     struct addrinfo **result)
+{
+	REAL(FUNCTION_GETADDRINFO, int, const char *, const char *, const struct addrinfo *, struct addrinfo **);
+	return real.address ? real.call(name, service, hints, result) : EAI_SYSTEM;
+}
+
+int libc_getnameinfo(const struct sockaddr *address, socklen_t size, char *host, socklen_t host_size,
+		     char *service, socklen_t service_size, int flags)
+{
+	REAL(FUNCTION_GETNAMEINFO, int, const struct sockaddr *, socklen_t, char *, socklen_t, char *, socklen_t, int);
+	return real.address ? real.call(address, size, host, host_size, service, service_size, flags) : EAI_SYSTEM;
+}
+
+struct hostent *libc_gethostbyname(const char *name)
+{
+	REAL(FUNCTION_GETHOSTBYNAME, struct hostent *, const char *);
+	return real.address ? real.call(name) : NULL;
+}
+
+struct hostent *libc_gethostbyname2(const char *name, int family)
+{
+	REAL(FUNCTION_GETHOSTBYNAME2, struct hostent *, const char *, int);
+	return real.address ? real.call(name, family) : NULL;
+}
+
+struct hostent *libc_gethostbyaddr(const void *address, socklen_t size, int family)
+{
+	REAL(FUNCTION_GETHOSTBYADDR, struct hostent *, const void *, socklen_t, int);
+	return real.address ? real.call(address, size, family) : NULL;
+}
+
+/* The three _r forms: nothing found, and why */
+static int lacking(struct hostent **result, int *problem)
+{
+	*result = NULL;
+	*problem = NO_RECOVERY;
+	return ENOSYS;
+}
+
+int libc_gethostbyname_r(const char *name, struct hostent *entry, char *buffer, size_t size,
+			 struct hostent **result, int *problem)
+{
+	REAL(FUNCTION_GETHOSTBYNAME_R, int, const char *, struct hostent *, char *, size_t, struct hostent **, int *);
+	return real.address ? real.call(name, entry, buffer, size, result, problem) : lacking(result, problem);
+}
+
+int libc_gethostbyname2_r(const char *name, int family, struct hostent *entry, char *buffer, size_t size,
+			  struct hostent **result, int *problem)
+{
+	REAL(FUNCTION_GETHOSTBYNAME2_R, int, const char *, int, struct hostent *, char *, size_t,
+	     struct hostent **, int *);
+	return real.address ? real.call(name, family, entry, buffer, size, result, problem) :
+	       lacking(result, problem);
+}
+
+int libc_gethostbyaddr_r(const void *address, socklen_t address_size, int family, struct hostent *entry,
+			 char *buffer, size_t size, struct hostent **result, int *problem)
+{
+	REAL(FUNCTION_GETHOSTBYADDR_R, int, const void *, socklen_t, int, struct hostent *, char *, size_t,
+	     struct hostent **, int *);
+	return real.address ? real.call(address, address_size, family, entry, buffer, size, result, problem) :
+	       lacking(result, problem);
+}

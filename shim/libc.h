@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * libc.h - the real functions behind the names that the shim hooks
+ */
+#ifndef PUNCH_SHIM_LIBC_H
+#define PUNCH_SHIM_LIBC_H
+
+#include <netdb.h>
+#include <sys/socket.h>
+
+/** libc_init() - find them all; called by the constructor */
+void libc_init(void);
+
+/** libc_is_glibc() - or something else, such as musl */
+int libc_is_glibc(void);
+
+/*
+ * As in libc, errno and all.  Where libc lacks a function it fails with ENOSYS,
+ * look-ups with EAI_SYSTEM or a NULL result.
+ */
+int libc_connect(int fd, const struct sockaddr *address, socklen_t size);
+int libc_listen(int fd, int backlog);
+int libc_accept(int fd, struct sockaddr *address, socklen_t *size);
+int libc_accept4(int fd, struct sockaddr *address, socklen_t *size, int flags);
+int libc_getpeername(int fd, struct sockaddr *address, socklen_t *size);
+int libc_getsockopt(int fd, int level, int name, void *value, socklen_t *size);
+int libc_setsockopt(int fd, int level, int name, const void *value, socklen_t size);
+ssize_t libc_sendto(int fd, const void *data, size_t count, int flags, const struct sockaddr *address,
+		    socklen_t size);
+ssize_t libc_sendmsg(int fd, const struct msghdr *message, int flags);
+
+int libc_getaddrinfo(const char *name, const char *service, const struct addrinfo *hints,
+		     struct addrinfo **result);
+int libc_getnameinfo(const struct sockaddr *address, socklen_t size, char *host, socklen_t host_size,
+		     char *service, socklen_t service_size, int flags);
+struct hostent *libc_gethostbyname(const char *name);
+struct hostent *libc_gethostbyname2(const char *name, int family);
+struct hostent *libc_gethostbyaddr(const void *address, socklen_t size, int family);
+int libc_gethostbyname_r(const char *name, struct hostent *entry, char *buffer, size_t size,
+			 struct hostent **result, int *problem);
+int libc_gethostbyname2_r(const char *name, int family, struct hostent *entry, char *buffer, size_t size,
+			  struct hostent **result, int *problem);
+int libc_gethostbyaddr_r(const void *address, socklen_t address_size, int family, struct hostent *entry,
+			 char *buffer, size_t size, struct hostent **result, int *problem);
+
+#endif

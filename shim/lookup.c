@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * lookup.c - getaddrinfo() and getnameinfo() for peers
+ *
+ * The stand-in address goes to libc's own getaddrinfo() as a numeric string:
+ * so hints, services and the memory that freeaddrinfo() frees stay libc's, and
+ * the codes are only those that getaddrinfo() is known to give.
+ */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/standin.h"
+#include "shim/config.h"
+#include "shim/libc.h"
+#include "shim/lookup.h"
+#include "shim/names.h"
+
+#define KEPT_NAMES 32	/* most canonical names kept for ever, see set_canonical() */
+
+/* Digits, dots, colons, 0x: what inet_aton() or inet_pton() may take.  A peer's name is no such thing */
+static bool is_numeric(const char *name)
+{
+	struct in_addr four;
+
+	return strchr(name, ':') || inet_aton(name, &four);
+}
+
+const struct config *lookup_owner(const char *name)
+{
+	const struct config *config;
+
+	if (!name || !*name || is_numeric(name))
+		return NULL;
+	config = config_get();
+	return config && config_owns_name(config, name) ? config : NULL;
+}
+
+/*
+ * The name as it was asked for, in place of the numeric string.  In glibc the field is
+ * allocated by itself; in musl it is part of the result, so a name that
+ * does not fit there must live elsewhere and is never freed, up to a limit.
+ */
+static void set_canonical(struct addrinfo *first, const char *name)
+{
+	static _Atomic(char *) kept[KEPT_NAMES];
+	unsigned int i;
+	char *copy;
+
+	if (!first->ai_canonname)
+		return;
+	if (!libc_is_glibc() && strlen(name) <= strlen(first->ai_canonname)) {
+		strcpy(first->ai_canonname, name);
+		return;
+	}
+	for (i = 0; !libc_is_glibc() && i < KEPT_NAMES; i++) {
+		char *known = atomic_load(&kept[i]);
+
+		if (known && strcmp(known, name) == 0) {
+			first->ai_canonname = known;
+			return;
+		}
+	}
+	copy = strdup(name);
+	if (!copy)
+		return;
+	if (libc_is_glibc()) {
+		free(first->ai_canonname);
+		first->ai_canonname = copy;
+		return;
+	}
+	for (i = 0; i < KEPT_NAMES; i++) {
+		char *nobody = NULL;
+
+		if (atomic_compare_exchange_strong(&kept[i], &nobody, copy)) {
+			first->ai_canonname = copy;
+			return;
+		}
+	}
+	free(copy);
+}
+
+/* A stand-in means a TCP connection: other kinds find no such name */
+static bool wants_stream(const struct addrinfo *hints)
+{
+	if (!hints)
+		return true;
+	return (hints->ai_socktype == 0 || hints->ai_socktype == SOCK_STREAM) &&
+	       (hints->ai_protocol == 0 || hints->ai_protocol == IPPROTO_TCP);
+}
+
+static int find_peer(const struct config *config, const char *name, const char *service,
+		     const struct addrinfo *hints, struct addrinfo **result)
+{
+	char text[ENDPOINT_TEXT_SIZE];
+	struct addrinfo own = { 0 };
+	struct endpoint ep;
+	uint32_t slot;
+	int rc;
+
+	if (!wants_stream(hints))
+		return EAI_NONAME;
+	rc = names_slot(config, name, &slot);
+	if (rc)
+		return rc;
+	if (hints)
+		own = *hints;
+	/* an address is there whether or not the host has one of that family on a network */
+	own.ai_flags = (own.ai_flags & ~AI_ADDRCONFIG) | AI_NUMERICHOST;
+	own.ai_socktype = SOCK_STREAM;
+	standin_endpoint(&ep, own.ai_family == AF_INET6 ? AF_INET6 : AF_INET, slot, 0);
+	rc = libc_getaddrinfo(endpoint_format_address(&ep, text), service, &own, result);
+	if (rc == 0)
+		set_canonical(*result, name);
+	return rc;
+}
+
+int lookup_getaddrinfo(const char *name, const char *service, const struct addrinfo *hints,
+		       struct addrinfo **result)
+{
+	const struct config *config = NULL;
+	int errno_kept = errno, rc;
+
+	if (!hints || !(hints->ai_flags & AI_NUMERICHOST))
+		config = lookup_owner(name);
+	if (!config)
+		return libc_getaddrinfo(name, service, hints, result);
+	rc = find_peer(config, name, service, hints, result);
+	if (rc != EAI_SYSTEM)
+		errno = errno_kept;
+	return rc;
+}
+
+/* ------------------------------------------------------------ getnameinfo() */
+
+int lookup_getnameinfo(const struct sockaddr *address, socklen_t size, char *host, socklen_t host_size,
+		       char *service, socklen_t service_size, int flags)
+{
+	const struct config *config;
+	int errno_kept = errno, rc;
+	char name[LIMIT_HOST];
+	struct endpoint ep;
+
+	if ((flags & NI_NUMERICHOST) || !host || !host_size || !standin_is_sockaddr(address, size) ||
+	    !(config = config_get()) || endpoint_from_sockaddr(&ep, address, size) < 0)
+		return libc_getnameinfo(address, size, host, host_size, service, service_size, flags);
+	if (!names_of_slot(config, standin_slot(&ep), name)) {
+		errno = errno_kept;
+		if (flags & NI_NAMEREQD)
+			return EAI_NONAME;
+		/* not even the address goes to DNS */
+		return libc_getnameinfo(address, size, host, host_size, service, service_size, flags | NI_NUMERICHOST);
+	}
+	errno = errno_kept;
+	if (strlen(name) >= host_size)
+		return EAI_OVERFLOW;
+	rc = 0;
+	if (service && service_size)
+		rc = libc_getnameinfo(address, size, NULL, 0, service, service_size, flags & ~NI_NAMEREQD);
+	if (rc == 0)
+		strcpy(host, name);
+	return rc;
+}

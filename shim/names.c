@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * names.c - peers' names and their stand-in slots, as the resolver gave them
+ *
+ * A list that only grows, at its head, up to a limit: entries never change or
+ * move, so readers need nothing.  The newest entry of a name counts.
+ */
+#include <errno.h>
+#include <netdb.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "common/log.h"
+#include "common/standin.h"
+#include "shim/ask.h"
+#include "shim/names.h"
+#include "shim/raw.h"
+
+#define NAMES_MOST	1024	/* remembered; others are asked for each time */
+
+/**
+ * struct name
+ * @asked:	the program looked this name up; otherwise it came from a reverse look-up
+ */
+struct name {
+	struct name *next;
+	uint32_t slot;
+	bool asked;
+	char text[];
+};
+
+static _Atomic(struct name *) names;
+static _Atomic(unsigned int) count;
+
+static const struct name *find(const char *text)
+{
+	const struct name *name;
+
+	for (name = atomic_load(&names); name; name = name->next) {
+		if (name->asked && strcasecmp(name->text, text) == 0)
+			return name;
+	}
+	return NULL;
+}
+
+static const struct name *find_slot(uint32_t slot, bool only_asked)
+{
+	const struct name *name;
+
+	for (name = atomic_load(&names); name; name = name->next) {
+		if (name->slot == slot && (name->asked || !only_asked))
+			return name;
+	}
+	return NULL;
+}
+
+static void remember(const char *text, uint32_t slot, bool asked)
+{
+	size_t size = strlen(text) + 1;
+	struct name *name;
+
+	if (size == 1 || atomic_fetch_add(&count, 1) >= NAMES_MOST)
+		return;
+	name = malloc(sizeof(*name) + size);
+	if (!name)
+		return;
+	name->slot = slot;
+	name->asked = asked;
+	memcpy(name->text, text, size);
+	name->next = atomic_load(&names);
+	while (!atomic_compare_exchange_weak(&names, &name->next, name))
+		;
+}
+
+static int slot_of_reply(const char *name, const struct local_reply *reply, uint32_t *slot)
+{
+	if (reply->status == LOCAL_OK && reply->slot && reply->slot <= STANDIN_SLOTS - 2) {
+		*slot = reply->slot;
+		return 0;
+	}
+	if (reply->status == LOCAL_OK || reply->status == LOCAL_NOT_OURS || !reply->text[0])
+		log_error("%s: punch-resolver does not know this name: has punch.conf changed since it "
+			  "started? (punchctl stop)", name);
+	else
+		log_error("%s", reply->text);
+	return reply->status == LOCAL_FAILED && reply->error != ENOENT ? EAI_AGAIN : EAI_FAIL;
+}
+
+int names_slot(const struct config *config, const char *name, uint32_t *slot)
+{
+	const struct name *known = find(name);
+	struct local_request request;
+	struct local_reply reply;
+	struct guard guard;
+	int fd, rc;
+
+	if (config_problem(config)) {
+		log_error("%s: %s", name, config_problem(config));
+		return EAI_FAIL;
+	}
+	if (known) {
+		*slot = known->slot;
+		return 0;
+	}
+	ask_request(&request, config, LOCAL_NAME);
+	if (strlen(name) >= sizeof(request.peer))
+		return EAI_NONAME;
+	strcpy(request.peer, name);
+	guard_enter(&guard);
+	rc = ask(&request, -1, ASK_START, &reply, &fd);
+	if (fd >= 0)
+		raw_close(fd);
+	guard_leave(&guard);
+	if (rc < 0)
+		return EAI_AGAIN;
+	rc = slot_of_reply(name, &reply, slot);
+	if (rc == 0)
+		remember(name, *slot, true);
+	return rc;
+}
+
+bool names_of_slot(const struct config *config, uint32_t slot, char text[LIMIT_HOST])
+{
+	const struct name *known = find_slot(slot, false);
+	struct local_request request;
+	struct local_reply reply;
+	struct guard guard;
+	int fd, rc;
+
+	if (known) {
+		strcpy(text, known->text);
+		return true;
+	}
+	if (config_problem(config))
+		return false;
+	ask_request(&request, config, LOCAL_NAME);
+	standin_endpoint(&request.target, AF_INET, slot, 0);
+	guard_enter(&guard);
+	rc = ask(&request, -1, ASK_RUNNING, &reply, &fd);
+	if (fd >= 0)
+		raw_close(fd);
+	guard_leave(&guard);
+	if (rc < 0 || reply.status != LOCAL_OK || !reply.peer[0] || reply.slot != slot)
+		return false;
+	strcpy(text, reply.peer);
+	remember(text, slot, false);
+	return true;
+}
+
+const char *names_asked(uint32_t slot)
+{
+	const struct name *known = find_slot(slot, true);
+
+	return known ? known->text : NULL;
+}
+
+const char *names_label(uint32_t slot)
+{
+	const char *name = names_asked(slot);
+
+	return name ? name : "a peer";
+}

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * names.h - peers' names and their stand-in slots, as the resolver gave them
+ */
+#ifndef PUNCH_SHIM_NAMES_H
+#define PUNCH_SHIM_NAMES_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/limits.h"
+#include "shim/config.h"
+
+/**
+ * names_slot() - slot of a peer's name, asked of the resolver once; starts it
+ * @name:	config_owns_name()
+ * Return: 0, or a code of getaddrinfo(): EAI_AGAIN no resolver, EAI_FAIL the configuration is broken
+ * or the name is no peer's; after one line for people
+ */
+int names_slot(const struct config *config, const char *name, uint32_t *slot);
+
+/** names_of_slot() - the peer with this slot, asked of a running resolver when it is not known here */
+bool names_of_slot(const struct config *config, uint32_t slot, char name[LIMIT_HOST]);
+
+/** names_asked() - name under which this process asked for a slot. Return: NULL when it did not. No system call */
+const char *names_asked(uint32_t slot);
+
+/** names_label() - the same for messages; "a peer" when it is not known */
+const char *names_label(uint32_t slot);
+
+#endif

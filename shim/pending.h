@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * pending.h - sockets of the program that wait for their peer
+ */
+#ifndef PUNCH_SHIM_PENDING_H
+#define PUNCH_SHIM_PENDING_H
+
+#include <stdbool.h>
+
+#include "shim/remote.h"
+
+enum pending_answer {
+	PENDING_NOT,		/* no parked socket: the kernel's answer is right */
+	PENDING_CONNECTING,	/* still on its way: the kernel's answer is right */
+	PENDING_DONE,		/* the peer's socket is in place now */
+	PENDING_FAILED,		/* it will not connect; the error has not been told to the program yet */
+};
+
+/** pending_add() - @fd has been parked. @remote: what to show once it is connected */
+void pending_add(int fd, const struct remote *remote);
+
+/** pending_any() - is any socket parked? No system call. While it says no, nothing else here is called */
+bool pending_any(void);
+
+/**
+ * pending_settle() - put the peer's socket in place if it is there by now
+ * @error:	PENDING_FAILED: errno for the program
+ * Call inside a guard
+ */
+enum pending_answer pending_settle(int fd, int *error);
+
+/** pending_forget() - the program has been told of the failure, or disconnected @fd */
+void pending_forget(int fd);
+
+/** pending_getsockopt() - as getsockopt(SO_ERROR) */
+int pending_getsockopt(int fd, void *value, socklen_t *size);
+
+/**
+ * pending_wait() - wait in the kernel's own connect(), for sockets in blocking mode; outside of any guard
+ * @slot:	of the peer
+ * @first:	the program's first connect() of this socket
+ * Return: 0 and the peer's socket is in place, or -1 and errno as connect() gives it
+ */
+int pending_wait(int fd, uint32_t slot, bool first);
+
+#endif

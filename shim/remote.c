@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * remote.c - the address under which a program sees a peer
+ *
+ * Whatever path was taken, getpeername() shows the stand-in address and the
+ * port that was asked for, so that known_hosts, access lists and logs name the peer.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "common/standin.h"
+#include "shim/libc.h"
+#include "shim/raw.h"
+#include "shim/remote.h"
+#include "shim/table.h"
+
+#define ACKNOWLEDGED	(1ull << REMOTE_BITS)
+
+static struct table shown;
+
+uint64_t remote_pack(const struct remote *remote)
+{
+	return (uint64_t)remote->slot | (uint64_t)remote->port << 18 | (uint64_t)remote->form << 34;
+}
+
+struct remote remote_unpack(uint64_t value)
+{
+	struct remote remote = {
+		.slot = (uint32_t)value & (STANDIN_SLOTS - 1),
+		.port = (uint16_t)(value >> 18),
+		.form = (enum remote_form)(value >> 34 & 3),
+	};
+
+	_Static_assert(STANDIN_SLOTS == 1u << 18, "a slot has 18 bits");
+	return remote;
+}
+
+enum remote_form remote_form_of(const struct sockaddr *address, socklen_t size)
+{
+	struct endpoint ep;
+
+	if (address->sa_family == AF_INET)
+		return REMOTE_V4;
+	return endpoint_from_sockaddr(&ep, address, size) == 0 && ep.family == AF_INET ? REMOTE_MAPPED : REMOTE_V6;
+}
+
+void remote_write(const struct remote *remote, struct sockaddr *address, socklen_t *size)
+{
+	struct sockaddr_storage ss;
+	struct endpoint ep;
+	int full;
+
+	standin_endpoint(&ep, remote->form == REMOTE_V6 ? AF_INET6 : AF_INET, remote->slot, remote->port);
+	full = endpoint_to_sockaddr(&ep, remote->form == REMOTE_V4 ? AF_INET : AF_INET6, &ss);
+	memcpy(address, &ss, *size < (socklen_t)full ? *size : (socklen_t)full);
+	*size = (socklen_t)full;
+}
+
+void remote_put(int fd, const struct remote *remote, bool acknowledged)
+{
+	table_put(&shown, raw_cookie(fd), remote_pack(remote) | (acknowledged ? ACKNOWLEDGED : 0));
+}
+
+bool remote_any(void)
+{
+	return !table_empty(&shown);
+}
+
+bool remote_get(int fd, struct remote *remote)
+{
+	uint64_t value;
+
+	if (table_empty(&shown) || !table_get(&shown, raw_cookie(fd), &value))
+		return false;
+	*remote = remote_unpack(value);
+	return true;
+}
+
+int remote_acknowledge(int fd)
+{
+	uint64_t cookie, value;
+
+	if (table_empty(&shown))
+		return -ENOENT;
+	cookie = raw_cookie(fd);
+	if (!table_get(&shown, cookie, &value))
+		return -ENOENT;
+	if (!(value & ACKNOWLEDGED) && table_change(&shown, cookie, value, value | ACKNOWLEDGED))
+		return 0;
+	return -EISCONN;
+}
+
+void remote_forget(int fd)
+{
+	if (!table_empty(&shown))
+		table_remove(&shown, raw_cookie(fd));
+}
+
+int remote_getpeername(int fd, struct sockaddr *address, socklen_t *size)
+{
+	struct remote remote;
+	socklen_t room;
+	int errno_kept = errno, rc;
+	bool ours;
+
+	if (table_empty(&shown) || !address || !size || (int)*size < 0)
+		return libc_getpeername(fd, address, size);
+	ours = remote_get(fd, &remote);
+	errno = errno_kept;
+	room = *size;
+	rc = libc_getpeername(fd, address, size);	/* ENOTCONN is the kernel's to say */
+	if (rc == 0 && ours) {
+		*size = room;
+		remote_write(&remote, address, size);
+	}
+	return rc;
+}

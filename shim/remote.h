@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * remote.h - the address under which a program sees a peer
+ */
+#ifndef PUNCH_SHIM_REMOTE_H
+#define PUNCH_SHIM_REMOTE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/socket.h>
+
+/* How a stand-in address is written in a sockaddr: as the program itself wrote it */
+enum remote_form {
+	REMOTE_V4,	/* AF_INET */
+	REMOTE_MAPPED,	/* AF_INET6, ::ffff:239.192.x.y */
+	REMOTE_V6,	/* AF_INET6, ff18:7075:6e63:6800::x */
+};
+
+/**
+ * struct remote
+ * @slot:	stand-in slot of the peer
+ * @port:	host order
+ */
+struct remote {
+	uint32_t slot;
+	uint16_t port;
+	enum remote_form form;
+};
+
+/* A remote fits into the low 36 bits of a table's value; who packs one may use the bits above */
+#define REMOTE_BITS 36
+uint64_t remote_pack(const struct remote *remote);
+struct remote remote_unpack(uint64_t value);
+
+/** remote_form_of() - the form of an address of a socket of family @domain */
+enum remote_form remote_form_of(const struct sockaddr *address, socklen_t size);
+
+/** remote_write() - into a program's buffer, cut off as the kernel does: @size tells the whole length */
+void remote_write(const struct remote *remote, struct sockaddr *address, socklen_t *size);
+
+/** remote_put() - show @remote for the connected socket @fd. @acknowledged: connect() has returned 0 for it */
+void remote_put(int fd, const struct remote *remote, bool acknowledged);
+
+/** remote_any() - might a socket of this process be one of ours? Costs no system call */
+bool remote_any(void);
+
+/** remote_get() - what was put for @fd. One system call */
+bool remote_get(int fd, struct remote *remote);
+
+/** remote_acknowledge() - is @fd ours, and is this the first connect() that may return 0? -EISCONN: ours, not the first; -ENOENT */
+int remote_acknowledge(int fd);
+
+/** remote_forget() - @fd is about to be disconnected */
+void remote_forget(int fd);
+
+/** remote_getpeername() - as getpeername() */
+int remote_getpeername(int fd, struct sockaddr *address, socklen_t *size);
+
+#endif

@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * send.c - data and connect() in one call, and datagrams
+ *
+ * MSG_FASTOPEN is a connect() with data: connected first, sent then.  A
+ * datagram to a stand-in address would leave the host as multicast: refused.
+ */
+#include <errno.h>
+
+#include "common/standin.h"
+#include "shim/config.h"
+#include "shim/dial.h"
+#include "shim/libc.h"
+#include "shim/raw.h"
+#include "shim/send.h"
+
+enum verdict {
+	VERDICT_NATIVE,		/* as the program has it */
+	VERDICT_CONNECT,	/* connect first */
+	VERDICT_REFUSE,
+};
+
+static enum verdict judge(int fd, int flags, const struct sockaddr *address, socklen_t size)
+{
+	enum verdict verdict = VERDICT_NATIVE;
+	struct guard guard;
+
+	if (!address)
+		return VERDICT_NATIVE;
+	if (flags & MSG_FASTOPEN)
+		return VERDICT_CONNECT;		/* whose address it is connect() finds out */
+	if (!standin_is_sockaddr(address, size) || !config_get())
+		return VERDICT_NATIVE;
+	guard_enter(&guard);
+	if (raw_sockopt_int(fd, SOL_SOCKET, SO_TYPE) != SOCK_STREAM)
+		verdict = VERDICT_REFUSE;
+	guard_leave(&guard);
+	return verdict;
+}
+
+static bool is_peer(const struct sockaddr *address, socklen_t size)
+{
+	const struct config *config = config_get();
+	struct endpoint ep;
+
+	if (!config || endpoint_from_sockaddr(&ep, address, size) < 0)
+		return false;
+	return standin_slot(&ep) || config_owns_address(config, &ep);
+}
+
+ssize_t send_to(int fd, const void *data, size_t count, int flags, const struct sockaddr *address, socklen_t size)
+{
+	enum verdict verdict = judge(fd, flags, address, size);
+
+	if (verdict == VERDICT_REFUSE) {
+		errno = ENETUNREACH;
+		return -1;
+	}
+	if (verdict == VERDICT_NATIVE || !is_peer(address, size))
+		return libc_sendto(fd, data, count, flags, address, size);
+	if (dial_connect(fd, address, size) < 0)
+		return -1;
+	return libc_sendto(fd, data, count, flags & ~MSG_FASTOPEN, NULL, 0);
+}
+
+ssize_t send_message(int fd, const struct msghdr *message, int flags)
+{
+	const struct sockaddr *address = message ? message->msg_name : NULL;
+	socklen_t size = message ? message->msg_namelen : 0;
+	enum verdict verdict = judge(fd, flags, address, size);
+	struct msghdr nameless;
+
+	if (verdict == VERDICT_REFUSE) {
+		errno = ENETUNREACH;
+		return -1;
+	}
+	if (verdict == VERDICT_NATIVE || !is_peer(address, size))
+		return libc_sendmsg(fd, message, flags);
+	if (dial_connect(fd, address, size) < 0)
+		return -1;
+	nameless = *message;
+	nameless.msg_name = NULL;
+	nameless.msg_namelen = 0;
+	return libc_sendmsg(fd, &nameless, flags & ~MSG_FASTOPEN);
+}

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * send.h - data and connect() in one call, and datagrams
+ */
+#ifndef PUNCH_SHIM_SEND_H
+#define PUNCH_SHIM_SEND_H
+
+#include <sys/socket.h>
+#include <sys/types.h>
+
+/** send_to() - as sendto() */
+ssize_t send_to(int fd, const void *data, size_t count, int flags, const struct sockaddr *address, socklen_t size);
+
+/** send_message() - as sendmsg() */
+ssize_t send_message(int fd, const struct msghdr *message, int flags);
+
+#endif

@@ -1,0 +1,268 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * serve.c - listen() and accept() for peers
+ *
+ * Theory of operation
+ *
+ * listen() on the port of a [service] tells the resolver of the socket.  When
+ * a peer's socket is ready the resolver *rings*: it connects to that port from an address of
+ * the doorbell pool.  The program wakes as for any client, in poll, epoll or
+ * accept, in whichever process or thread; accept() here sees a source in the pool,
+ * claims the peer's socket with the accepted one as proof, and puts it in
+ * its place before the program has seen it.
+ *
+ * Any local user can connect from 127.x.  Such a one is not known to the
+ * resolver and stays what it is: a local client with that address.
+ */
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/log.h"
+#include "common/standin.h"
+#include "shim/ask.h"
+#include "shim/config.h"
+#include "shim/env.h"
+#include "shim/libc.h"
+#include "shim/raw.h"
+#include "shim/remote.h"
+#include "shim/serve.h"
+#include "shim/swap.h"
+
+#ifndef IPPROTO_MPTCP
+#define IPPROTO_MPTCP		262
+#endif
+#define LISTEN_FDS_START	3	/* sd_listen_fds(3) */
+#define LISTEN_FDS_MOST		64
+
+/* A doorbell for an IPv6-only listener comes from ::1; looked at only where one was published */
+static _Atomic(bool) six_only;
+
+/* Where @fd is bound. Return: false when it is no TCP socket with a port of ours */
+static bool is_service(int fd, const struct config *config, struct endpoint *bound)
+{
+	struct sockaddr_storage ss;
+	socklen_t size = sizeof(ss);
+	int protocol;
+
+	if (raw_getsockname(fd, &ss, &size) < 0 || (ss.ss_family != AF_INET && ss.ss_family != AF_INET6) ||
+	    endpoint_from_sockaddr(bound, (struct sockaddr *)&ss, size) < 0)
+		return false;
+	if (!config_owns_port(config, bound->port))
+		return false;
+	protocol = raw_sockopt_int(fd, SOL_SOCKET, SO_PROTOCOL);
+	return protocol == IPPROTO_TCP || protocol == IPPROTO_MPTCP;
+}
+
+/* A doorbell carries no byte: it would not wake a listener that waits for one */
+static void accept_at_once(int fd)
+{
+	int off = 0;
+
+	if (raw_sockopt_int(fd, IPPROTO_TCP, TCP_DEFER_ACCEPT) > 0)
+		raw_setsockopt(fd, IPPROTO_TCP, TCP_DEFER_ACCEPT, &off, sizeof(off));
+}
+
+/* Does no IPv4 connection, and so no address of the pool, ever come to this listener? */
+static bool is_six_only(int fd, const struct endpoint *bound)
+{
+	return bound->family == AF_INET6 &&
+	       (!endpoint_is_any(bound) || raw_sockopt_int(fd, IPPROTO_IPV6, IPV6_V6ONLY) > 0);
+}
+
+static void publish(int fd, const struct config *config)
+{
+	struct local_request request;
+	struct local_reply reply;
+	struct endpoint bound;
+	int got, rc;
+
+	if (!is_service(fd, config, &bound))
+		return;
+	if (config_problem(config)) {
+		log_error("port %u is not published: %s", bound.port, config_problem(config));
+		return;
+	}
+	accept_at_once(fd);
+	ask_request(&request, config, LOCAL_LISTEN);
+	rc = ask(&request, fd, ASK_START, &reply, &got);
+	if (got >= 0)
+		raw_close(got);
+	if (rc < 0)
+		log_error("port %u is not published; local clients can connect all the same", bound.port);
+	else if (reply.status == LOCAL_FAILED)
+		log_error("port %u is not published: %s", bound.port, reply.text);
+	else if (reply.status != LOCAL_OK)
+		log_error("port %u is not published: punch-resolver does not know it: has punch.conf changed "
+			  "since it started? (punchctl stop)", bound.port);
+	else if (is_six_only(fd, &bound))
+		atomic_store(&six_only, true);
+}
+
+int serve_listen(int fd, int backlog)
+{
+	const struct config *config;
+	struct guard guard;
+	int rc;
+
+	rc = libc_listen(fd, backlog);
+	if (rc < 0)
+		return rc;
+	config = config_get();
+	if (!config || !config_has_services(config))
+		return rc;
+	guard_enter(&guard);
+	publish(fd, config);
+	guard_leave(&guard);
+	return rc;
+}
+
+void serve_init(void)
+{
+	const char *pid = getenv("LISTEN_PID"), *count = getenv("LISTEN_FDS");
+	const struct config *config;
+	struct guard guard;
+	int fd, most;
+
+	if (env_off() || !pid || !count || strtoul(pid, NULL, 10) != (unsigned long)getpid())
+		return;
+	config = config_get();
+	if (!config || !config_has_services(config))
+		return;
+	most = atoi(count);
+	if (most > LISTEN_FDS_MOST)
+		most = LISTEN_FDS_MOST;
+	guard_enter(&guard);
+	for (fd = LISTEN_FDS_START; fd < LISTEN_FDS_START + most; fd++) {
+		if (raw_sockopt_int(fd, SOL_SOCKET, SO_ACCEPTCONN) > 0)
+			publish(fd, config);
+	}
+	guard_leave(&guard);
+}
+
+int serve_setsockopt(int fd, const void *value, socklen_t size)
+{
+	const struct config *config = config_get();
+	struct endpoint bound;
+	struct guard guard;
+	bool ours;
+	int seconds;
+
+	if (!config || !config_has_services(config) || !value || size < (socklen_t)sizeof(seconds))
+		return libc_setsockopt(fd, IPPROTO_TCP, TCP_DEFER_ACCEPT, value, size);
+	memcpy(&seconds, value, sizeof(seconds));
+	guard_enter(&guard);
+	ours = seconds > 0 && raw_sockopt_int(fd, SOL_SOCKET, SO_ACCEPTCONN) > 0 && is_service(fd, config, &bound);
+	guard_leave(&guard);
+	/* an optimisation only: whoever sets it also copes with a client that sends late */
+	return ours ? 0 : libc_setsockopt(fd, IPPROTO_TCP, TCP_DEFER_ACCEPT, value, size);
+}
+
+/* ------------------------------------------------------------ accept() */
+
+static bool is_doorbell(const struct sockaddr_storage *from, socklen_t size)
+{
+	const struct sockaddr *address = (const struct sockaddr *)from;
+	struct endpoint ep;
+
+	if (doorbell_is_sockaddr(address, size))
+		return true;
+	return from->ss_family == AF_INET6 && atomic_load_explicit(&six_only, memory_order_relaxed) &&
+	       endpoint_from_sockaddr(&ep, address, size) == 0 && ep.family == AF_INET6 && endpoint_is_loopback(&ep);
+}
+
+/* The peer's socket is here. @from: the doorbell's address, becomes the peer's */
+static int take(int fd, int fresh, const struct local_reply *reply, struct sockaddr_storage *from, socklen_t *size)
+{
+	struct remote remote = {
+		.slot = reply->slot & (STANDIN_SLOTS - 1),
+		.form = remote_form_of((struct sockaddr *)from, *size),
+	};
+	struct endpoint bell;
+	int rc;
+
+	/* all connections through a relay have its one port; the doorbell's are different */
+	if (endpoint_from_sockaddr(&bell, (struct sockaddr *)from, *size) == 0)
+		remote.port = bell.port;
+	if (reply->path != LOCAL_PATH_RELAY && reply->remote.port)
+		remote.port = reply->remote.port;
+	rc = swap_accepted(fd, fresh);
+	if (rc < 0)
+		return rc;
+	remote_put(fd, &remote, true);
+	*size = sizeof(*from);
+	remote_write(&remote, (struct sockaddr *)from, size);
+	return 0;
+}
+
+/*
+ * Return: 0 the peer's socket is behind @fd now, or it is an ordinary local
+ * client; -ECONNABORTED the peer has gone; -EMFILE
+ */
+static int claim(int fd, struct sockaddr_storage *from, socklen_t *size)
+{
+	const struct config *config = config_get();
+	struct local_request request;
+	struct local_reply reply;
+	int fresh, rc;
+
+	if (!config || config_problem(config))
+		return 0;
+	ask_request(&request, config, LOCAL_CLAIM_DOORBELL);
+	rc = ask(&request, fd, ASK_RUNNING, &reply, &fresh);
+	if (rc == 0 && reply.status == LOCAL_OK && fresh >= 0)
+		return take(fd, fresh, &reply, from, size);
+	if (fresh >= 0)
+		raw_close(fresh);
+	if (rc == -EMFILE || rc == -ENFILE)
+		return rc;
+	return rc == 0 && reply.status == LOCAL_FAILED ? -ECONNABORTED : 0;
+}
+
+static void tell_address(const struct sockaddr_storage *from, socklen_t from_size, struct sockaddr *address,
+			 socklen_t *size)
+{
+	if (!address)
+		return;
+	memcpy(address, from, *size < from_size ? *size : from_size);
+	*size = from_size;
+}
+
+int serve_accept(int fd, struct sockaddr *address, socklen_t *size, int flags, bool four)
+{
+	struct sockaddr_storage from;
+	int errno_kept = errno, accepted, rc;
+	socklen_t from_size;
+	struct guard guard;
+
+	if (env_off() || (address && (!size || (int)*size < 0)))
+		return four ? libc_accept4(fd, address, size, flags) : libc_accept(fd, address, size);
+	for (;;) {
+		struct sockaddr *room = (struct sockaddr *)&from;
+
+		from_size = sizeof(from);
+		accepted = four ? libc_accept4(fd, room, &from_size, flags) : libc_accept(fd, room, &from_size);
+		if (accepted < 0)
+			return -1;
+		if (!is_doorbell(&from, from_size))
+			break;
+		guard_enter(&guard);
+		rc = claim(accepted, &from, &from_size);
+		if (rc < 0)
+			raw_close(accepted);
+		guard_leave(&guard);
+		if (rc == 0)
+			break;
+		if (rc != -ECONNABORTED) {
+			errno = -rc;
+			return -1;
+		}
+		/* the peer has gone: as if it had never come */
+	}
+	tell_address(&from, from_size, address, size);
+	errno = errno_kept;
+	return accepted;
+}

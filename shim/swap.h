@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * swap.h - put another socket behind a program's descriptor
+ */
+#ifndef PUNCH_SHIM_SWAP_H
+#define PUNCH_SHIM_SWAP_H
+
+/**
+ * swap_socket() - put @fresh in the place of the socket behind @fd
+ * Options, flags, epoll registrations stay as they were, and descriptors of
+ * this process that are duplicates of @fd follow.  Call inside a guard.
+ * @fresh:	taken over in any case
+ * Return: 0 or -errno (-EMFILE: no room to look at /proc); then nothing was changed
+ */
+int swap_socket(int fd, int fresh);
+
+/**
+ * swap_accepted() - the same for what accept() has just returned: no other
+ * descriptor and no epoll can know it
+ */
+int swap_accepted(int fd, int fresh);
+
+#endif
