@@ -19,7 +19,14 @@ UNIT_test_relay_lobby	= relay/lobby.c common/hash.c
 UNIT_test_relay_nonces	= relay/nonces.c
 UNIT_test_relay_live	= tests/unit/live.c tests/unit/relay_client.c $(LIBCOMMON)
 UNIT_test_relay_hostile_live = tests/unit/live.c tests/unit/relay_client.c $(LIBCOMMON)
+UNIT_test_dns		= tests/unit/world.c resolver/dns.c common/endpoint.c
+UNIT_test_pulse		= resolver/pulse.c
+UNIT_test_known		= resolver/known.c resolver/pin.c $(LIBCOMMON)
+UNIT_test_uplink	= tests/unit/world.c $(wildcard resolver/uplink*.c) resolver/dns.c resolver/race.c \
+			  resolver/pulse.c resolver/known.c resolver/pin.c $(LIBCOMMON)
+UNIT_test_relayleg	= tests/unit/world.c resolver/relayleg.c resolver/dns.c resolver/race.c $(LIBCOMMON)
 UNIT_test_nat_core	= $(filter-out tests/lab/nat.c,$(wildcard tests/lab/nat*.c))
+UNIT_test_nat_link	= $(UNIT_test_nat_core)
 
 TESTLIBS = -lcmocka $(LIB_EVENT) $(LIB_CRYPTO) -l:libinih.a -lhiredis -ljson-c -lcares
 
