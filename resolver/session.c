@@ -195,6 +195,25 @@ void session_cancel(struct session *s)
 	session_arm(s, 0);
 }
 
+/* Ports whose protocol is encrypted by itself (IANA: ssh, https, submissions, ldaps, domain-s, ftps .. pop3s, xmpps, ircs) */
+static bool port_encrypts_itself(uint16_t port)
+{
+	static const uint16_t ports[] = { 22, 443, 465, 636, 853, 989, 990, 991, 992, 993, 994, 995, 5223, 6697 };
+	unsigned int i;
+
+	for (i = 0; i < sizeof(ports) / sizeof(*ports); i++)
+		if (ports[i] == port)
+			return true;
+	return false;
+}
+
+void session_log_bare(const struct session *s)
+{
+	if (s->port && !port_encrypts_itself(s->port))
+		log_info("%s %s:%u: the payload goes as the program sends it, punch does not encrypt it "
+			 "(encrypt = auto)", s->caller ? "to" : "from", s->peer.name, s->port);
+}
+
 struct session *session_find(struct sessions *sessions, const uint8_t *id, size_t size, bool caller)
 {
 	struct session *s;

@@ -250,6 +250,7 @@ void callee_nominated(struct session *s, struct path *path)
 	log_info("from %s:%u: %s path after %.1f ms", peer.name, port,
 		 kind == LOCAL_PATH_RELAY ? "relayed" : kind == LOCAL_PATH_LAN ? "LAN" : "direct",
 		 setup_us / 1000.0);
+	session_log_bare(s);
 	session_cancel(s);
 	if (port)
 		doorbell_ring(node, &service, &peer, fd, kind, setup_us);

@@ -327,6 +327,7 @@ void caller_nominated(struct session *s)
 		 result.path == LOCAL_PATH_RELAY ? "relayed" : result.path == LOCAL_PATH_LAN ? "LAN" : "direct",
 		 endpoint_format(&result.remote, text), result.setup_us / 1000.0);
 	session_note(s, "%s path to %s", result.path == LOCAL_PATH_RELAY ? "relayed" : "direct", text);
+	session_log_bare(s);
 	session_set_state(s, SESSION_OVER);
 	session_paths_close(s);
 	session_arm(s, 0);

@@ -123,6 +123,7 @@ void session_arm(struct session *s, uint64_t when);
 void session_note(struct session *s, const char *format, ...) __attribute__((format(printf, 2, 3)));
 struct session *session_find(struct sessions *sessions, const uint8_t *id, size_t size, bool caller);
 void session_advance(struct session *s);
+void session_log_bare(const struct session *s);
 void session_fail(struct session *s, int error, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 
