@@ -47,4 +47,18 @@ $(B)/lab/%: $(B)/obj/tests/lab/%.o
 
 tests-build: $(UNIT) $(PLATFORM) $(LABTOOLS)
 
+# Programs that run under the shim, started by tests/shim/test_*.sh; their shim finds the
+# test double beside itself in place of punch-resolver
+SHIMTEST = $(patsubst tests/shim/%.c,$(B)/tests/shim/%,$(wildcard tests/shim/*.c))
+$(B)/tests/shim/musl: tests/shim/musl.c
+	$(call say,MUSL,$@)
+	$(Q)mkdir -p $(@D) && if command -v musl-gcc >/dev/null; then musl-gcc -std=c11 -D_GNU_SOURCE -O1 -o $@ $<; \
+		else rm -f $@; fi
+$(B)/tests/shim/%: $(B)/obj/tests/shim/%.o $(LIBCOMMON)
+	$(call say,LD,$@)
+	$(Q)mkdir -p $(@D) && $(CC) $(LDFLAGS_PROGRAM) -o $@ $^ -lcmocka -lpthread
+$(B)/tests/shim/lib/punch-resolver: $(B)/tests/shim/double
+	$(Q)mkdir -p $(@D) && ln -sf ../double $@ && ln -sf ../../../libpunch.so $(@D)/libpunch.so
+tests-build: $(SHIMTEST) $(B)/tests/shim/lib/punch-resolver $(B)/libpunch.so $(B)/punch
+
 .PRECIOUS: $(B)/obj/%.o
