@@ -280,7 +280,7 @@ lab_nat_kernel() {
 	lab_ip "$name" link add lan type bridge
 	lab_ip "$name" addr add "$inside/24" dev lan
 	lab_ip "$name" link set lan mtu "$LAB_MTU" up
-	lab_nft_rules "$stray" "$mode" | lab_do nsenter -t "${LAB_PID[$name]}" --net nft -f -
+	lab_do nsenter -t "${LAB_PID[$name]}" --net nft -f - <<<"$(lab_nft_rules "$stray" "$mode")"
 }
 
 lab_lan() {
