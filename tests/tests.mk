@@ -20,6 +20,7 @@ UNIT_test_relay_nonces	= relay/nonces.c
 UNIT_test_relay_live	= tests/unit/live.c tests/unit/relay_client.c $(LIBCOMMON)
 UNIT_test_relay_hostile_live = tests/unit/live.c tests/unit/relay_client.c $(LIBCOMMON)
 UNIT_test_dns		= tests/unit/world.c resolver/dns.c common/endpoint.c
+UNIT_test_race		= tests/unit/world.c resolver/race.c common/endpoint.c
 UNIT_test_pulse		= resolver/pulse.c
 UNIT_test_known		= resolver/known.c resolver/pin.c $(LIBCOMMON)
 UNIT_test_uplink	= tests/unit/world.c $(wildcard resolver/uplink*.c) resolver/dns.c resolver/race.c \
