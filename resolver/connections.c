@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * connections.c - memory of sockets given away, for status
+ *
+ * A connection is remembered by its two ends and its cookie.  Whether it still
+ * lives and how many bytes it carried is the kernel's knowledge, asked when
+ * somebody wants to see it; what is gone is dropped then, or when room is needed.
+ */
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/clock.h"
+#include "common/log.h"
+#include "resolver/connections_internal.h"
+#include "resolver/sockdiag.h"
+
+struct connections {
+	struct connection list[CONNECTIONS_MAX];
+	unsigned int count;
+};
+
+struct connections *connections_new(void)
+{
+	return calloc(1, sizeof(struct connections));
+}
+
+void connections_free(struct connections *connections)
+{
+	free(connections);
+}
+
+/* Ask the kernel. Return: false when the socket is closed on both sides of this host */
+static bool refresh(struct connection *c)
+{
+	struct sockdiag_socket socket;
+	int rc = sockdiag_find(&c->local, &c->remote, &socket);
+
+	if (rc < 0)
+		return rc != -ENOENT;	/* could not be asked: keep what was known */
+	if (socket.cookie != c->cookie)
+		return false;
+	if (socket.state == TCP_TIME_WAIT || socket.state == TCP_CLOSE)
+		return false;
+	c->bytes_in = socket.bytes_in;
+	c->bytes_out = socket.bytes_out;
+	return true;
+}
+
+void connections_refresh(struct node *node)
+{
+	struct connections *connections = node->connections;
+	unsigned int i, kept = 0;
+
+	for (i = 0; i < connections->count; i++) {
+		if (refresh(&connections->list[i]))
+			connections->list[kept++] = connections->list[i];
+	}
+	connections->count = kept;
+}
+
+const struct connection *connections_get(const struct node *node, unsigned int i)
+{
+	return i < node->connections->count ? &node->connections->list[i] : NULL;
+}
+
+void connections_add(struct node *node, const char *peer, uint16_t port, bool incoming, int fd,
+		     enum local_path path, uint32_t setup_us)
+{
+	struct connections *connections = node->connections;
+	struct connection c;
+
+	memset(&c, 0, sizeof(c));
+	if (endpoint_local(fd, &c.local) < 0 || endpoint_remote(fd, &c.remote) < 0 ||
+	    sockdiag_cookie(fd, &c.cookie) < 0)
+		return;		/* closed by the far end already: nothing to show */
+	snprintf(c.peer, sizeof(c.peer), "%s", peer);
+	c.port = port;
+	c.incoming = incoming;
+	c.path = path;
+	c.setup_us = setup_us;
+	c.since = clock_now();
+	if (connections->count == CONNECTIONS_MAX)
+		connections_refresh(node);
+	if (connections->count == CONNECTIONS_MAX) {
+		memmove(&connections->list[0], &connections->list[1],
+			(CONNECTIONS_MAX - 1) * sizeof(connections->list[0]));
+		connections->count--;
+	}
+	connections->list[connections->count++] = c;
+}
+
+const char *connection_path_name(enum local_path path)
+{
+	static const char *const names[] = { "none", "lan", "direct", "relay" };
+
+	_Static_assert(sizeof(names) / sizeof(names[0]) == LOCAL_PATH_RELAY + 1, "each path has a name");
+	return (unsigned int)path <= LOCAL_PATH_RELAY ? names[path] : "?";
+}

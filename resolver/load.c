@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * load.c - from the environment and the configuration file to a node
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <openssl/crypto.h>
+
+#include "resolver/load.h"
+
+static int copy_variable(char *out, size_t room, const char *name, char *why, size_t size)
+{
+	const char *value = secure_getenv(name);
+
+	if (!value)
+		value = "";
+	if (strlen(value) >= room) {
+		snprintf(why, size, "%s has %zu characters, at most %zu are allowed", name, strlen(value), room - 1);
+		return -EINVAL;
+	}
+	memset(out, 0, room);
+	memcpy(out, value, strlen(value));
+	return 0;
+}
+
+static int load_quick_config(struct local_config *config, char *why, size_t size)
+{
+	int rc;
+
+	rc = copy_variable(config->secret, sizeof(config->secret), "PUNCH_SECRET", why, size);
+	if (rc == 0)
+		rc = copy_variable(config->as, sizeof(config->as), "PUNCH_AS", why, size);
+	if (rc == 0)
+		rc = copy_variable(config->rendezvous, sizeof(config->rendezvous), "PUNCH_RENDEZVOUS", why, size);
+	if (rc == 0 && !config->rendezvous[0]) {
+		snprintf(why, size, "PUNCH_SECRET is set but not PUNCH_RENDEZVOUS: HOST[:PORT] of the rendezvous");
+		rc = -EINVAL;
+	}
+	return rc;
+}
+
+int load_config(struct local_config *config, char *why, size_t size)
+{
+	const char *secret = secure_getenv("PUNCH_SECRET");
+	int rc;
+
+	memset(config, 0, sizeof(*config));
+	if (secret && *secret)
+		return load_quick_config(config, why, size);
+	rc = conf_node_path(config->path, secure_getenv);
+	if (rc == -ENOENT)
+		snprintf(why, size, "no configuration: neither $PUNCH_CONF nor ~/.config/punch/punch.conf nor "
+			 "/etc/punch/punch.conf is there, and PUNCH_SECRET is not set");
+	else if (rc < 0)
+		snprintf(why, size, "PUNCH_CONF: %s", strerror(-rc));
+	return rc;
+}
+
+/* As conf/ wants names: letters, digits, "-", "_", "."; empty: nobody can call us */
+static int check_as(const char *as, char *why, size_t size)
+{
+	size_t i;
+
+	for (i = 0; as[i]; i++) {
+		bool alnum = (as[i] >= 'a' && as[i] <= 'z') || (as[i] >= 'A' && as[i] <= 'Z') ||
+			     (as[i] >= '0' && as[i] <= '9');
+
+		if (!alnum && (i == 0 || !strchr("-_.", as[i]))) {
+			snprintf(why, size, "PUNCH_AS=%s: a name has 1 to %d letters, digits, \"-\", \"_\", \".\"", as,
+				 LIMIT_NAME - 1);
+			return -EINVAL;
+		}
+	}
+	return 0;
+}
+
+static int load_quick(struct node *node, char *why, size_t size)
+{
+	const struct local_config *config = &node->config;
+	int rc;
+
+	node->quick_mode = true;
+	snprintf(node->conf.name, sizeof(node->conf.name), "%s", config->as);
+	snprintf(node->conf.rendezvous, sizeof(node->conf.rendezvous), "%s", config->rendezvous);
+	rc = check_as(config->as, why, size);
+	if (rc < 0)
+		return rc;
+	rc = quick_init(&node->quick, config->secret);
+	if (rc == 0)
+		rc = config->as[0] ? quick_key(&node->quick, config->as, &node->key) : key_generate(&node->key);
+	if (rc < 0)
+		snprintf(why, size, "cannot derive the keys of PUNCH_SECRET (needs 64 MiB of memory): %s", strerror(-rc));
+	return rc;
+}
+
+static int load_file(struct node *node, struct stat *conf, char *why, size_t size)
+{
+	struct conf_error error;
+	int rc;
+
+	if (stat(node->config.path, conf) < 0)
+		memset(conf, 0, sizeof(*conf));
+	rc = conf_node_load(&node->conf, node->config.path, &error);
+	if (rc < 0) {
+		snprintf(why, size, "%s", error.text);
+		return rc;
+	}
+	return key_load(&node->key, node->conf.key, why, size);
+}
+
+int load_node(struct node *node, const struct local_config *config, struct stat *conf, char *why, size_t size)
+{
+	memset(conf, 0, sizeof(*conf));
+	node->config = *config;
+	if (config->secret[0])
+		return load_quick(node, why, size);
+	return load_file(node, conf, why, size);
+}
+
+int load_check(const struct local_config *config, char *why, size_t size)
+{
+	struct node *node;
+	struct stat conf;
+	int rc;
+
+	if (config->secret[0])
+		return check_as(config->as, why, size);
+	node = calloc(1, sizeof(*node));
+	if (!node) {
+		snprintf(why, size, "%s", strerror(ENOMEM));
+		return -ENOMEM;
+	}
+	rc = load_node(node, config, &conf, why, size);
+	load_free(node);
+	free(node);
+	return rc;
+}
+
+void load_free(struct node *node)
+{
+	key_wipe(&node->key);
+	quick_wipe(&node->quick);
+	conf_node_free(&node->conf);
+	OPENSSL_cleanse(&node->config, sizeof(node->config));
+}

@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * parked_internal.h - what parked.c and parked_claim.c share; nobody else includes it
+ */
+#ifndef PUNCH_PARKED_INTERNAL_H
+#define PUNCH_PARKED_INTERNAL_H
+
+#include <sys/queue.h>
+
+#include "common/clock.h"
+#include "resolver/lot.h"
+#include "resolver/parked.h"
+#include "resolver/session.h"
+
+enum parked_state {
+	PARKED_PENDING,		/* the session is under way, the program in SYN_SENT */
+	PARKED_COMPLETING,	/* path found; our SYN to the program is out */
+	PARKED_READY,		/* the program's socket is established, the real one waits here */
+	PARKED_LATE,		/* the same, after PARKED_CLAIM: the first byte starts a splice */
+	PARKED_CLAIMED,		/* the program has the real one; our end waits for the old one to be closed */
+	PARKED_FAILING,		/* no path; our SYN to the program is out, to be reset */
+	PARKED_FAILED,		/* the program's socket was reset; the reason is kept for it */
+	PARKED_STATE_COUNT
+};
+
+/**
+ * struct spot - one program's socket
+ * @where:	the listener it is parked at
+ * @program:	its own address
+ * @end:	our end that completes it, -1 none
+ * @real:	the real socket, -1 none
+ * @event:	of @end; @real_event: reads of @real
+ */
+struct spot {
+	TAILQ_ENTRY(spot) link;
+	struct node *node;
+	enum parked_state state;
+	uint64_t cookie;
+	const struct lot *where;
+	struct endpoint program;
+	int end, real;
+	struct event *event, *real_event, *timer;
+	struct session *session;
+	struct peer peer;
+	uint16_t port;
+	bool told;			/* FAILING: the program knows the reason already */
+	struct session_result result;
+};
+
+struct parked {
+	struct node *node;
+	TAILQ_HEAD(, spot) spots;
+	unsigned int counts[PARKED_STATE_COUNT];
+	struct lot lots[LOT_COUNT];
+};
+
+void spot_set_state(struct spot *spot, enum parked_state state);
+void spot_free(struct spot *spot);
+
+/** spot_arm() - call on_timer() in @us microseconds, instead of when it was said before */
+void spot_arm(struct spot *spot, uint64_t us);
+
+/** spot_find() - by cookie; those that were claimed are not found */
+struct spot *spot_find(struct parked *parked, uint64_t cookie);
+
+/** spot_on_end() - something happened to spot->end */
+void spot_on_end(evutil_socket_t fd, short what, void *arg);
+
+/** spot_splice() - copy between the program's socket and the real one from now on; frees @spot */
+void spot_splice(struct spot *spot, const char *why);
+
+static inline void spot_forget_event(struct event **event)
+{
+	if (*event)
+		event_free(*event);
+	*event = NULL;
+}
+
+#endif

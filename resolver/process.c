@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * process.c - become a process that owes nothing to the program it was started from
+ *
+ * The shim starts us from inside any program: with its open files, its
+ * folder, its signal mask, its limits.  None of it may have an effect.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/auxv.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "resolver/process.h"
+
+#define PROCESS_FILES	65536	/* descriptors wanted at most: tables of the kernel and of libevent grow with it */
+
+/* Where the kernel shows the arguments of main() to others */
+static struct {
+	char *start;
+	size_t size;
+} arguments;
+
+static void close_from(int lowest)
+{
+	struct rlimit files;
+	int fd, most = PROCESS_FILES;
+
+	if (close_range((unsigned int)lowest, ~0u, 0) == 0)
+		return;
+	if (getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_max < (rlim_t)most)
+		most = (int)files.rlim_max;
+	for (fd = lowest; fd < most; fd++)
+		close(fd);
+}
+
+/* Otherwise the next socket would be descriptor 0, 1 or 2, and a log line would go to a peer */
+static void fill_standard(void)
+{
+	int fd;
+
+	do {
+		fd = open("/dev/null", O_RDWR);
+	} while (fd >= 0 && fd <= STDERR_FILENO);
+	if (fd > STDERR_FILENO)
+		close(fd);
+}
+
+static void reset_signals(void)
+{
+	sigset_t none;
+	int n;
+
+	for (n = 1; n < NSIG; n++)
+		signal(n, SIG_DFL);	/* fails for SIGKILL and its like, rightly */
+	signal(SIGPIPE, SIG_IGN);
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
+static void set_limits(void)
+{
+	const struct rlimit no_core = { 0, 0 };
+	struct rlimit files;
+
+	setrlimit(RLIMIT_CORE, &no_core);
+	if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
+		files.rlim_cur = files.rlim_max < PROCESS_FILES ? files.rlim_max : PROCESS_FILES;
+		setrlimit(RLIMIT_NOFILE, &files);
+	}
+#ifndef __SANITIZE_ADDRESS__	/* its leak checker traces this process */
+	prctl(PR_SET_DUMPABLE, 0);	/* keys are in memory */
+#endif
+}
+
+void process_clean(int keep)
+{
+	close_from(keep);
+	fill_standard();
+	reset_signals();
+	umask(077);
+	if (chdir("/") < 0)
+		errno = 0;	/* an unreadable root: every path used is absolute anyway */
+	set_limits();
+}
+
+void process_detach(void)
+{
+	int fd = open("/dev/null", O_RDWR | O_CLOEXEC), i;
+
+	setsid();
+	for (i = STDIN_FILENO; fd >= 0 && i <= STDERR_FILENO; i++)
+		dup2(fd, i);
+	if (fd > STDERR_FILENO)
+		close(fd);
+}
+
+void process_title_init(int argc, char **argv)
+{
+	arguments.start = argv[0];
+	/* They lie behind one another; where some library has moved them only the first part is used */
+	for (int i = 0; i < argc && argv[i] == arguments.start + arguments.size; i++)
+		arguments.size += strlen(argv[i]) + 1;
+}
+
+void process_title(const char *name, const char *title)
+{
+	size_t size = strlen(title);
+
+	prctl(PR_SET_NAME, name);
+	if (arguments.size == 0)
+		return;
+	if (size > arguments.size - 1)
+		size = arguments.size - 1;
+	memset(arguments.start, 0, arguments.size);
+	memcpy(arguments.start, title, size);
+}
+
+int process_again(char *const argv[])
+{
+	union {
+		unsigned long number;
+		const char *path;
+	} file = { .number = getauxval(AT_EXECFN) };
+
+	execv("/proc/self/exe", argv);
+	if (file.path && file.path[0] == '/')	/* a chroot without /proc */
+		execv(file.path, argv);
+	return -errno;
+}

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * process.h - become a process that owes nothing to the program it was started from
+ */
+#ifndef PUNCH_PROCESS_H
+#define PUNCH_PROCESS_H
+
+/**
+ * process_clean() - descriptors, signals, umask, folder, limits, no core dumps and no tracing
+ * @keep:	lowest descriptor to close; those below it are made sure to exist, as /dev/null if need be
+ */
+void process_clean(int keep);
+
+/** process_detach() - 0 to 2 become /dev/null, own session */
+void process_detach(void);
+
+/** process_title_init() - remember where main()'s arguments lie; before any use of process_title() */
+void process_title_init(int argc, char **argv);
+
+/** process_title() - what ps and pkill see: the name, and as much of the title as there is room for */
+void process_title(const char *name, const char *title);
+
+/**
+ * process_again() - execute this very program, also when its file was replaced
+ * @argv:	as for execv()
+ * Return: -errno; not on success
+ */
+int process_again(char *const argv[]);
+
+#endif

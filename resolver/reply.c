@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * reply.c - what all kinds of requests have in common
+ */
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "resolver/reply.h"
+
+#define REQUEST_TIMEOUT_MS	60000	/* session_dial() takes no more; below the 127 s after which SYN_SENT ends */
+
+void reply_fail(struct local_reply *reply, int error, const char *format, ...)
+{
+	va_list ap;
+
+	reply->status = LOCAL_FAILED;
+	reply->error = error;
+	va_start(ap, format);
+	vsnprintf(reply->text, sizeof(reply->text), format, ap);
+	va_end(ap);
+}
+
+uint32_t request_timeout(uint32_t wished_ms)
+{
+	if (!wished_ms)
+		return TIMEOUT_DEFAULT_S * 1000;
+	return wished_ms < REQUEST_TIMEOUT_MS ? wished_ms : REQUEST_TIMEOUT_MS;
+}
