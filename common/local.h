@@ -38,6 +38,10 @@
 #define LOCAL_TEXT	512		/* bytes of a message for people, with its NUL */
 #define LOCAL_PACKET	4096		/* most bytes of one text packet after a reply; lines may be cut anywhere */
 
+/* The last line of PING says how it ended: in text and in JSON by one of these, else there is a path */
+#define LOCAL_PING_FAILED	": no path: "
+#define LOCAL_PING_FAILED_JSON	"\"done\": false"
+
 enum local_kind {
 	LOCAL_NAME = 1,		/* name -> stand-in address (slot); fails with ENOENT when not ours */
 	LOCAL_DIAL,		/* blocking connect: reply comes when the path is ready, with the socket */

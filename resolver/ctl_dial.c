@@ -142,20 +142,22 @@ int ctl_dial(int argc, char **argv)
 	struct local_request request;
 	struct local_reply reply;
 	bool fdpass = argc > 1 && !strcmp(argv[1], "--fdpass");
+	uint16_t port;
 	int status, fd = -1;
 
 	if (argc != 3 + fdpass || argv[1 + fdpass][0] == '-')
 		return ctl_usage(argv[0], NULL);
 	if (strlen(argv[argc - 2]) >= sizeof(request.peer))
 		return ctl_usage(argv[0], "PEER is too long");
+	if (ctl_text_port(argv[argc - 1], &port))
+		return ctl_usage(argv[0], "port \"%s\": should be a number from 1 to 65535", argv[argc - 1]);
 	status = ctl_config(&config);
 	if (status)
 		return status;
 	ctl_request(&request, &config, LOCAL_DIAL);
 	strcpy(request.peer, argv[argc - 2]);
+	request.target.port = port;
 	request.family = (uint32_t)best_family();
-	if (ctl_text_port(argv[argc - 1], &request.target.port))
-		return ctl_usage(argv[0], "port \"%s\": should be a number from 1 to 65535", argv[argc - 1]);
 	status = ctl_ask(&request, -1, CTL_START, &reply, &fd, NULL);
 	if (status)
 		return status;

@@ -3,6 +3,7 @@
  * ctl_show.c - punchctl status, doctor, ping, stop: the resolver's words, printed
  */
 #include <errno.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,8 +14,35 @@
 #include "resolver/ctl_client.h"
 #include "resolver/ctl_text.h"
 
+/* The end of what was printed: the last line of PING is the outcome */
+struct tail {
+	char text[2 * LOCAL_PACKET + 1];
+	size_t size;
+};
+
+static void tail_add(struct tail *tail, const char *data, size_t size)
+{
+	size_t keep = tail->size < LOCAL_PACKET ? tail->size : LOCAL_PACKET;
+
+	memmove(tail->text, tail->text + tail->size - keep, keep);
+	memcpy(tail->text + keep, data, size);
+	tail->size = keep + size;
+	tail->text[tail->size] = '\0';
+}
+
+static bool tail_is_failure(struct tail *tail)
+{
+	char *line;
+
+	while (tail->size && tail->text[tail->size - 1] == '\n')
+		tail->text[--tail->size] = '\0';
+	line = strrchr(tail->text, '\n');
+	line = line ? line + 1 : tail->text;
+	return !*line || strstr(line, LOCAL_PING_FAILED) || strstr(line, LOCAL_PING_FAILED_JSON);
+}
+
 /* The text packets up to end of file. Return: CTL_OK, or CTL_FAILED after a line on stderr */
-static int print_stream(int stream)
+static int print_stream(int stream, struct tail *tail)
 {
 	char packet[LOCAL_PACKET];
 	int pass = -1;
@@ -25,6 +53,7 @@ static int print_stream(int stream)
 			close(pass);
 		if (fwrite(packet, 1, (size_t)n, stdout) != (size_t)n || fflush(stdout))
 			return CTL_FAILED;	/* main() says what is wrong with stdout */
+		tail_add(tail, packet, (size_t)n);
 	}
 	if (!n)
 		return CTL_OK;
@@ -34,15 +63,18 @@ static int print_stream(int stream)
 
 static int show(struct local_request *request, enum ctl_effort effort)
 {
+	struct tail tail = { .size = 0 };
 	struct local_reply reply;
 	int stream, status = ctl_ask(request, -1, effort, &reply, NULL, &stream);
 
 	if (status)
 		return status;
 	if (reply.status == LOCAL_OK)
-		status = print_stream(stream);
+		status = print_stream(stream, &tail);
 	else
 		status = ctl_explain(&reply);
+	if (!status && request->kind == LOCAL_PING && tail_is_failure(&tail))
+		status = CTL_FAILED;	/* its last line has said why */
 	close(stream);
 	return status;
 }

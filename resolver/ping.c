@@ -81,7 +81,7 @@ static void on_done(void *arg, const struct session_result *result)
 	if (rq->as_json)
 		say_as_json(rq, result);
 	else if (result->error)
-		request_printf(rq, "%s: no path: %s (%s)\n", rq->peer.name, result->text, strerror(result->error));
+		request_printf(rq, "%s" LOCAL_PING_FAILED "%s (%s)\n", rq->peer.name, result->text, strerror(result->error));
 	else
 		request_printf(rq, "%s: %s path to %s in %.1f ms\n", rq->peer.name,
 			       connection_path_name(result->path), endpoint_format(&result->remote, remote),
