@@ -59,9 +59,9 @@ static void caller_no_uplink(struct session *s, uint64_t now)
 		session_fail(s, uplink_wrong_key(worst) ? EACCES : ENETUNREACH, "%s: rendezvous %s: %s",
 			     s->peer.name, uplink_name(worst), uplink_problem(worst));
 	} else if (now >= clock_before(s->deadline, s->started + SESSION_UPLINK_PATIENCE)) {
-		session_fail(s, ENETUNREACH, "%s: rendezvous %s cannot be reached%s%s; look at [node] rendezvous",
-			     s->peer.name, uplink_name(worst), *uplink_problem(worst) ? ": " : "",
-			     uplink_problem(worst));
+		session_fail(s, ENETUNREACH, "%s: rendezvous %s: %s; look at [node] rendezvous",
+			     s->peer.name, uplink_name(worst), *uplink_problem(worst) ? uplink_problem(worst) :
+			     "cannot be reached");
 	} else {
 		session_arm(s, clock_before(s->deadline, s->started + SESSION_UPLINK_PATIENCE));
 	}

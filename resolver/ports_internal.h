@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * ports_internal.h - what ports.c and ports_making.c share; nobody else includes it
+ */
+#ifndef PUNCH_PORTS_INTERNAL_H
+#define PUNCH_PORTS_INTERNAL_H
+
+#include <sys/queue.h>
+
+#include "common/stun.h"
+#include "resolver/hops.h"
+#include "resolver/ports.h"
+#include "resolver/uplink.h"
+
+struct making;
+
+struct probe {
+	struct making *making;
+	unsigned int index;
+	struct event *event;
+	uint8_t id[STUN_ID];
+	uint8_t in[STUN_MAX];
+	size_t have;
+	bool asked;
+	bool over;		/* answered or failed */
+};
+
+struct making {
+	TAILQ_ENTRY(making) link;
+	struct ports *ports;
+	struct port *port;
+	struct probe probes[PORT_PROBES];
+	unsigned int asked;
+	struct event *timer;
+};
+
+struct kept {
+	TAILQ_ENTRY(kept) link;
+	struct ports *ports;
+	struct port *port;
+	struct event *watch[PORT_PROBES];
+};
+
+struct ports_waiter {
+	TAILQ_ENTRY(ports_waiter) link;
+	struct ports *ports;
+	void (*ready)(void *arg);
+	void *arg;
+};
+
+struct ports {
+	struct node *node;
+	TAILQ_HEAD(, making) makings;
+	TAILQ_HEAD(, kept) kept;
+	TAILQ_HEAD(, ports_waiter) waiters;
+	unsigned int making_count;
+	unsigned int kept_count;
+	unsigned int waiter_count;
+	struct event *wake;		/* serves waiters, makes more */
+	struct description facts;
+	uint64_t facts_at;		/* 0: never */
+	struct hops *hops;
+};
+
+/* ports.c */
+void ports_keep(struct ports *ports, struct port *port);
+void ports_learn(struct ports *ports, const struct port *port);
+bool ports_facts_fresh(const struct ports *ports);
+void ports_find_hops(struct ports *ports, const struct endpoint *target);
+void ports_wake(struct ports *ports);
+
+/* ports_making.c */
+unsigned int making_targets(const struct ports *ports, struct endpoint probes[UPLINK_PROBES]);
+int making_start(struct ports *ports);		/* 0 or -errno */
+void making_free(struct making *making);
+
+#endif
