@@ -89,6 +89,7 @@ static struct json_object *json_uplink(const struct uplink *uplink)
 {
 	struct json_object *object = json_object_new_object();
 	bool ready = uplink_state(uplink) == UPLINK_READY;
+	double rtt_ms = (double)uplink_rtt_us(uplink) / (double)MS;
 	char text[ENDPOINT_TEXT_SIZE];
 	struct endpoint ep;
 
@@ -99,7 +100,8 @@ static struct json_object *json_uplink(const struct uplink *uplink)
 	add_text(object, "local", ready && !uplink_local(uplink, &ep) ?
 		 endpoint_format_address(&ep, text) : NULL);
 	add_text(object, "observed", !uplink_observed(uplink, &ep) ? endpoint_format(&ep, text) : NULL);
-	json_object_object_add(object, "rtt_us", ready ? json_object_new_int64(uplink_rtt_us(uplink)) : NULL);
+	snprintf(text, sizeof(text), "%.1f", rtt_ms);	/* not the double's 17 digits */
+	json_object_object_add(object, "rtt_ms", ready ? json_object_new_double_s(rtt_ms, text) : NULL);
 	return object;
 }
 
