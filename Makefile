@@ -35,7 +35,7 @@ DEPS_TEST = nftables iproute2 iputils-ping util-linux procps openssh-server open
 	  curl python3 socat iperf3 jq strace redis-server git clang clang-tidy cppcheck musl dnsmasq-base
 
 # What of common/ and conf/ is pure, and so may be linked into the shim
-PURE	= common/log.c common/endpoint.c common/standin.c common/local.c conf/conf.c conf/conf_take.c conf/conf_node.c
+PURE	= common/log.c common/endpoint.c common/standin.c common/local.c conf/conf.c conf/conf_take.c conf/conf_node.c conf/conf_find.c
 COMMON	= $(filter-out common/punch.pb-c.c,$(wildcard common/*.c))
 CONF	= $(wildcard conf/*.c)
 SHIM	= $(filter-out shim/punch%.c,$(wildcard shim/*.c))

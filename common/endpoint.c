@@ -168,7 +168,7 @@ static uint16_t port_parse(const char *text)
 	unsigned int n = 0;
 	size_t i;
 
-	for (i = 0; text[i] && i < 5; i++) {
+	for (i = 0; i < 5 && text[i]; i++) {
 		if (text[i] < '0' || text[i] > '9' || *text == '0')
 			return 0;
 		n = n * 10 + (unsigned int)(text[i] - '0');

@@ -140,14 +140,16 @@ static size_t compose(char *line, size_t room, enum log_level level, const char 
 	size_t size, body;
 	int wanted;
 
-	if (level >= LOG_LEVEL_INFO) {
+	if (level == LOG_LEVEL_ERROR) {
+		wanted = snprintf(line, room, "%s: ", state.ident);
+	} else if (level == LOG_LEVEL_WARN) {
+		wanted = snprintf(line, room, "%s: warning: ", state.ident);
+	} else {
 		uint64_t ms = clock_now() / MS;
 
-		wanted = snprintf(line, room, "%s: %s: [%llu.%03llu] ", state.ident, level_names[level],
+		wanted = snprintf(line, room, "%s: %s: [%llu.%03llu] ", state.ident,
+				  level == LOG_LEVEL_INFO ? "info" : "debug",
 				  (unsigned long long)(ms / 1000), (unsigned long long)(ms % 1000));
-	} else {
-		wanted = snprintf(line, room, "%s: %s", state.ident,
-				  level == LOG_LEVEL_WARN ? "warning: " : "");
 	}
 	size = clip(wanted, room);
 	wanted = vsnprintf(line + size, room - size, format, args);

@@ -56,8 +56,11 @@ static size_t canonical(char out[LIMIT_NAME], const char *name)
 		size -= end;
 	if (size >= LIMIT_NAME)
 		return 0;
-	for (i = 0; i < size; i++)
-		out[i] = name[i] >= 'A' && name[i] <= 'Z' ? (char)(name[i] - 'A' + 'a') : name[i];
+	for (i = 0; i < size; i++) {
+		out[i] = name[i];
+		if (out[i] >= 'A' && out[i] <= 'Z')	/* not tolower(): a locale must not change keys */
+			out[i] = (char)(out[i] - 'A' + 'a');
+	}
 	out[size] = '\0';
 	return size;
 }

@@ -115,7 +115,7 @@ int secret_derive(struct secret *secret, const struct ephemeral *own, const uint
 		  const uint8_t *invitation, size_t invitation_size,
 		  const uint8_t *answer, size_t answer_size)
 {
-	uint8_t shared[32], info[sizeof(label) + 2 * HASH_SIZE], out[4 * 32];
+	uint8_t shared[32], info[sizeof(label) + HASH_SIZE + HASH_SIZE], out[4 * 32];
 	int rc;
 
 	memcpy(info, label, sizeof(label));	/* with its NUL */

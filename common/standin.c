@@ -61,36 +61,43 @@ uint32_t standin_slot(const struct endpoint *ep)
 	return slot <= STANDIN_SLOTS - 2 ? slot : 0;
 }
 
+static sa_family_t family_of(const struct sockaddr *sa, socklen_t len)
+{
+	sa_family_t family = AF_UNSPEC;
+
+	if (sa && len >= (socklen_t)sizeof(family))
+		memcpy(&family, sa, sizeof(family));
+	return family;
+}
+
+/* The 16 bytes of an IPv6 sockaddr's address, or NULL */
+static const uint8_t *raw_v6(const struct sockaddr *sa, socklen_t len)
+{
+	/* sin6_scope_id may be absent: old callers leave it out */
+	if (family_of(sa, len) != AF_INET6 || len < (socklen_t)(offsetof(struct sockaddr_in6, sin6_addr) + 16))
+		return NULL;
+	return (const uint8_t *)sa + offsetof(struct sockaddr_in6, sin6_addr);
+}
+
 /* The IPv4 address of an AF_INET or v4-mapped sockaddr, host order; 0 when it is neither or too short */
 static uint32_t raw_v4(const struct sockaddr *sa, socklen_t len)
 {
-	const uint8_t *raw = (const uint8_t *)sa;
-	const uint8_t *six = raw + offsetof(struct sockaddr_in6, sin6_addr);
-	sa_family_t family;
+	const uint8_t *six = raw_v6(sa, len);
 
-	if (!sa || len < (socklen_t)sizeof(family))
+	if (six)
+		return memcmp(six, mapped_prefix, sizeof(mapped_prefix)) == 0 ? load32(six + 12) : 0;
+	if (family_of(sa, len) != AF_INET || len < (socklen_t)(offsetof(struct sockaddr_in, sin_addr) + 4))
 		return 0;
-	memcpy(&family, sa, sizeof(family));
-	if (family == AF_INET && len >= (socklen_t)(offsetof(struct sockaddr_in, sin_addr) + 4))
-		return load32(raw + offsetof(struct sockaddr_in, sin_addr));
-	if (family == AF_INET6 && len >= (socklen_t)(offsetof(struct sockaddr_in6, sin6_addr) + 16) &&
-	    memcmp(six, mapped_prefix, sizeof(mapped_prefix)) == 0)
-		return load32(six + 12);
-	return 0;
+	return load32((const uint8_t *)sa + offsetof(struct sockaddr_in, sin_addr));
 }
 
 bool standin_is_sockaddr(const struct sockaddr *sa, socklen_t len)
 {
-	const uint8_t *raw = (const uint8_t *)sa;
-	sa_family_t family;
+	const uint8_t *six = raw_v6(sa, len);
 
 	if ((raw_v4(sa, len) & STANDIN_MASK) == STANDIN_NET)
 		return true;
-	if (!sa || len < (socklen_t)(offsetof(struct sockaddr_in6, sin6_addr) + 16))
-		return false;
-	memcpy(&family, sa, sizeof(family));
-	return family == AF_INET6 &&
-	       memcmp(raw + offsetof(struct sockaddr_in6, sin6_addr), standin_prefix, sizeof(standin_prefix)) == 0;
+	return six && memcmp(six, standin_prefix, sizeof(standin_prefix)) == 0;
 }
 
 bool doorbell_is_sockaddr(const struct sockaddr *sa, socklen_t len)

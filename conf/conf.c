@@ -122,7 +122,9 @@ static void fail_file(struct conf_walk *walk, int code, const char *format, ...)
 /* ASCII alone: a program's locale must not change what a file means */
 static char lower(char c)
 {
-	return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
+	if (c >= 'A' && c <= 'Z')
+		return (char)(c - 'A' + 'a');
+	return c;
 }
 
 /* Levenshtein distance, bounded: longer words than a setting's name are far from each */

@@ -96,7 +96,7 @@ static size_t seal_raw(uint8_t out[TICKET_MAX], const uint8_t *ticket, size_t si
 
 static void wrong_contents_under_a_good_mac_are_refused(void **state)
 {
-	uint8_t bytes[40] = { 1 }, packed[TICKET_MAX], out[TICKET_MAX];
+	uint8_t bytes[40] = { 1 }, packed[TICKET_MAX] = { 0 }, out[TICKET_MAX];
 	Punch__Ticket good = PUNCH__TICKET__INIT, bad;
 	struct ticket ticket;
 	size_t size, i;
