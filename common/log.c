@@ -12,6 +12,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -161,19 +162,37 @@ static size_t compose(char *line, size_t room, enum log_level level, const char 
 	return size;
 }
 
-/* All of it: a signal or a slow pipe may cut a write short */
+/*
+ * All of it: a signal or a slow pipe may cut a write short.  Whoever read the
+ * program's messages may be gone: the program must not die of ours, so
+ * SIGPIPE is held back in this thread and taken away if it came.
+ */
 static void put(int fd, const char *data, size_t size)
 {
+	static const struct timespec at_once;
+	sigset_t pipe_only, before, pending;
+	bool was_pending;
+
+	sigemptyset(&pipe_only);
+	sigaddset(&pipe_only, SIGPIPE);
+	sigemptyset(&pending);
+	sigpending(&pending);
+	was_pending = sigismember(&pending, SIGPIPE) == 1;
+	sigprocmask(SIG_BLOCK, &pipe_only, &before);
 	while (size > 0) {
 		ssize_t n = write(fd, data, size);
 
 		if (n < 0 && errno == EINTR)
 			continue;
+		if (n < 0 && errno == EPIPE && !was_pending)
+			while (sigtimedwait(&pipe_only, NULL, &at_once) < 0 && errno == EINTR)
+				;
 		if (n <= 0)
-			return;
+			break;
 		data += n;
 		size -= (size_t)n;
 	}
+	sigprocmask(SIG_SETMASK, &before, NULL);
 }
 
 void log_write(enum log_level level, const char *format, ...)

@@ -3,6 +3,7 @@
  * test_log.c - lines, levels, limits, and descriptor 2 that became something else
  */
 #include <errno.h>
+#include <signal.h>
 #include <sys/socket.h>
 #include <netinet/in.h>
 #include <time.h>
@@ -178,6 +179,36 @@ static void a_closed_descriptor_2_is_survived(void **state)
 	close(saved);
 }
 
+static volatile sig_atomic_t broken_pipes;
+
+static void on_sigpipe(int number)
+{
+	(void)number;
+	broken_pipes++;
+}
+
+static void a_reader_that_left_is_no_signal(void **state)
+{
+	struct sigaction act = { .sa_handler = on_sigpipe }, old;
+	sigset_t blocked;
+	int fds[2];
+
+	(void)state;
+	assert_int_equal(log_init("prog", "warn", NULL), 0);
+	assert_int_equal(sigaction(SIGPIPE, &act, &old), 0);
+	assert_int_equal(pipe2(fds, O_CLOEXEC), 0);
+	close(fds[0]);
+	log_with_stderr(fds[1]);
+	assert_int_equal(broken_pipes, 0);
+	assert_int_equal(sigprocmask(SIG_SETMASK, NULL, &blocked), 0);
+	assert_int_equal(sigismember(&blocked, SIGPIPE), 0);
+	/* the program's own still comes */
+	assert_int_equal(write(fds[1], "x", 1), -1);
+	assert_int_equal(broken_pipes, 1);
+	close(fds[1]);
+	assert_int_equal(sigaction(SIGPIPE, &old, NULL), 0);
+}
+
 static void a_fifo_without_reader_does_not_block(void **state)
 {
 	(void)state;
@@ -225,6 +256,7 @@ int main(void)
 		cmocka_unit_test(a_connection_on_descriptor_2_is_left_alone),
 		cmocka_unit_test(a_pipe_on_descriptor_2_gets_the_line),
 		cmocka_unit_test(a_closed_descriptor_2_is_survived),
+		cmocka_unit_test(a_reader_that_left_is_no_signal),
 		cmocka_unit_test(a_fifo_without_reader_does_not_block),
 		cmocka_unit_test(limit_lets_five_through_a_second),
 	};
