@@ -46,7 +46,6 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "common/clock.h"
 #include "common/log.h"
 #include "common/secret.h"
 #include "common/standin.h"
@@ -55,6 +54,7 @@
 #include "resolver/services_internal.h"
 #include "resolver/sockdiag.h"
 #include "resolver/splice.h"
+#include "resolver/timer.h"
 
 #define DOORBELL_RING		(10 * SECOND)	/* a full backlog may drain; the peer's user gives up soon after */
 #define DOORBELL_NUDGE		(20 * MS)	/* claims come within 1 ms; a page served 20 ms later is not missed */
@@ -140,13 +140,6 @@ static void doorbell_free(struct doorbell *bell)
 	free(bell);
 }
 
-static void arm(struct event *timer, uint64_t us)
-{
-	struct timeval tv = { .tv_sec = (time_t)(us / SECOND), .tv_usec = (suseconds_t)(us % SECOND) };
-
-	event_add(timer, &tv);
-}
-
 /* ------------------------------------------------------------ nobody claims */
 
 /* Both sockets become the splice's */
@@ -214,7 +207,7 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
 	} else if (!bell->patient) {
 		bell->patient = true;
 		event_add(bell->peer_bell, NULL);
-		arm(bell->timer, DOORBELL_CLAIM - DOORBELL_NUDGE);
+		timer_set(bell->timer, DOORBELL_CLAIM - DOORBELL_NUDGE);
 	} else {
 		doorbell_set_state(bell, DOORBELL_LATE);
 		event_add(bell->peer_bell, NULL);
@@ -238,7 +231,7 @@ static void on_connected(struct doorbell *bell)
 	event_del(bell->bell);
 	event_assign(bell->bell, bell->node->base, bell->end, EV_READ | EV_PERSIST, event_get_callback(bell->bell), bell);
 	event_add(bell->bell, NULL);
-	arm(bell->timer, DOORBELL_NUDGE);
+	timer_set(bell->timer, DOORBELL_NUDGE);
 }
 
 static void on_bell(evutil_socket_t fd, short what, void *arg)
@@ -370,7 +363,7 @@ void doorbell_ring(struct node *node, const struct service *service, const struc
 	bell->timer = event_new(node->base, -1, 0, on_timer, bell);
 	if (!bell->bell || !bell->peer_bell || !bell->timer || event_add(bell->bell, NULL) < 0)
 		goto fail;
-	arm(bell->timer, DOORBELL_RING);
+	timer_set(bell->timer, DOORBELL_RING);
 	connections_add(node, peer->name, service->port, true, fd, path, setup_us);
 	return;
 fail:
@@ -422,7 +415,7 @@ int doorbell_claim(struct node *node, int accepted, struct local_reply *reply)
 	event_del(bell->bell);
 	event_assign(bell->bell, node->base, bell->end, EV_READ | EV_PERSIST, on_bell, bell);
 	event_add(bell->bell, NULL);
-	arm(bell->timer, DOORBELL_LINGER);
+	timer_set(bell->timer, DOORBELL_LINGER);
 	return punched;
 }
 

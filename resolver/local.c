@@ -229,8 +229,8 @@ static void request_read(struct request *rq)
 		return;
 	if (n != (ssize_t)sizeof(in) || in.magic != LOCAL_MAGIC || in.kind == 0 || in.kind >= LOCAL_KIND_COUNT) {
 		if (n > 0 && log_limited(&limit))
-			log_warn("a request of %zd bytes where %zu are due: programs of another version of punch?"
-				 " (%u such lines left out)", n, sizeof(in), limit.suppressed);
+			log_warn("a request of %zd bytes that is none (%zu are due): a program of another version of "
+				 "punch?", n, sizeof(in));
 		if (pass >= 0)
 			close(pass);
 		request_over(rq);

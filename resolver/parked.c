@@ -53,6 +53,7 @@
 #include "resolver/parked_internal.h"
 #include "resolver/reply.h"
 #include "resolver/sockdiag.h"
+#include "resolver/timer.h"
 
 #define PARKED_LOOK	(1 * SECOND)	/* is the program still there? */
 #define PARKED_COMPLETE	(1 * SECOND)	/* a loopback handshake takes 0.05 ms; the kernel repeats a lost SYN after 1 s */
@@ -111,13 +112,6 @@ void spot_free(struct spot *spot)
 	if (spot->real >= 0)
 		close(spot->real);
 	free(spot);
-}
-
-void spot_arm(struct spot *spot, uint64_t us)
-{
-	struct timeval tv = { .tv_sec = (time_t)(us / SECOND), .tv_usec = (suseconds_t)(us % SECOND) };
-
-	event_add(spot->timer, &tv);
 }
 
 /* ------------------------------------------------------------ LOCAL_PARK */
@@ -227,7 +221,7 @@ void parked_start(struct node *node, int fd, const struct peer *peer, const stru
 		return;
 	}
 	spot->where = where;
-	spot_arm(spot, PARKED_LOOK);
+	timer_set(spot->timer, PARKED_LOOK);
 }
 
 /* ------------------------------------------------------------ completion */
@@ -250,7 +244,7 @@ static int complete(struct spot *spot)
 	spot->event = event_new(spot->node->base, spot->end, EV_WRITE, spot_on_end, spot);
 	if (!spot->event || event_add(spot->event, NULL) < 0)
 		return -ENOMEM;
-	spot_arm(spot, PARKED_COMPLETE);
+	timer_set(spot->timer, PARKED_COMPLETE);
 	return 0;
 }
 
@@ -305,12 +299,12 @@ static void on_completed(struct spot *spot)
 		bound_failures(spot->node->parked);
 		spot_set_state(spot, PARKED_FAILED);
 		reset_end(spot);
-		spot_arm(spot, spot->told ? 0 : PARKED_MEMORY);
+		timer_set(spot->timer, spot->told ? 0 : PARKED_MEMORY);
 	} else {
 		spot_set_state(spot, PARKED_READY);
 		event_assign(spot->event, spot->node->base, spot->end, EV_READ | EV_PERSIST, spot_on_end, spot);
 		event_add(spot->event, NULL);
-		spot_arm(spot, PARKED_CLAIM);
+		timer_set(spot->timer, PARKED_CLAIM);
 	}
 }
 
@@ -366,7 +360,7 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
 	switch (spot->state) {
 	case PARKED_PENDING:
 		if (still_there(spot))
-			spot_arm(spot, PARKED_LOOK);
+			timer_set(spot->timer, PARKED_LOOK);
 		else
 			cannot_complete(spot, ENOENT);
 		break;

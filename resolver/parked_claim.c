@@ -14,6 +14,7 @@
 #include "resolver/reply.h"
 #include "resolver/sockdiag.h"
 #include "resolver/splice.h"
+#include "resolver/timer.h"
 
 #define PARKED_LINGER	(10 * SECOND)	/* as DOORBELL_LINGER */
 
@@ -61,7 +62,7 @@ static int give(struct spot *spot, struct local_reply *reply)
 	event_del(spot->event);
 	event_assign(spot->event, spot->node->base, spot->end, EV_READ | EV_PERSIST, spot_on_end, spot);
 	event_add(spot->event, NULL);
-	spot_arm(spot, PARKED_LINGER);
+	timer_set(spot->timer, PARKED_LINGER);
 	return real;
 }
 

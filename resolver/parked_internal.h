@@ -57,9 +57,6 @@ struct parked {
 void spot_set_state(struct spot *spot, enum parked_state state);
 void spot_free(struct spot *spot);
 
-/** spot_arm() - call on_timer() in @us microseconds, instead of when it was said before */
-void spot_arm(struct spot *spot, uint64_t us);
-
 /** spot_find() - by cookie; those that were claimed are not found */
 struct spot *spot_find(struct parked *parked, uint64_t cookie);
 

@@ -35,6 +35,14 @@ static void answer(struct request *rq, const struct local_reply *reply, int pass
 	request_end(rq);
 }
 
+/* Before the answer: a program that closes its socket then must find it closed, and its port free */
+static void let_go(int *pass)
+{
+	if (*pass >= 0)
+		close(*pass);
+	*pass = -1;
+}
+
 /* ------------------------------------------------------------ names */
 
 /* Name of a guest or a removed [peer], who can be shown but not called */
@@ -187,6 +195,7 @@ static void handle_park(struct request *rq, const struct local_request *in, int 
 		reply.slot = rq->peer.slot;
 		parked_start(rq->node, *pass, &rq->peer, in, &reply);
 	}
+	let_go(pass);
 	answer(rq, &reply, -1);
 }
 
@@ -198,6 +207,7 @@ static void handle_claim_parked(struct request *rq, const struct local_request *
 	(void)in;
 	reply_init(rq, &reply, LOCAL_OK);
 	fd = parked_claim(rq->node, *pass, &reply);
+	let_go(pass);
 	if (reply.status == LOCAL_NOT_OURS && !rq->trusted)
 		reply.status = LOCAL_OTHER_CONFIG;
 	answer(rq, &reply, fd);
@@ -213,6 +223,7 @@ static void handle_claim_doorbell(struct request *rq, const struct local_request
 	(void)in;
 	reply_init(rq, &reply, LOCAL_OK);
 	fd = doorbell_claim(rq->node, *pass, &reply);
+	let_go(pass);
 	if (reply.status == LOCAL_NOT_OURS && !rq->trusted)
 		reply.status = LOCAL_OTHER_CONFIG;
 	answer(rq, &reply, fd);
@@ -226,6 +237,7 @@ static void handle_listen(struct request *rq, const struct local_request *in, in
 
 	reply_init(rq, &reply, LOCAL_OK);
 	services_listen(rq->node, *pass, in->target.port, &reply);
+	let_go(pass);
 	answer(rq, &reply, -1);
 }
 
@@ -342,6 +354,5 @@ void request_handle(struct request *rq, const struct local_request *in, int pass
 	} else {
 		handler->handle(rq, in, &pass);
 	}
-	if (pass >= 0)
-		close(pass);
+	let_go(&pass);
 }

@@ -23,11 +23,26 @@ UNIT_test_dns		= tests/unit/world.c resolver/dns.c common/endpoint.c
 UNIT_test_race		= tests/unit/world.c resolver/race.c common/endpoint.c
 UNIT_test_pulse		= resolver/pulse.c
 UNIT_test_known		= resolver/known.c resolver/pin.c $(LIBCOMMON)
-UNIT_test_uplink	= tests/unit/world.c $(wildcard resolver/uplink*.c) resolver/dns.c resolver/race.c \
+UNIT_test_uplink	= tests/unit/world.c resolver/netwatch.c resolver/reach.c $(wildcard resolver/uplink*.c) resolver/dns.c resolver/race.c \
 			  resolver/pulse.c resolver/known.c resolver/pin.c $(LIBCOMMON)
 UNIT_test_relayleg	= tests/unit/world.c resolver/relayleg.c resolver/dns.c resolver/race.c $(LIBCOMMON)
 UNIT_test_nat_core	= $(filter-out tests/lab/nat.c,$(wildcard tests/lab/nat*.c))
 UNIT_test_nat_link	= $(UNIT_test_nat_core)
+
+# The resolver's local side as a whole, with a session that ends on this host
+LOCAL_SIDE = tests/unit/local_side.c tests/unit/world.c resolver/connections.c resolver/doorbell.c resolver/keeper.c \
+	     resolver/life.c resolver/load.c resolver/local.c resolver/lot.c resolver/names.c resolver/parked.c \
+	     resolver/parked_claim.c resolver/peers.c resolver/ping.c resolver/process.c resolver/reply.c \
+	     resolver/request.c resolver/services.c resolver/sockdiag.c resolver/splice.c resolver/state.c \
+	     resolver/status.c $(LIBCOMMON)
+UNIT_test_resolver_local	= $(LOCAL_SIDE)
+UNIT_test_resolver_services	= $(LOCAL_SIDE)
+UNIT_test_resolver_doorbell	= $(LOCAL_SIDE)
+UNIT_test_resolver_parked	= $(LOCAL_SIDE)
+UNIT_test_resolver_names	= resolver/names.c common/secret.c
+UNIT_test_resolver_sockdiag	= tests/unit/world.c resolver/sockdiag.c common/endpoint.c
+UNIT_test_resolver_splice	= tests/unit/world.c resolver/splice.c common/log.c
+UNIT_test_resolver_keeper	= tests/unit/world.c $(LIBCOMMON)
 
 TESTLIBS = -lcmocka $(LIB_EVENT) $(LIB_CRYPTO) -l:libinih.a -lhiredis -ljson-c -lcares
 

@@ -1,0 +1,480 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * test_resolver_local.c - who may ask the resolver for what, and what it answers
+ */
+#include <errno.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+
+#include "tests/unit/scratch.h"
+#include "common/standin.h"
+#include "tests/unit/local_side.h"
+#include "tests/unit/world.h"
+
+#define NOBODY 65534	/* uid without rights here */
+
+static int begin(void **state)
+{
+	if (scratch_setup(state) || world_isolate())
+		return -1;
+	chmod(scratch, 0711);
+	side_start(scratch);
+	return 0;
+}
+
+static int end(void **state)
+{
+	side_kill();
+	return scratch_teardown(state);
+}
+
+/* Run @what in a child under another uid. Return: its result, or -1 when this machine has no other uid for us */
+static int as_nobody(int (*what)(const void *arg), const void *arg)
+{
+	int status;
+	pid_t pid = fork();
+
+	if (pid == 0)
+		_exit(setresuid(NOBODY, NOBODY, NOBODY) ? 255 : what(arg));
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFEXITED(status));
+	if (WEXITSTATUS(status) == 255)
+		skip();
+	return WEXITSTATUS(status);
+}
+
+/* ------------------------------------------------------------ names */
+
+static void a_peer_has_one_slot_under_all_its_names(void **state)
+{
+	struct local_reply one, two;
+	struct local_request request;
+
+	(void)state;
+	assert_int_equal(side_simple(LOCAL_NAME, "bob", -1, &one, NULL), LOCAL_OK);
+	assert_string_equal(one.peer, "bob");
+	assert_in_range(one.slot, 1, STANDIN_SLOTS - 2);
+	assert_int_equal(side_simple(LOCAL_NAME, "BOB.example.org.", -1, &two, NULL), LOCAL_OK);
+	assert_int_equal(two.slot, one.slot);
+	assert_string_equal(two.peer, "bob");
+	side_request(&request, LOCAL_NAME);	/* reverse */
+	standin_endpoint(&request.target, AF_INET, one.slot, 0);
+	side_ask(&request, -1, &two, NULL);
+	assert_int_equal(two.status, LOCAL_OK);
+	assert_string_equal(two.peer, "bob");
+}
+
+static void other_names_and_addresses_are_not_ours(void **state)
+{
+	struct local_request request;
+	struct local_reply reply;
+
+	(void)state;
+	assert_int_equal(side_simple(LOCAL_NAME, "example.org", -1, &reply, NULL), LOCAL_NOT_OURS);
+	assert_int_equal(reply.error, ENOENT);
+	assert_int_equal(side_simple(LOCAL_NAME, "bob.punch", -1, &reply, NULL), LOCAL_NOT_OURS);
+	side_request(&request, LOCAL_DIAL);
+	endpoint_parse(&request.target, "192.0.2.1", 80);
+	side_ask(&request, -1, &reply, NULL);
+	assert_int_equal(reply.status, LOCAL_NOT_OURS);
+	standin_endpoint(&request.target, AF_INET, 77, 80);	/* a stand-in of nobody: nothing else can reach it */
+	side_ask(&request, -1, &reply, NULL);
+	assert_int_equal(reply.status, LOCAL_FAILED);
+	assert_int_equal(reply.error, EHOSTUNREACH);
+	assert_non_null(strstr(reply.text, "239.192.0.77"));
+}
+
+/* ------------------------------------------------------------ dialling */
+
+static void dial(struct local_request *request, const char *peer, uint16_t port)
+{
+	side_request(request, LOCAL_DIAL);
+	snprintf(request->peer, sizeof(request->peer), "%s", peer);
+	request->target.port = port;
+}
+
+static void a_dial_gives_the_connected_socket(void **state)
+{
+	int server = side_listen("127.0.0.1", SIDE_PRIVATE), fd, far;
+	struct local_request request;
+	struct local_reply reply;
+	char text[8] = "";
+
+	(void)state;
+	dial(&request, "", SIDE_PRIVATE);
+	endpoint_parse(&request.target, "10.9.0.2", SIDE_PRIVATE);	/* bob's literal alias */
+	side_ask(&request, -1, &reply, &fd);
+	assert_int_equal(reply.status, LOCAL_OK);
+	assert_string_equal(reply.peer, "bob");
+	assert_int_equal(reply.path, LOCAL_PATH_DIRECT);
+	assert_int_equal(reply.setup_us, 10000);
+	assert_true(fd >= 0);
+	far = accept(server, NULL, NULL);
+	assert_int_equal(send(far, "hello", 5, 0), 5);
+	assert_int_equal(recv(fd, text, sizeof(text), 0), 5);
+	assert_true(side_status_has("\"direction\":\"out\""));
+	assert_true(side_status_has("\"bytes_in\":5"));
+	close(far);
+	close(fd);
+	close(server);
+	assert_true(side_status_lacks("bytes_in"));
+}
+
+static void a_dual_stack_program_gets_a_dual_stack_socket(void **state)
+{
+	int server = side_listen("127.0.0.1", SIDE_PRIVATE), fd, domain;
+	socklen_t size = sizeof(domain);
+	struct local_request request;
+	struct local_reply reply;
+
+	(void)state;
+	dial(&request, "bob", SIDE_PRIVATE);
+	request.family = AF_INET6;
+	side_ask(&request, -1, &reply, &fd);
+	assert_int_equal(reply.status, LOCAL_OK);
+	assert_int_equal(getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &size), 0);
+	assert_int_equal(domain, AF_INET6);
+	close(fd);
+	close(server);
+}
+
+static void a_failed_dial_says_why(void **state)
+{
+	struct local_request request;
+	struct local_reply reply;
+	int fd;
+
+	(void)state;
+	dial(&request, "refuser", SIDE_PRIVATE);
+	side_ask(&request, -1, &reply, &fd);
+	assert_int_equal(reply.status, LOCAL_FAILED);
+	assert_int_equal(reply.error, ECONNREFUSED);
+	assert_string_equal(reply.text, "refuser has no service on port 8082");
+	assert_int_equal(fd, -1);
+	dial(&request, "nobody-knows", 80);
+	side_ask(&request, -1, &reply, NULL);
+	assert_int_equal(reply.error, EHOSTUNREACH);
+	dial(&request, "bob", 0);
+	side_ask(&request, -1, &reply, NULL);
+	assert_int_equal(reply.error, EINVAL);
+	dial(&request, "bob", 80);
+	request.family = AF_UNIX;
+	side_ask(&request, -1, &reply, NULL);
+	assert_int_equal(reply.error, EINVAL);
+}
+
+static void a_client_that_goes_away_cancels_its_session(void **state)
+{
+	int socket = side_connect();
+	struct local_request request;
+
+	(void)state;
+	dial(&request, "never", SIDE_PRIVATE);
+	assert_int_equal(local_send(socket, &request, sizeof(request), -1), 0);
+	assert_int_equal(side_poll(socket, POLLIN, 100), 0);	/* no answer */
+	assert_true(side_status_has("cancelled=0"));
+	close(socket);
+	assert_true(side_status_has("cancelled=1"));
+}
+
+/* ------------------------------------------------------------ authority */
+
+static int ask_status(const void *arg)
+{
+	struct local_reply reply;
+	struct local_request request;
+
+	side_request(&request, LOCAL_STATUS);
+	if (arg)
+		memcpy(request.token, arg, LOCAL_TOKEN);
+	side_ask(&request, -1, &reply, NULL);
+	for (int i = 0; i < LOCAL_TOKEN; i++)
+		if (reply.token[i])
+			return 99;	/* never to be given to another user */
+	return (int)reply.status;
+}
+
+static void another_user_is_refused(void **state)
+{
+	(void)state;
+	assert_int_equal(as_nobody(ask_status, NULL), LOCAL_DENIED);
+}
+
+static void another_user_with_the_token_is_served(void **state)
+{
+	static const uint8_t wrong[LOCAL_TOKEN] = { 1, 2, 3 };
+	struct local_reply reply;
+
+	(void)state;
+	side_simple(LOCAL_NAME, "bob", -1, &reply, NULL);
+	assert_int_equal(as_nobody(ask_status, reply.token), LOCAL_OK);
+	assert_int_equal(as_nobody(ask_status, wrong), LOCAL_OTHER_CONFIG);	/* of another resolver, perhaps */
+}
+
+static int ask_with_other_secret(const void *arg)
+{
+	struct local_request request;
+	struct local_reply reply;
+
+	(void)arg;
+	side_request(&request, LOCAL_STATUS);
+	strcpy(request.config.secret, "guess");
+	side_ask(&request, -1, &reply, NULL);
+	return (int)reply.status;
+}
+
+static void another_user_learns_nothing_of_the_configuration(void **state)
+{
+	(void)state;
+	assert_int_equal(ask_with_other_secret(NULL), LOCAL_OTHER_CONFIG);
+	assert_int_equal(as_nobody(ask_with_other_secret, NULL), LOCAL_DENIED);
+}
+
+static void another_configuration_is_told_apart(void **state)
+{
+	struct local_request request;
+	struct local_reply reply;
+
+	(void)state;
+	side_request(&request, LOCAL_STATUS);
+	strcat(request.config.path, ".other");
+	side_ask(&request, -1, &reply, NULL);
+	assert_int_equal(reply.status, LOCAL_OTHER_CONFIG);
+}
+
+/* ------------------------------------------------------------ hostile or broken clients */
+
+static void expect_hang_up(const void *data, size_t size)
+{
+	int socket = side_connect(), pass;
+	char byte;
+
+	assert_int_equal(local_send(socket, data, size, -1), 0);
+	assert_true(local_recv(socket, &byte, sizeof(byte), &pass) <= 0);
+	close(socket);
+}
+
+static void requests_of_a_wrong_shape_are_dropped(void **state)
+{
+	struct { struct local_request request; char more; } big;
+	struct local_request request;
+	struct local_reply reply;
+
+	(void)state;
+	side_request(&request, LOCAL_STATUS);
+	memset(&big, 0, sizeof(big));
+	big.request = request;
+	expect_hang_up("x", 1);
+	expect_hang_up(&request, sizeof(request) - 1);
+	expect_hang_up(&big, sizeof(big));
+	request.magic++;
+	expect_hang_up(&request, sizeof(request));
+	side_request(&request, LOCAL_KIND_COUNT);
+	expect_hang_up(&request, sizeof(request));
+	side_request(&request, (enum local_kind)0);
+	expect_hang_up(&request, sizeof(request));
+	assert_int_equal(side_simple(LOCAL_NAME, "bob", -1, &reply, NULL), LOCAL_OK);	/* it lives */
+}
+
+static void texts_without_an_end_do_no_harm(void **state)
+{
+	struct local_request request;
+	struct local_reply reply;
+
+	(void)state;
+	side_request(&request, LOCAL_NAME);
+	memset(request.peer, 'b', sizeof(request.peer));
+	side_ask(&request, -1, &reply, NULL);
+	assert_int_equal(reply.status, LOCAL_NOT_OURS);
+}
+
+static void a_request_without_its_descriptor_is_refused(void **state)
+{
+	static const enum local_kind kinds[] = {
+		LOCAL_PARK, LOCAL_CLAIM_PARKED, LOCAL_LISTEN, LOCAL_CLAIM_DOORBELL,
+	};
+	struct local_reply reply;
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(kinds); i++) {
+		assert_int_equal(side_simple(kinds[i], "bob", -1, &reply, NULL), LOCAL_FAILED);
+		assert_int_equal(reply.error, EBADF);
+	}
+}
+
+static void descriptors_of_the_wrong_kind_are_refused(void **state)
+{
+	static const enum local_kind kinds[] = { LOCAL_PARK, LOCAL_LISTEN };
+	struct local_reply reply;
+	int pipes[2], udp = socket(AF_INET, SOCK_DGRAM, 0), fds[3];
+
+	(void)state;
+	assert_int_equal(pipe(pipes), 0);
+	fds[0] = pipes[0];
+	fds[1] = udp;
+	fds[2] = socket(AF_UNIX, SOCK_STREAM, 0);
+	for (size_t i = 0; i < COUNT(kinds); i++) {
+		for (size_t k = 0; k < COUNT(fds); k++) {
+			struct local_request request;
+
+			side_request(&request, kinds[i]);
+			strcpy(request.peer, "bob");
+			request.target.port = SIDE_OPEN;
+			side_ask(&request, fds[k], &reply, NULL);
+			assert_int_equal(reply.status, LOCAL_FAILED);
+			assert_int_equal(reply.error, EPROTONOSUPPORT);
+		}
+	}
+	for (size_t k = 0; k < COUNT(fds); k++) {
+		assert_int_equal(side_simple(LOCAL_CLAIM_PARKED, "", fds[k], &reply, NULL), LOCAL_NOT_OURS);
+		assert_int_equal(side_simple(LOCAL_CLAIM_DOORBELL, "", fds[k], &reply, NULL), LOCAL_NOT_OURS);
+		close(fds[k]);
+	}
+	close(pipes[1]);
+}
+
+/* Connections that say nothing may not keep others out for longer than LOCAL_PATIENCE */
+static void silent_clients_are_hung_up_on(void **state)
+{
+	int sockets[1024 + 8];
+	struct local_reply reply;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < COUNT(sockets); i++)
+		sockets[i] = side_connect();
+	assert_int_equal(side_simple(LOCAL_NAME, "bob", -1, &reply, NULL), LOCAL_OK);
+	for (i = 0; i < COUNT(sockets); i++)
+		close(sockets[i]);
+}
+
+/* ------------------------------------------------------------ text */
+
+static void read_text(enum local_kind kind, const char *peer, char *text, size_t size)
+{
+	struct local_request request;
+	struct local_reply reply;
+	int socket = side_connect(), pass;
+	size_t used = 0;
+	ssize_t n;
+
+	side_request(&request, kind);
+	strcpy(request.peer, peer);
+	request.as_json = kind == LOCAL_PING;
+	assert_int_equal(local_send(socket, &request, sizeof(request), -1), 0);
+	assert_int_equal(local_recv(socket, &reply, sizeof(reply), &pass), (ssize_t)sizeof(reply));
+	assert_int_equal(reply.status, LOCAL_OK);
+	while ((n = local_recv(socket, text + used, size - used - 1, &pass)) > 0)
+		used += (size_t)n;
+	assert_int_equal(n, 0);
+	text[used] = '\0';
+	close(socket);
+}
+
+static void status_reads_well(void **state)
+{
+	char text[16384];
+
+	(void)state;
+	read_text(LOCAL_STATUS, "", text, sizeof(text));
+	assert_non_null(strstr(text, "node tester  "));
+	assert_non_null(strstr(text, "rendezvous nowhere: ready, round trip 1.0 ms\n"));
+	assert_non_null(strstr(text, "peer bob: 239.19"));
+}
+
+static void doctor_answers_when_it_has_done(void **state)
+{
+	char text[4096];
+
+	(void)state;
+	read_text(LOCAL_DOCTOR, "", text, sizeof(text));
+	assert_string_equal(text, "healthy\n");
+}
+
+static void a_doctor_whose_patient_left_does_no_harm(void **state)
+{
+	struct local_request request;
+	struct local_reply reply;
+	int socket = side_connect(), pass;
+
+	(void)state;
+	side_request(&request, LOCAL_DOCTOR);
+	assert_int_equal(local_send(socket, &request, sizeof(request), -1), 0);
+	assert_int_equal(local_recv(socket, &reply, sizeof(reply), &pass), (ssize_t)sizeof(reply));
+	close(socket);
+	world_turn(NULL, 100);	/* the report comes after 50 ms */
+	assert_int_equal(side_simple(LOCAL_NAME, "bob", -1, &reply, NULL), LOCAL_OK);
+}
+
+static void ping_tells_each_step(void **state)
+{
+	int server = side_listen("127.0.0.1", SIDE_PRIVATE);
+	struct local_request request;
+	struct local_reply reply;
+	char text[4096] = "";
+	int socket = side_connect(), pass;
+	size_t used = 0;
+	ssize_t n;
+
+	(void)state;
+	side_request(&request, LOCAL_PING);
+	strcpy(request.peer, "bob");
+	request.target.port = SIDE_PRIVATE;
+	request.as_json = 1;
+	assert_int_equal(local_send(socket, &request, sizeof(request), -1), 0);
+	assert_int_equal(local_recv(socket, &reply, sizeof(reply), &pass), (ssize_t)sizeof(reply));
+	while ((n = local_recv(socket, text + used, sizeof(text) - used - 1, &pass)) > 0)
+		used += (size_t)n;
+	assert_non_null(strstr(text, "{ \"ms\": 5.0, \"step\": \"half way\" }\n"));
+	assert_non_null(strstr(text, "\"path\": \"direct\", \"remote\": \"127.0.0.1:8082\""));
+	close(socket);
+	close(server);
+}
+
+static void stop_frees_the_name_before_it_answers(void **state)
+{
+	struct local_reply reply;
+	struct sockaddr_un sun;
+	int size, fd, status;
+
+	(void)state;
+	assert_int_equal(side_simple(LOCAL_STOP, "", -1, &reply, NULL), LOCAL_OK);
+	size = local_address(&sun, geteuid(), side_config(), 0);
+	fd = socket(AF_UNIX, SOCK_SEQPACKET, 0);
+	assert_int_equal(bind(fd, (struct sockaddr *)&sun, (socklen_t)size), 0);
+	close(fd);
+	assert_int_equal(waitpid(side_pid(), &status, 0), side_pid());
+	assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_peer_has_one_slot_under_all_its_names),
+		cmocka_unit_test(other_names_and_addresses_are_not_ours),
+		cmocka_unit_test(a_dial_gives_the_connected_socket),
+		cmocka_unit_test(a_dual_stack_program_gets_a_dual_stack_socket),
+		cmocka_unit_test(a_failed_dial_says_why),
+		cmocka_unit_test(a_client_that_goes_away_cancels_its_session),
+		cmocka_unit_test(another_user_is_refused),
+		cmocka_unit_test(another_user_with_the_token_is_served),
+		cmocka_unit_test(another_user_learns_nothing_of_the_configuration),
+		cmocka_unit_test(another_configuration_is_told_apart),
+		cmocka_unit_test(requests_of_a_wrong_shape_are_dropped),
+		cmocka_unit_test(texts_without_an_end_do_no_harm),
+		cmocka_unit_test(a_request_without_its_descriptor_is_refused),
+		cmocka_unit_test(descriptors_of_the_wrong_kind_are_refused),
+		cmocka_unit_test(silent_clients_are_hung_up_on),
+		cmocka_unit_test(status_reads_well),
+		cmocka_unit_test(doctor_answers_when_it_has_done),
+		cmocka_unit_test(a_doctor_whose_patient_left_does_no_harm),
+		cmocka_unit_test(ping_tells_each_step),
+		cmocka_unit_test(stop_frees_the_name_before_it_answers),
+	};
+
+	return cmocka_run_group_tests_name("resolver local", tests, begin, end);
+}
