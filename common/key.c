@@ -9,7 +9,6 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 #include <openssl/bio.h>
 #include <openssl/crypto.h>
 #include <openssl/err.h>
@@ -107,9 +106,7 @@ int key_save(const struct key *key, const char *path, char *why, size_t size)
 	long bytes;
 	int rc = -EIO;
 
-	if (access(path, F_OK) == 0) {
-		rc = -EEXIST;
-	} else if (bio && key->private && PEM_write_bio_PKCS8PrivateKey(bio, key->private, NULL, NULL, 0, NULL, NULL) == 1) {
+	if (bio && key->private && PEM_write_bio_PKCS8PrivateKey(bio, key->private, NULL, NULL, 0, NULL, NULL) == 1) {
 		bytes = BIO_get_mem_data(bio, &data);
 		if (data && bytes > 0)
 			rc = private_write(path, data, (size_t)bytes);

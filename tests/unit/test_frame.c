@@ -72,14 +72,15 @@ static void messages_too_large_or_empty_are_not_sent(void **state)
 
 static void what_is_no_whole_frame_is_refused(void **state)
 {
-	static const uint8_t frame[] = { 0, 0, 0, 4, 0x1a, 0x02, 0x08, 0x07, 0 };	/* Message { ping { nonce: 7 } } */
+	/* Message { ping { nonce: 7 } }, and what would be more of it */
+	static const uint8_t frame[] = { 0, 0, 0, 4, 0x1a, 0x02, 0x08, 0x07, 0x1a, 0x02, 0x08, 0x08 };
 	ProtobufCMessage *message = frame_unpack(&punch__message__descriptor, frame, 8);
 
 	(void)state;
 	assert_non_null(message);
 	protobuf_c_message_free_unpacked(message, NULL);
 	assert_null(frame_unpack(&punch__message__descriptor, frame, 7));
-	assert_null(frame_unpack(&punch__message__descriptor, frame, 9));
+	assert_null(frame_unpack(&punch__message__descriptor, frame, sizeof(frame)));
 	assert_null(frame_unpack(&punch__message__descriptor, frame, 3));
 	assert_null(frame_unpack(&punch__message__descriptor, frame, 0));
 }

@@ -240,6 +240,11 @@ static void a_far_end_that_left_is_no_signal(void **state)
 	assert_int_equal(local_send(pair[0], "x", 1, -1), -EPIPE);	/* SIGPIPE would end the test */
 	assert_int_equal(errno, ENOTTY);
 	close(pair[0]);
+	/* nor is it over a stream, where the kernel would send SIGPIPE */
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
+	close(pair[1]);
+	assert_int_equal(local_send(pair[0], "x", 1, -1), -EPIPE);
+	close(pair[0]);
 }
 
 static volatile sig_atomic_t ticks;
