@@ -1,0 +1,497 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * broker.c - who is online, who calls whom, and when both start
+ *
+ * Theory of operation
+ * -------------------
+ *
+ * A node is a connection that proved a key and said Hello.  At most one node of a key, the receiver, gets the
+ * key's invitations; nodes that only dial are many and replace nobody.
+ *
+ * A session is one call from Invite to Answered.  In the simple case both nodes are here:
+ *
+ *	caller               broker               callee
+ *	  | Invite ------------> | Invited -----------> |     RINGING
+ *	  | <---- Answered, Go   | <-------------- Reply |
+ *	  |                      | Go ----------------> |     OVER
+ *
+ * Go lets both start at one instant.  A message needs half a round trip to its node, so the one that is nearer by
+ * (far - near) / 2 is told to wait that long.  The payloads are signed and for the two nodes alone: the
+ * broker reads nothing in them but whether the reply is empty, which means "say nothing of me"; the
+ * caller then hears what it would hear if nobody were connected.
+ *
+ * With several servers and one store the callee may be on another one.  The caller's server asks the store
+ * (SEEKING, the payload is kept meanwhile), then forwards the invitation (AWAY); the callee's server has a session of its
+ * own for it (RINGING, without a local caller).  That one knows both round-trip times and the way
+ * between the servers (hop), so it computes both waits: it sends its node's Go at once and the caller's wait
+ * with the forwarded reply.
+ *
+ *	          SEEKING --found elsewhere--> AWAY
+ *	             |  \--came here meanwhile--> RINGING
+ *	any of them --answered, failed, time over, caller gone--> OVER
+ *
+ * Names of sessions are chosen by callers, at random; one that is in use is refused, so that nobody can
+ * interfere with a session whose name he learnt.  Who may reply is decided by key, not by name.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/queue.h>
+
+#include "common/log.h"
+#include "rendezvous/broker.h"
+#include "rendezvous/identity.h"
+#include "rendezvous/session.h"
+
+struct broker_node {
+	void *peer;
+	struct identity *identity;
+	bool receives;
+	LIST_HEAD(, session) calls, rings;
+};
+
+struct broker {
+	const struct broker_ops *ops;
+	void *ctx;
+	uint64_t started;
+	struct identities *identities;
+	struct sessions *sessions;
+	struct broker_stats stats;
+};
+
+struct broker *broker_new(const struct broker_ops *ops, void *ctx, uint64_t now)
+{
+	struct broker *broker = calloc(1, sizeof(*broker));
+
+	if (!broker)
+		return NULL;
+	broker->ops = ops;
+	broker->ctx = ctx;
+	broker->started = now;
+	broker->identities = identities_new(RDV_KEYS);
+	broker->sessions = sessions_new();
+	if (broker->identities && broker->sessions)
+		return broker;
+	broker_free(broker);
+	return NULL;
+}
+
+/* ---------------------------------------------------------------- sessions */
+
+/* @caller: NULL for another server's. The name must be free. Return: NULL when there is no room */
+static struct session *session_open(struct broker *broker, const struct broker_call *call,
+				    struct broker_node *caller)
+{
+	struct session *session = session_new(broker->sessions, call);
+
+	if (!session || !caller)
+		return session;
+	session->caller = caller;
+	LIST_INSERT_HEAD(&caller->calls, session, of_caller);
+	caller->identity->calls++;
+	return session;
+}
+
+static void session_end(struct broker *broker, struct session *session)
+{
+	if (session->caller) {
+		LIST_REMOVE(session, of_caller);
+		session->caller->identity->calls--;
+	}
+	if (session->callee) {
+		LIST_REMOVE(session, of_callee);
+		session->callee->identity->ringing--;
+	}
+	session_free(broker->sessions, session);
+}
+
+static void node_failed(struct broker *broker, const struct broker_node *node,
+			const uint8_t *session, Punch__FailReason reason, bool retry,
+			const char *text)
+{
+	const struct broker_failure failure = { .reason = reason, .text = text, .retry = retry };
+
+	broker->stats.failed[reason]++;
+	broker->ops->failed(node->peer, session, &failure);
+}
+
+/* The end that a caller hears of */
+static void session_fail(struct broker *broker, struct session *session, Punch__FailReason reason,
+			 bool retry, const char *text)
+{
+	const struct broker_failure failure = { .reason = reason, .text = text, .retry = retry };
+
+	if (session->caller)
+		node_failed(broker, session->caller, session->call.session, reason, retry, text);
+	else
+		broker->ops->forward_failed(broker->ctx, session->server, &session->call, &failure);
+	session_end(broker, session);
+}
+
+/* One and the same for "unknown", "not connected" and "says nothing" */
+static void session_offline(struct broker *broker, struct session *session, uint64_t now)
+{
+	session_fail(broker, session, PUNCH__FAIL_REASON__FAIL_OFFLINE,
+		     now - broker->started < RDV_GRACE, "the peer is not connected to this rendezvous");
+}
+
+/* ---------------------------------------------------------------- nodes */
+
+static void broker_replace(struct broker *broker, struct broker_node *old, const char *by, uint64_t now)
+{
+	static struct log_limit limit;
+	unsigned int fights = identity_fight(old->identity, now);
+	const uint8_t *key = old->identity->key;
+
+	if (fights >= RDV_FIGHT && log_limited(&limit))
+		log_warn("key %02x%02x%02x%02x...: %s and %s take it from each other (%u times in %u s): "
+			 "two hosts with one key; give each its own (punchctl keygen)",
+			 key[0], key[1], key[2], key[3], broker->ops->describe(old->peer), by, fights,
+			 (unsigned int)(RDV_LINGER / SECOND));
+	broker->stats.replaced++;
+	node_failed(broker, old, NULL, PUNCH__FAIL_REASON__FAIL_REPLACED, false,
+		    "the same key connected again; if that was another host, give each host its own key");
+	broker->ops->drop(old->peer);
+}
+
+static void node_free(struct broker *broker, struct broker_node *node, uint64_t now)
+{
+	struct session *session;
+
+	while ((session = LIST_FIRST(&node->calls)))
+		session_end(broker, session);
+	while ((session = LIST_FIRST(&node->rings)))
+		session_fail(broker, session, PUNCH__FAIL_REASON__FAIL_OFFLINE, true,
+			     "the peer has just lost its connection to this rendezvous");
+	if (node->identity->receiver == node)
+		node->identity->receiver = NULL;
+	broker->stats.nodes--;
+	broker->stats.receivers -= node->receives;
+	identity_release(broker->identities, node->identity, now);
+	free(node);
+}
+
+static int refuse_join(struct broker *broker, void *peer, int err, const char *text)
+{
+	const struct broker_node node = { .peer = peer };
+
+	node_failed(broker, &node, NULL, PUNCH__FAIL_REASON__FAIL_LIMIT, true, text);
+	return err;
+}
+
+int broker_join(struct broker *broker, void *peer, const uint8_t key[KEY_SIZE], bool receive,
+		uint64_t now, struct broker_node **out)
+{
+	struct identity *identity = identity_find(broker->identities, key);
+	struct broker_node *node, *old;
+
+	if (identity && identity->connections >= RDV_PER_KEY)
+		return refuse_join(broker, peer, -EUSERS, "too many connections of this key");
+	node = calloc(1, sizeof(*node));
+	identity = node ? identity_hold(broker->identities, key) : NULL;
+	if (!identity) {
+		free(node);
+		return refuse_join(broker, peer, -ENOMEM, "this rendezvous is full");
+	}
+	node->peer = peer;
+	node->identity = identity;
+	node->receives = receive;
+	broker->stats.nodes++;
+	broker->stats.receivers += receive;
+	if (receive) {
+		old = identity->receiver;
+		identity->receiver = node;
+		if (old) {
+			broker_replace(broker, old, broker->ops->describe(peer), now);
+			node_free(broker, old, now);
+		}
+		broker->ops->announce(broker->ctx, key);
+	}
+	*out = node;
+	return 0;
+}
+
+void broker_leave(struct broker *broker, struct broker_node *node, uint64_t now)
+{
+	if (node->identity->receiver == node)
+		broker->ops->withdraw(broker->ctx, node->identity->key);
+	node_free(broker, node, now);
+}
+
+void broker_lost(struct broker *broker, const uint8_t key[KEY_SIZE], const char *server, uint64_t now)
+{
+	struct identity *identity = identity_find(broker->identities, key);
+	struct broker_node *node = identity ? identity->receiver : NULL;
+
+	if (!node)
+		return;
+	broker_replace(broker, node, server, now);
+	node_free(broker, node, now);
+}
+
+/* ---------------------------------------------------------------- from Invite to Reply */
+
+static void session_ring(struct broker *broker, struct session *session, struct broker_node *callee,
+			 const struct broker_payload *payload, const void *relays, uint64_t now)
+{
+	uint32_t caller_rtt = session->caller_rtt_us;
+
+	if (callee->identity->ringing >= RDV_RINGING) {
+		session_fail(broker, session, PUNCH__FAIL_REASON__FAIL_LIMIT, true,
+			     "the peer has too many unanswered invitations");
+		return;
+	}
+	session->callee = callee;
+	LIST_INSERT_HEAD(&callee->rings, session, of_callee);
+	callee->identity->ringing++;
+	session_set_state(broker->sessions, session, SESSION_RINGING, now);
+	if (session->caller)
+		caller_rtt = broker->ops->rtt_us(session->caller->peer);
+	broker->ops->invited(callee->peer, &session->call, payload, relays, caller_rtt,
+			     broker->ops->rtt_us(callee->peer));
+}
+
+static struct broker_node *receiver_of(struct broker *broker, const uint8_t key[KEY_SIZE])
+{
+	struct identity *identity = identity_find(broker->identities, key);
+
+	return identity ? identity->receiver : NULL;
+}
+
+/* Ours at once, otherwise the store knows */
+static void session_start(struct broker *broker, struct session *session,
+			  const struct broker_payload *payload, uint64_t now)
+{
+	struct broker_node *callee = receiver_of(broker, session->call.callee);
+	int found;
+
+	if (callee) {
+		session_ring(broker, session, callee, payload, NULL, now);
+		return;
+	}
+	found = session_keep(session, payload) ? broker->ops->find(broker->ctx, &session->call) : -ENOMEM;
+	if (found > 0)
+		session_set_state(broker->sessions, session, SESSION_SEEKING, now);
+	else if (!found)
+		session_offline(broker, session, now);
+	else
+		session_fail(broker, session, PUNCH__FAIL_REASON__FAIL_OFFLINE, true,
+			     "the peer is not connected to this server, and the other servers cannot be asked now");
+}
+
+static const char *refusal_of(struct broker *broker, const struct broker_node *node,
+			      const uint8_t session[SESSION_SIZE], uint64_t now)
+{
+	static const struct rate rate = RDV_INVITE_RATE;
+
+	if (!bucket_take(&node->identity->invites, &rate, now))
+		return "too many invitations a second from this key";
+	if (node->identity->calls >= RDV_CALLS)
+		return "too many unanswered invitations of this key";
+	if (session_find(broker->sessions, session))
+		return "this session exists already";
+	return NULL;
+}
+
+void broker_invite(struct broker *broker, struct broker_node *node,
+		   const uint8_t session_id[SESSION_SIZE], const uint8_t to[KEY_SIZE],
+		   const struct broker_payload *payload, uint64_t now)
+{
+	const char *refusal = refusal_of(broker, node, session_id, now);
+	struct session *session = NULL;
+	struct broker_call call;
+
+	broker->stats.invites++;
+	memcpy(call.session, session_id, SESSION_SIZE);
+	memcpy(call.caller, node->identity->key, KEY_SIZE);
+	memcpy(call.callee, to, KEY_SIZE);
+	if (!refusal)
+		session = session_open(broker, &call, node);
+	if (session)
+		session_start(broker, session, payload, now);
+	else
+		node_failed(broker, node, session_id, PUNCH__FAIL_REASON__FAIL_LIMIT, true,
+			    refusal ? refusal : "this rendezvous is full");
+}
+
+void broker_remote_invite(struct broker *broker, const char *server,
+			  const struct broker_call *call, const struct broker_payload *payload,
+			  const void *relays, uint32_t caller_rtt_us, uint32_t hop_us, uint64_t now)
+{
+	struct broker_failure failure = {
+		.reason = PUNCH__FAIL_REASON__FAIL_OFFLINE, .retry = true,
+		.text = "the peer has just lost its connection to its rendezvous",
+	};
+	struct broker_node *callee = receiver_of(broker, call->callee);
+	struct session *session = NULL;
+
+	if (callee && !session_find(broker->sessions, call->session)) {
+		session = session_open(broker, call, NULL);
+		failure.reason = PUNCH__FAIL_REASON__FAIL_LIMIT;
+		failure.text = "the peer's rendezvous is full";
+	}
+	if (!session) {
+		broker->ops->forward_failed(broker->ctx, server, call, &failure);
+		return;
+	}
+	strncpy(session->server, server, sizeof(session->server) - 1);
+	session->caller_rtt_us = caller_rtt_us;
+	session->hop_us = hop_us;
+	session_ring(broker, session, callee, payload, relays, now);
+}
+
+void broker_found(struct broker *broker, const struct broker_call *call, const char *server,
+		  int err, uint64_t now)
+{
+	struct session *session = session_find(broker->sessions, call->session);
+	struct broker_node *callee;
+
+	if (!session || session->state != SESSION_SEEKING ||
+	    memcmp(&session->call, call, sizeof(*call)))
+		return;		/* ended meanwhile */
+	callee = receiver_of(broker, call->callee);
+	if (callee) {
+		session_ring(broker, session, callee, &session->kept, NULL, now);
+		return;
+	}
+	if (!err && !server) {
+		session_offline(broker, session, now);
+		return;
+	}
+	if (!err)
+		err = broker->ops->forward_invite(broker->ctx, server, call, &session->kept,
+						  session->caller->peer,
+						  broker->ops->rtt_us(session->caller->peer));
+	if (err)
+		session_fail(broker, session, PUNCH__FAIL_REASON__FAIL_OFFLINE, true,
+			     "the peer may be on another server, which cannot be reached now");
+	else
+		session_set_state(broker->sessions, session, SESSION_AWAY, now);
+}
+
+/* ---------------------------------------------------------------- from Reply to Go */
+
+static uint32_t wait_us(uint64_t far, uint64_t way)
+{
+	uint64_t wait = far - way;
+
+	return wait > RDV_GO_MAX_US ? RDV_GO_MAX_US : (uint32_t)wait;
+}
+
+static void session_answer(struct broker *broker, struct session *session,
+			   const struct broker_payload *payload)
+{
+	uint32_t callee_rtt = broker->ops->rtt_us(session->callee->peer);
+	uint32_t caller_rtt = session->caller ? broker->ops->rtt_us(session->caller->peer) :
+			      session->caller_rtt_us;
+	uint64_t to_caller = caller_rtt / 2 + (uint64_t)session->hop_us;
+	uint64_t to_callee = callee_rtt / 2;
+	uint64_t far = to_caller > to_callee ? to_caller : to_callee;
+
+	if (session->caller) {
+		broker->ops->answered(session->caller->peer, &session->call, payload, callee_rtt,
+				      caller_rtt);
+		broker->ops->go(session->caller->peer, &session->call, wait_us(far, to_caller));
+	} else if (broker->ops->forward_reply(broker->ctx, session->server, &session->call, payload,
+					      callee_rtt, wait_us(far, to_caller))) {
+		/* Nobody hears of it: the caller's own time ends the session there */
+		session_end(broker, session);
+		return;
+	}
+	broker->ops->go(session->callee->peer, &session->call, wait_us(far, to_callee));
+	broker->stats.answered++;
+	session_end(broker, session);
+}
+
+void broker_reply(struct broker *broker, struct broker_node *node,
+		  const uint8_t session_id[SESSION_SIZE], const struct broker_payload *payload,
+		  uint64_t now)
+{
+	struct session *session = session_find(broker->sessions, session_id);
+
+	/* Late replies are normal; so is a reply of a node that was not asked, when somebody guesses */
+	if (!session || session->callee != node)
+		return;
+	if (payload->body_size)
+		session_answer(broker, session, payload);
+	else
+		session_offline(broker, session, now);
+}
+
+static struct session *session_away(struct broker *broker, const struct broker_call *call)
+{
+	struct session *session = session_find(broker->sessions, call->session);
+
+	if (!session || session->state != SESSION_AWAY ||
+	    memcmp(session->call.callee, call->callee, KEY_SIZE))
+		return NULL;
+	return session;
+}
+
+void broker_remote_reply(struct broker *broker, const struct broker_call *call,
+			 const struct broker_payload *payload, uint32_t callee_rtt_us,
+			 uint32_t start_in_us)
+{
+	struct session *session = session_away(broker, call);
+	void *peer;
+
+	if (!session)
+		return;
+	peer = session->caller->peer;
+	broker->ops->answered(peer, &session->call, payload, callee_rtt_us, broker->ops->rtt_us(peer));
+	broker->ops->go(peer, &session->call, start_in_us > RDV_GO_MAX_US ? RDV_GO_MAX_US : start_in_us);
+	broker->stats.answered++;
+	session_end(broker, session);
+}
+
+void broker_remote_failed(struct broker *broker, const struct broker_call *call,
+			  const struct broker_failure *failure)
+{
+	struct session *session = session_away(broker, call);
+
+	if (session)
+		session_fail(broker, session, failure->reason, failure->retry, failure->text);
+}
+
+void broker_undelivered(struct broker *broker, const struct broker_call *call)
+{
+	struct session *session = session_away(broker, call);
+
+	if (session)
+		session_fail(broker, session, PUNCH__FAIL_REASON__FAIL_OFFLINE, true,
+			     "the peer's server has gone; the peer will connect to another one");
+}
+
+/* ---------------------------------------------------------------- time */
+
+uint64_t broker_run(struct broker *broker, uint64_t now)
+{
+	uint64_t next = identities_run(broker->identities, now);
+	struct session *session;
+
+	while ((session = session_overdue(broker->sessions, SESSION_SEEKING, now)))
+		session_fail(broker, session, PUNCH__FAIL_REASON__FAIL_OFFLINE, true,
+			     "the peer is not connected to this server, and the store does not answer");
+	while ((session = session_overdue(broker->sessions, SESSION_RINGING, now)))
+		session_fail(broker, session, PUNCH__FAIL_REASON__FAIL_TIMEOUT, false,
+			     "the peer is connected but did not answer");
+	while ((session = session_overdue(broker->sessions, SESSION_AWAY, now)))
+		session_fail(broker, session, PUNCH__FAIL_REASON__FAIL_TIMEOUT, false,
+			     "the peer's server did not answer");
+	return clock_before(next, sessions_deadline(broker->sessions));
+}
+
+const struct broker_stats *broker_stats(struct broker *broker)
+{
+	broker->stats.sessions = sessions_count(broker->sessions);
+	return &broker->stats;
+}
+
+void broker_free(struct broker *broker)
+{
+	if (!broker)
+		return;
+	sessions_free(broker->sessions);
+	identities_free(broker->identities);
+	free(broker);
+}

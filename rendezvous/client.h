@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * client.h - one TLS connection of a node: handshake, frames, limits, leaving
+ */
+#ifndef RENDEZVOUS_CLIENT_H
+#define RENDEZVOUS_CLIENT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <event2/event.h>
+#include <openssl/ssl.h>
+
+#include "common/endpoint.h"
+#include "common/punch.pb-c.h"
+#include "rendezvous/limits.h"
+
+struct client;
+
+/**
+ * struct client_ops - what a client tells its owner
+ * @message:	a whole message came; it is the client's
+ * @gone:	the connection has ended; the client is freed after the call
+ */
+struct client_ops {
+	void (*message)(struct client *client, const Punch__Message *message);
+	void (*gone)(struct client *client);
+};
+
+/** struct client_stats - all clients, since the start */
+struct client_stats {
+	unsigned int now;
+	uint64_t accepted, handshake_failed, slow, silent, flooded, overflowed, malformed;
+};
+
+extern struct client_stats client_stats;
+
+/**
+ * client_new() - serve an accepted descriptor, which it takes in every case
+ * @owner:	for client_owner()
+ * Return: the client, which ends with ops->gone, or NULL without memory
+ */
+struct client *client_new(struct event_base *base, SSL_CTX *tls, int fd,
+			  const struct endpoint *from, const struct client_ops *ops, void *owner);
+
+void *client_owner(const struct client *client);
+
+/** client_key() - the key that the node proved; valid from the first message on */
+const uint8_t *client_key(const struct client *client);
+
+/** client_from() - the node's address as we see it */
+const struct endpoint *client_from(const struct client *client);
+
+/** client_local() - our address that it reached. Return: 0 or -errno */
+int client_local(const struct client *client, struct endpoint *local);
+
+/** client_rtt_us() - smallest recent round-trip time of the connection, 0 unknown */
+uint32_t client_rtt_us(const struct client *client);
+
+/** client_describe() - "ADDRESS key 0a1b2c3d", in one of four static buffers, taken in turn */
+const char *client_describe(const struct client *client);
+
+/** client_set_data(), client_data() - one pointer of the owner's */
+void client_set_data(struct client *client, void *data);
+void *client_data(const struct client *client);
+
+/** client_is_active() - has client_activate() been called, and client_close() not? */
+bool client_is_active(const struct client *client);
+
+/** client_activate() - its Hello was good */
+void client_activate(struct client *client);
+
+/** client_send() - queue a message; does nothing on a client that leaves. Never calls ops */
+void client_send(struct client *client, const Punch__Message *message);
+
+/** client_fail() - send Failed about the connection and leave. Never calls ops */
+void client_fail(struct client *client, Punch__FailReason reason, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+
+/** client_close() - leave after what was sent. Never calls ops */
+void client_close(struct client *client);
+
+/** clients_each() - call @fn for every client; it may end that client, but no other */
+void clients_each(void (*fn)(struct client *client, void *arg), void *arg);
+
+/** client_abort() - end now, with ops->gone */
+void client_abort(struct client *client);
+
+#endif

@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * limits.h - what strangers may ask of the rendezvous, and how long it waits for them
+ */
+#ifndef RENDEZVOUS_LIMITS_H
+#define RENDEZVOUS_LIMITS_H
+
+#include "common/bucket.h"
+#include "common/clock.h"
+#include "common/limits.h"
+
+/* Rates are initialisers of struct rate */
+
+/* ---- connections (client.c) */
+#define RDV_HELLO_TIME		(10 * SECOND)	/* accept, TLS handshake and Hello together: 5 round trips of 2 s */
+#define RDV_KEEPALIVE_S		25		/* told to nodes; below the 30 s after which the worst NATs forget (RFC 5382 asks for 2 h) */
+#define RDV_SILENCE_TIME	(90 * SECOND)	/* three keepalives and one late; then the node is gone */
+#define RDV_LEAVE_TIME		(2 * SECOND)	/* for a node to read its last Failed before we close */
+#define RDV_USER_TIMEOUT_MS	30000		/* unacknowledged data: a vanished node stops being "online" */
+#define RDV_QUEUE		(256 * 1024)	/* bytes waiting for one node that does not read: 200 invitations */
+#define RDV_CONNECTIONS		65536		/* all together, idle ones cost about 20 KiB */
+#define RDV_PER_SOURCE		2048		/* of one address: a carrier's NAT has many users */
+#define RDV_SOURCES		65536		/* addresses remembered; about 100 bytes each */
+
+/* A handshake costs about 0.4 ms: one address may take a tenth of a core */
+#define RDV_CONNECT_RATE	{ .per_second = 250, .burst = 500 }
+/* A node that serves 200 new connections a second sends 200 replies */
+#define RDV_MESSAGE_RATE	{ .per_second = 500, .burst = 2000 }
+
+/* ---- introductions (broker.c) */
+#define RDV_REPLY_TIME		(10 * SECOND)	/* a callee gathers candidates in 1 to 3 s; below PUNCH_TIMEOUT (15 s), so the caller hears why */
+#define RDV_AWAY_TIME		(11 * SECOND)	/* the same where another server runs the first clock: its word comes first */
+#define RDV_SEEK_TIME		(2 * SECOND)	/* for the store to say where a node is */
+#define RDV_GRACE		(15 * SECOND)	/* after a start, while nodes find their way back: they try again after at most 10 s */
+#define RDV_GO_MAX_US		1000000		/* longest wait we order: round-trip times of 2 s are beyond satellites, or lies */
+#define RDV_PER_KEY		256		/* connections of one key: nodes without a name of their own share one */
+#define RDV_CALLS		512		/* open invitations of one caller key */
+#define RDV_RINGING		1024		/* open invitations to one callee key */
+#define RDV_SESSIONS		65536		/* all together, about 250 bytes each */
+#define RDV_KEYS		131072		/* remembered, connected or not; about 200 bytes each */
+#define RDV_LINGER		(60 * SECOND)	/* a key is remembered after its last connection: its rate and its fights */
+#define RDV_FIGHT		3		/* replacements within RDV_LINGER that are no accident any more */
+#define RDV_INVITE_RATE		{ .per_second = 50, .burst = 200 }
+
+/* ---- probes (probe.c) */
+#define RDV_PROBE_IDLE		(600 * SECOND)	/* clients keep the connection, for its NAT mapping, and renew it */
+#define RDV_PROBES		32768		/* connections all together, about 500 bytes each */
+#define RDV_PROBES_PER_SOURCE	4096		/* of one address */
+#define RDV_PROBE_RATE		{ .per_second = 1000, .burst = 4000 }	/* connections; a symmetric NAT is measured by dozens */
+#define RDV_STUN_RATE		{ .per_second = 20, .burst = 100 }	/* requests on one connection */
+
+/* ---- files */
+#define RDV_ALLOWED		1000000		/* keys of an allow file, 32 MB */
+
+/* ---- several servers with one store */
+#define RDV_SERVER_ID		17		/* 16 hexadecimal digits and NUL: random at each start */
+#define RDV_PRESENCE_S		60		/* what a server said of its nodes is forgotten that long after its death */
+#define RDV_REFRESH		(20 * SECOND)	/* said again: twice may get lost */
+#define RDV_STORE_BEAT		(1 * SECOND)	/* between two PINGs to the store: health and round-trip time */
+#define RDV_STORE_SILENCE	(3 * SECOND)	/* without an answer the store is down */
+#define RDV_STORE_PENDING	10000		/* questions to the store without an answer */
+#define RDV_STORE_REFRESHES	1000		/* presences said again in one beat: 20,000 nodes in RDV_REFRESH */
+#define RDV_STORE_BACK_MIN	(200 * MS)	/* first wait before reconnecting, doubled up to */
+#define RDV_STORE_BACK_MAX	(10 * SECOND)
+#define RDV_FORWARD		(32 * 1024)	/* bytes of a Forward: a frame and what is around it */
+
+/* ---- embedded relay */
+#define RDV_CHILD_BACK_MIN	(100 * MS)	/* first wait before starting it again, doubled up to */
+#define RDV_CHILD_BACK_MAX	(30 * SECOND)
+#define RDV_CHILD_GOOD		(60 * SECOND)	/* one that lived that long starts with the first wait again */
+
+#endif

@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * probe.c - STUN over TCP: tells a node the address and port that it is seen under
+ *
+ * A connection stays open as long as the client wants: it keeps the NAT's mapping alive.
+ * Requests are answered one at a time; an answer is below 200 bytes and a client that does not
+ * read them has its connection closed as soon as one does not fit.
+ */
+#include <errno.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/queue.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "common/bucket.h"
+#include "common/log.h"
+#include "common/sources.h"
+#include "common/stun.h"
+#include "rendezvous/limits.h"
+#include "rendezvous/listeners.h"
+#include "rendezvous/probe.h"
+
+struct probe {
+	int fd;
+	struct event *event;	/* readable, or idle for too long */
+	struct endpoint from;
+	struct bucket requests;
+	size_t have;
+	LIST_ENTRY(probe) all;
+	uint8_t request[STUN_MAX];
+};
+
+struct probe_stats probe_stats;
+static LIST_HEAD(, probe) probes = LIST_HEAD_INITIALIZER(probes);
+static struct event_base *probe_base;
+static struct listeners *probe_listeners;
+static struct sources *probe_sources;
+static const struct timeval *probe_idle;	/* RDV_PROBE_IDLE, as libevent wants many equal timeouts */
+
+static void probe_end(struct probe *probe)
+{
+	LIST_REMOVE(probe, all);
+	sources_release(probe_sources, &probe->from, clock_now());
+	event_free(probe->event);
+	close(probe->fd);
+	free(probe);
+	probe_stats.now--;
+}
+
+/* Answer all whole requests that are here. Return: false to end the connection */
+static bool probe_answer(struct probe *probe)
+{
+	static const struct rate rate = RDV_STUN_RATE;
+	uint8_t answer[STUN_MAX];
+	ssize_t whole, size;
+
+	while ((whole = stun_size(probe->request, probe->have)) != 0) {
+		if (whole > 0 && (size_t)whole > probe->have)
+			break;
+		size = whole < 0 ? whole :
+		       stun_answer(probe->request, (size_t)whole, &probe->from, answer);
+		if (size < 0) {
+			probe_stats.malformed++;
+			return false;
+		}
+		if (!bucket_take(&probe->requests, &rate, clock_now())) {
+			probe_stats.limited++;
+			return false;
+		}
+		if (send(probe->fd, answer, (size_t)size, MSG_NOSIGNAL) != size)
+			return false;
+		probe_stats.answers++;
+		probe->have -= (size_t)whole;
+		memmove(probe->request, probe->request + whole, probe->have);
+	}
+	return true;
+}
+
+static void probe_ready(evutil_socket_t fd, short what, void *arg)
+{
+	struct probe *probe = arg;
+	ssize_t n;
+
+	if (what & EV_TIMEOUT) {
+		probe_end(probe);
+		return;
+	}
+	n = recv(fd, probe->request + probe->have, sizeof(probe->request) - probe->have, 0);
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return;
+	if (n <= 0) {
+		probe_end(probe);
+		return;
+	}
+	probe->have += (size_t)n;
+	if (!probe_answer(probe))
+		probe_end(probe);
+}
+
+static void probe_accepted(void *ctx, unsigned int index, int fd, const struct endpoint *from)
+{
+	struct probe *probe = NULL;
+
+	(void)ctx;
+	(void)index;
+	probe_stats.accepted++;
+	if (probe_stats.now >= RDV_PROBES || sources_admit(probe_sources, from, clock_now())) {
+		probe_stats.limited++;
+		close(fd);
+		return;
+	}
+	probe = calloc(1, sizeof(*probe));
+	if (probe)
+		probe->event = event_new(probe_base, fd, EV_READ | EV_PERSIST, probe_ready, probe);
+	if (!probe || !probe->event) {
+		free(probe);
+		close(fd);
+		sources_release(probe_sources, from, clock_now());
+		return;
+	}
+	probe->fd = fd;
+	probe->from = *from;
+	LIST_INSERT_HEAD(&probes, probe, all);
+	probe_stats.now++;
+	if (event_add(probe->event, probe_idle))
+		probe_end(probe);
+}
+
+int probes_open(struct event_base *base, struct endpoint *eps, unsigned int count)
+{
+	const struct timeval idle = { .tv_sec = RDV_PROBE_IDLE / SECOND };
+	static const struct rate rate = RDV_PROBE_RATE;
+	int err = -EADDRNOTAVAIL, open = 0;
+	char why[512];
+
+	probe_base = base;
+	probe_idle = event_base_init_common_timeout(base, &idle);
+	probe_listeners = listeners_new(base, probe_accepted, NULL);
+	probe_sources = sources_new(RDV_SOURCES, RDV_PROBES_PER_SOURCE, &rate);
+	if (!probe_idle || !probe_listeners || !probe_sources)
+		return -ENOMEM;
+	for (unsigned int i = 0; i < count; i++) {
+		err = listeners_add(probe_listeners, &eps[i], why, sizeof(why));
+		if (!err) {
+			open++;
+			continue;
+		}
+		/* No IPv6 on this host is no news */
+		if (eps[i].family == AF_INET6 && endpoint_is_any(&eps[i]) &&
+		    (err == -EAFNOSUPPORT || err == -EADDRNOTAVAIL))
+			log_info("probe: %s", why);
+		else
+			log_warn("probe: %s", why);
+		eps[i].family = 0;
+	}
+	return open ? open : err;
+}
+
+void probes_close(void)
+{
+	struct probe *probe;
+
+	while ((probe = LIST_FIRST(&probes)))
+		probe_end(probe);
+	listeners_free(probe_listeners);
+	sources_free(probe_sources);
+	probe_listeners = NULL;
+	probe_sources = NULL;
+}
