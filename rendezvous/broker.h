@@ -100,6 +100,9 @@ void broker_free(struct broker *broker);
 int broker_join(struct broker *broker, void *peer, const uint8_t key[KEY_SIZE], bool receive,
 		uint64_t now, struct broker_node **node);
 
+/** broker_receive() - Hello was said again: wants invitations from now on, or no longer */
+void broker_receive(struct broker *broker, struct broker_node *node, bool receive, uint64_t now);
+
 /** broker_leave() - the connection is gone */
 void broker_leave(struct broker *broker, struct broker_node *node, uint64_t now);
 

@@ -73,6 +73,20 @@ static void malformed(struct client *client, const char *what)
 	client_fail(client, PUNCH__FAIL_REASON__FAIL_MALFORMED, "%s", what);
 }
 
+static void welcome(struct client *client)
+{
+	outbox_welcome(client, server.conf->probe, server.conf->probe_count,
+		       (uint32_t)((clock_now() - server.started) / SECOND));
+}
+
+/* A node that begins or ceases to serve says so on its connection */
+static void on_hello_again(struct client *client, const Punch__Hello *hello)
+{
+	broker_receive(server.broker, client_data(client), hello->receive, clock_now());
+	log_info("%s: %s", client_describe(client), hello->receive ? "receives now" : "only dials now");
+	welcome(client);
+}
+
 static void on_hello(struct client *client, const Punch__Hello *hello)
 {
 	uint64_t now = clock_now();
@@ -99,8 +113,7 @@ static void on_hello(struct client *client, const Punch__Hello *hello)
 	client_activate(client);
 	log_info("%s: online (%.40s)%s", client_describe(client), hello->software,
 		 hello->receive ? "" : ", only dials");
-	outbox_welcome(client, server.conf->probe, server.conf->probe_count,
-		       (uint32_t)((now - server.started) / SECOND));
+	welcome(client);
 }
 
 static void on_invite(struct client *client, const Punch__Invite *invite)
@@ -135,13 +148,16 @@ static void on_message(struct client *client, const Punch__Message *message)
 {
 	bool is_hello = message->kind_case == PUNCH__MESSAGE__KIND_HELLO;
 
-	if (is_hello == client_is_active(client)) {
-		malformed(client, is_hello ? "a second Hello" : "a message before Hello");
+	if (!is_hello && !client_is_active(client)) {
+		malformed(client, "a message before Hello");
 		return;
 	}
 	switch (message->kind_case) {
 	case PUNCH__MESSAGE__KIND_HELLO:
-		on_hello(client, message->hello);
+		if (client_is_active(client))
+			on_hello_again(client, message->hello);
+		else
+			on_hello(client, message->hello);
 		break;
 	case PUNCH__MESSAGE__KIND_PING:
 		outbox_pong(client, message->ping->nonce);

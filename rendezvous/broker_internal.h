@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * broker_internal.h - what broker.c (sessions) and broker_nodes.c (who is online) share; for nobody else
+ */
+#ifndef RENDEZVOUS_BROKER_INTERNAL_H
+#define RENDEZVOUS_BROKER_INTERNAL_H
+
+#include "rendezvous/broker.h"
+#include "rendezvous/identity.h"
+#include "rendezvous/session.h"
+
+struct broker_node {
+	void *peer;
+	struct identity *identity;
+	bool receives;
+	LIST_HEAD(, session) calls, rings;
+};
+
+struct broker {
+	const struct broker_ops *ops;
+	void *ctx;
+	uint64_t started;
+	struct identities *identities;
+	struct sessions *sessions;
+	struct broker_stats stats;
+};
+
+/** session_end() - take a session from its nodes and free it */
+void session_end(struct broker *broker, struct session *session);
+
+/** session_fail() - the end that a caller hears of, here or on another server */
+void session_fail(struct broker *broker, struct session *session, Punch__FailReason reason,
+		  bool retry, const char *text);
+
+/** node_failed() - send Failed. @session: NULL when the connection is meant */
+void node_failed(struct broker *broker, const struct broker_node *node, const uint8_t *session,
+		 Punch__FailReason reason, bool retry, const char *text);
+
+#endif

@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * broker_nodes.c - who is online, and which connection of a key receives
+ */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "common/log.h"
+#include "rendezvous/broker_internal.h"
+
+static void broker_replace(struct broker *broker, struct broker_node *old, const char *by, uint64_t now)
+{
+	static struct log_limit limit;
+	unsigned int fights = identity_fight(old->identity, now);
+	const uint8_t *key = old->identity->key;
+
+	if (fights >= RDV_FIGHT && log_limited(&limit))
+		log_warn("key %02x%02x%02x%02x...: %s and %s take it from each other (%u times in %u s): "
+			 "two hosts with one key; give each its own (punchctl keygen)",
+			 key[0], key[1], key[2], key[3], broker->ops->describe(old->peer), by, fights,
+			 (unsigned int)(RDV_LINGER / SECOND));
+	broker->stats.replaced++;
+	node_failed(broker, old, NULL, PUNCH__FAIL_REASON__FAIL_REPLACED, false,
+		    "the same key connected again; if that was another host, give each host its own key");
+	broker->ops->drop(old->peer);
+}
+
+static void node_free(struct broker *broker, struct broker_node *node, uint64_t now)
+{
+	struct session *session;
+
+	while ((session = LIST_FIRST(&node->calls)))
+		session_end(broker, session);
+	while ((session = LIST_FIRST(&node->rings)))
+		session_fail(broker, session, PUNCH__FAIL_REASON__FAIL_OFFLINE, true,
+			     "the peer has just lost its connection to this rendezvous");
+	if (node->identity->receiver == node)
+		node->identity->receiver = NULL;
+	broker->stats.nodes--;
+	broker->stats.receivers -= node->receives;
+	identity_release(broker->identities, node->identity, now);
+	free(node);
+}
+
+static int refuse_join(struct broker *broker, void *peer, int err, const char *text)
+{
+	const struct broker_node node = { .peer = peer };
+
+	node_failed(broker, &node, NULL, PUNCH__FAIL_REASON__FAIL_LIMIT, true, text);
+	return err;
+}
+
+static void receive_begin(struct broker *broker, struct broker_node *node, uint64_t now)
+{
+	struct broker_node *old = node->identity->receiver;
+
+	node->receives = true;
+	broker->stats.receivers++;
+	node->identity->receiver = node;
+	if (old) {
+		broker_replace(broker, old, broker->ops->describe(node->peer), now);
+		node_free(broker, old, now);
+	}
+	broker->ops->announce(broker->ctx, node->identity->key);
+}
+
+int broker_join(struct broker *broker, void *peer, const uint8_t key[KEY_SIZE], bool receive,
+		uint64_t now, struct broker_node **out)
+{
+	struct identity *identity = identity_find(broker->identities, key);
+	struct broker_node *node;
+
+	if (identity && identity->connections >= RDV_PER_KEY)
+		return refuse_join(broker, peer, -EUSERS, "too many connections of this key");
+	node = calloc(1, sizeof(*node));
+	identity = node ? identity_hold(broker->identities, key) : NULL;
+	if (!identity) {
+		free(node);
+		return refuse_join(broker, peer, -ENOMEM, "this rendezvous is full");
+	}
+	node->peer = peer;
+	node->identity = identity;
+	broker->stats.nodes++;
+	if (receive)
+		receive_begin(broker, node, now);
+	*out = node;
+	return 0;
+}
+
+void broker_receive(struct broker *broker, struct broker_node *node, bool receive, uint64_t now)
+{
+	if (node->receives == receive)
+		return;
+	if (receive) {
+		receive_begin(broker, node, now);
+		return;
+	}
+	/* What rings already may still be answered */
+	node->receives = false;
+	broker->stats.receivers--;
+	node->identity->receiver = NULL;
+	broker->ops->withdraw(broker->ctx, node->identity->key);
+}
+
+void broker_leave(struct broker *broker, struct broker_node *node, uint64_t now)
+{
+	if (node->identity->receiver == node)
+		broker->ops->withdraw(broker->ctx, node->identity->key);
+	node_free(broker, node, now);
+}
+
+void broker_lost(struct broker *broker, const uint8_t key[KEY_SIZE], const char *server, uint64_t now)
+{
+	struct identity *identity = identity_find(broker->identities, key);
+	struct broker_node *node = identity ? identity->receiver : NULL;
+
+	if (!node)
+		return;
+	broker_replace(broker, node, server, now);
+	node_free(broker, node, now);
+}
