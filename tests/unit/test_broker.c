@@ -1,0 +1,312 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * test_broker.c - introductions on one server, hours of them in microseconds
+ */
+#include "tests/unit/broker_log.h"
+
+#include <errno.h>
+#include <string.h>
+
+/* ---------------------------------------------------------------- on one server */
+
+static void test_introduction_with_compensated_start(void **state)
+{
+	(void)state;
+	join(&alice, 'A', false, WARM);
+	join(&bob, 'B', true, WARM);
+	assert_string_equal(heard(), "store<announce B\n");
+	invite(&alice, '1', 'B', WARM);
+	assert_string_equal(heard(), "bob<invited 1 from A 'invitation' 20000 60000\n");
+	reply(&bob, '1', "answer", WARM);
+	/* Go takes 10 ms to alice, 30 ms to bob: alice waits 20 ms more */
+	assert_string_equal(heard(), "alice<answered 1 'answer' 60000 20000\n"
+				     "alice<go 1 20000\n"
+				     "bob<go 1 0\n");
+	assert_int_equal(broker_stats(broker)->sessions, 0);
+	/* a second reply finds nothing */
+	reply(&bob, '1', "answer", WARM);
+	assert_string_equal(heard(), "");
+}
+
+static void test_the_nearer_one_waits_whoever_calls(void **state)
+{
+	(void)state;
+	join(&alice, 'A', true, WARM);
+	join(&bob, 'B', false, WARM);
+	heard();
+	invite(&bob, '1', 'A', WARM);
+	reply(&alice, '1', "x", WARM);
+	assert_non_null(strstr(heard(), "bob<go 1 0\nalice<go 1 20000\n"));
+	/* a round-trip time of minutes is a lie or a dead link: nobody waits for it */
+	bob.rtt_us = 400 * SECOND;
+	invite(&bob, '2', 'A', WARM);
+	reply(&alice, '2', "x", WARM);
+	assert_non_null(strstr(heard(), "alice<go 2 1000000\n"));
+}
+
+static void test_offline(void **state)
+{
+	(void)state;
+	join(&alice, 'A', false, START + SECOND);
+	invite(&alice, '1', 'B', START + 2 * SECOND);
+	/* the server is young: bob may be on his way back */
+	assert_string_equal(heard(), "alice<failed 1 1 retry\n");
+	invite(&alice, '2', 'B', START + RDV_GRACE);
+	assert_string_equal(heard(), "alice<failed 2 1\n");
+	/* connected, but only to dial */
+	join(&bob, 'B', false, WARM);
+	invite(&alice, '3', 'B', WARM);
+	assert_string_equal(heard(), "alice<failed 3 1\n");
+}
+
+static void test_empty_reply_is_no_different_from_offline(void **state)
+{
+	char offline[256];
+
+	(void)state;
+	join(&alice, 'A', false, WARM);
+	invite(&alice, '1', 'B', WARM);
+	strcpy(offline, heard());
+	join(&bob, 'B', true, WARM);
+	heard();
+	invite(&alice, '1', 'B', WARM);
+	heard();
+	reply(&bob, '1', "", WARM);
+	assert_string_equal(heard(), offline);
+	assert_int_equal(broker_stats(broker)->sessions, 0);
+}
+
+static void test_silent_callee(void **state)
+{
+	(void)state;
+	join(&alice, 'A', false, WARM);
+	join(&bob, 'B', true, WARM);
+	invite(&alice, '1', 'B', WARM);
+	invite(&alice, '2', 'B', WARM + SECOND);
+	heard();
+	assert_int_equal(broker_run(broker, WARM + SECOND), WARM + RDV_REPLY_TIME);
+	assert_int_equal(broker_run(broker, WARM + RDV_REPLY_TIME), WARM + SECOND + RDV_REPLY_TIME);
+	assert_string_equal(heard(), "alice<failed 1 6\n");
+	broker_run(broker, WARM + SECOND + RDV_REPLY_TIME);
+	assert_string_equal(heard(), "alice<failed 2 6\n");
+	/* too late */
+	reply(&bob, '1', "answer", WARM + 12 * SECOND);
+	assert_string_equal(heard(), "");
+}
+
+static void test_nobody_replies_for_another(void **state)
+{
+	(void)state;
+	join(&alice, 'A', false, WARM);
+	join(&bob, 'B', true, WARM);
+	join(&carol, 'C', true, WARM);
+	invite(&alice, '1', 'B', WARM);
+	heard();
+	reply(&carol, '1', "I am bob", WARM);
+	reply(&alice, '1', "so am I", WARM);
+	assert_string_equal(heard(), "");
+	reply(&bob, '1', "answer", WARM);
+	assert_non_null(strstr(heard(), "alice<answered 1 'answer'"));
+}
+
+static void test_session_in_use_is_refused(void **state)
+{
+	(void)state;
+	join(&alice, 'A', false, WARM);
+	join(&bob, 'B', true, WARM);
+	join(&carol, 'C', true, WARM);
+	invite(&alice, '1', 'B', WARM);
+	heard();
+	invite(&carol, '1', 'B', WARM);
+	assert_string_equal(heard(), "carol<failed 1 2 retry\n");
+	reply(&bob, '1', "answer", WARM);
+	assert_non_null(strstr(heard(), "alice<answered 1 'answer'"));
+}
+
+static void test_leaving(void **state)
+{
+	(void)state;
+	join(&alice, 'A', false, WARM);
+	join(&bob, 'B', true, WARM);
+	invite(&alice, '1', 'B', WARM);
+	heard();
+	broker_leave(broker, bob.node, WARM);
+	assert_string_equal(heard(), "store<withdraw B\nalice<failed 1 1 retry\n");
+	join(&bob, 'B', true, WARM);
+	invite(&alice, '2', 'B', WARM);
+	heard();
+	/* the caller goes: the callee's reply finds nobody */
+	broker_leave(broker, alice.node, WARM);
+	reply(&bob, '2', "answer", WARM);
+	assert_string_equal(heard(), "");
+	assert_int_equal(broker_stats(broker)->sessions, 0);
+	assert_int_equal(broker_stats(broker)->nodes, 1);
+}
+
+static void test_a_node_may_call_itself(void **state)
+{
+	(void)state;
+	join(&bob, 'B', true, WARM);
+	heard();
+	invite(&bob, '1', 'B', WARM);
+	assert_string_equal(heard(), "bob<invited 1 from B 'invitation' 60000 60000\n");
+	reply(&bob, '1', "answer", WARM);
+	assert_non_null(strstr(heard(), "bob<go 1 0\nbob<go 1 0\n"));
+	invite(&bob, '2', 'B', WARM);
+	broker_leave(broker, bob.node, WARM);
+	assert_int_equal(broker_stats(broker)->sessions, 0);
+}
+
+/* ---------------------------------------------------------------- one key, several connections */
+
+static void test_newer_receiver_replaces_the_older(void **state)
+{
+	(void)state;
+	join(&alice, 'A', false, WARM);
+	join(&bob, 'B', true, WARM);
+	invite(&alice, '1', 'B', WARM);
+	heard();
+	join(&bob2, 'B', true, WARM);
+	assert_string_equal(heard(), "bob<failed - 7\nbob<drop\nalice<failed 1 1 retry\n"
+				     "store<announce B\n");
+	invite(&alice, '2', 'B', WARM);
+	assert_string_equal(heard(), "bob2<invited 2 from A 'invitation' 20000 10000\n");
+	assert_int_equal(broker_stats(broker)->receivers, 1);
+}
+
+static void test_who_only_dials_replaces_nobody(void **state)
+{
+	(void)state;
+	join(&bob, 'B', true, WARM);
+	heard();
+	join(&bob2, 'B', false, WARM);
+	assert_string_equal(heard(), "");
+	broker_leave(broker, bob2.node, WARM);
+	assert_string_equal(heard(), "");
+	assert_non_null(bob.node);
+	/* and a receiver leaves dialling connections alone */
+	join(&bob2, 'B', false, WARM);
+	broker_leave(broker, bob.node, WARM);
+	join(&bob, 'B', true, WARM);
+	assert_non_null(bob2.node);
+}
+
+static void test_connections_of_one_key_are_limited(void **state)
+{
+	static struct peer peers[RDV_PER_KEY + 1];
+
+	(void)state;
+	for (int i = 0; i < RDV_PER_KEY; i++) {
+		peers[i].name = "many";
+		join(&peers[i], 'B', false, WARM);
+	}
+	peers[RDV_PER_KEY].name = "late";
+	assert_int_equal(broker_join(broker, &peers[RDV_PER_KEY], key_of('B'), false, WARM,
+				     &peers[RDV_PER_KEY].node), -EUSERS);
+	assert_string_equal(heard(), "late<failed - 2 retry\n");
+	broker_leave(broker, peers[0].node, WARM);
+	join(&peers[0], 'B', false, WARM);
+}
+
+/* ---------------------------------------------------------------- limits */
+
+static void test_invitations_are_limited_by_key(void **state)
+{
+	static const struct rate rate = RDV_INVITE_RATE;
+	unsigned int refused = 0;
+
+	(void)state;
+	join(&alice, 'A', false, WARM);
+	for (unsigned int i = 0; i < rate.burst + 10; i++) {
+		invite(&alice, '1', 'B', WARM);
+		refused += strstr(heard(), "failed 1 2 retry") != NULL;
+	}
+	assert_int_equal(refused, 10);
+	/* a new connection does not help, a second does */
+	broker_leave(broker, alice.node, WARM);
+	join(&alice, 'A', false, WARM);
+	invite(&alice, '1', 'B', WARM);
+	assert_string_equal(heard(), "alice<failed 1 2 retry\n");
+	invite(&alice, '1', 'B', WARM + SECOND);
+	assert_string_equal(heard(), "alice<failed 1 1\n");
+}
+
+static void test_ringing_is_limited(void **state)
+{
+	static const struct rate rate = RDV_INVITE_RATE;
+	static struct peer callers[RDV_RINGING / 100 + 1];
+	uint8_t id[SESSION_SIZE] = { 0 };
+	struct broker_payload payload = text("x");
+	unsigned int count = 0;
+
+	(void)state;
+	assert_in_range(rate.burst, 100, UINT32_MAX);
+	join(&bob, 'B', true, WARM);
+	for (unsigned int i = 0; i < RDV_RINGING / 100 + 1; i++) {
+		callers[i].name = "caller";
+		join(&callers[i], (char)(100 + i), false, WARM);
+		for (int n = 0; n < 100; n++, count++) {
+			memcpy(id, &count, sizeof(count));
+			heard();
+			broker_invite(broker, callers[i].node, id, key_of('B'), &payload, WARM);
+			if (count == RDV_RINGING)
+				assert_non_null(strstr(heard(), "caller<failed"));
+		}
+	}
+	assert_int_equal(broker_stats(broker)->sessions, RDV_RINGING);
+	broker_run(broker, WARM + RDV_REPLY_TIME);
+	assert_int_equal(broker_stats(broker)->sessions, 0);
+}
+
+/* A day of nodes that come, call and go: nothing stays behind */
+static void test_a_day(void **state)
+{
+	uint64_t now = WARM;
+	char session;
+
+	(void)state;
+	join(&bob, 'B', true, now);
+	for (unsigned int i = 0; i < 100000; i++, now += 864 * MS) {
+		session = (char)('a' + i % 26);
+		alice.rtt_us = i % 200000;
+		join(&alice, (char)(i % 60), i % 3 == 0, now);
+		invite(&alice, session, 'B', now);
+		if (i % 5)
+			reply(&bob, session, i % 7 ? "answer" : "", now + 100 * MS);
+		if (i % 11)
+			broker_run(broker, now + 200 * MS);
+		if (alice.node)
+			broker_leave(broker, alice.node, now + 300 * MS);
+		heard();
+	}
+	broker_run(broker, now + SECOND);
+	assert_int_equal(broker_stats(broker)->sessions, 0);
+	assert_int_equal(broker_stats(broker)->nodes, 1);
+	assert_int_equal(broker_stats(broker)->invites, 100000);
+	broker_leave(broker, bob.node, now);
+	assert_int_equal(broker_run(broker, now + RDV_LINGER), NEVER);
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, broker_setup, broker_teardown)
+	const struct CMUnitTest tests[] = {
+		TEST(test_introduction_with_compensated_start),
+		TEST(test_the_nearer_one_waits_whoever_calls),
+		TEST(test_offline),
+		TEST(test_empty_reply_is_no_different_from_offline),
+		TEST(test_silent_callee),
+		TEST(test_nobody_replies_for_another),
+		TEST(test_session_in_use_is_refused),
+		TEST(test_leaving),
+		TEST(test_a_node_may_call_itself),
+		TEST(test_newer_receiver_replaces_the_older),
+		TEST(test_who_only_dials_replaces_nobody),
+		TEST(test_connections_of_one_key_are_limited),
+		TEST(test_invitations_are_limited_by_key),
+		TEST(test_ringing_is_limited),
+		TEST(test_a_day),
+	};
+
+	return cmocka_run_group_tests_name("broker", tests, NULL, NULL);
+}

@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * test_broker_servers.c - introductions between nodes of two servers with one store
+ */
+#include "tests/unit/broker_log.h"
+
+#include <errno.h>
+#include <string.h>
+
+static void test_callee_on_another_server(void **state)
+{
+	struct broker_call call = make_call('1', 'A', 'B');
+	struct broker_payload payload = text("answer");
+
+	(void)state;
+	find_answer = 1;
+	join(&alice, 'A', false, WARM);
+	invite(&alice, '1', 'B', WARM);
+	assert_string_equal(heard(), "store<find B\n");
+	broker_found(broker, &call, "s2", 0, WARM);
+	assert_string_equal(heard(), "s2<invite 1 to B 'invitation' 20000\n");
+	/* the other server's clock comes first */
+	assert_int_equal(broker_run(broker, WARM), WARM + RDV_AWAY_TIME);
+	broker_remote_reply(broker, &call, &payload, 70000, 12345);
+	assert_string_equal(heard(), "alice<answered 1 'answer' 70000 20000\nalice<go 1 12345\n");
+	broker_remote_reply(broker, &call, &payload, 70000, 12345);
+	assert_string_equal(heard(), "");
+}
+
+static void test_caller_on_another_server(void **state)
+{
+	struct broker_call call = make_call('1', 'A', 'B');
+	struct broker_payload payload = text("invitation");
+	int relays;
+
+	(void)state;
+	join(&bob, 'B', true, WARM);
+	heard();
+	broker_remote_invite(broker, "s1", &call, &payload, &relays, 20000, 45000, WARM);
+	assert_string_equal(heard(), "bob<invited 1 from A 'invitation' 20000 60000 relays\n");
+	reply(&bob, '1', "answer", WARM);
+	/* 45 + 10 ms to alice, 30 ms to bob: bob waits 25 ms */
+	assert_string_equal(heard(), "s1<reply 1 'answer' 60000 0\nbob<go 1 25000\n");
+	/* nothing of me */
+	broker_remote_invite(broker, "s1", &call, &payload, &relays, 20000, 45000, WARM);
+	heard();
+	reply(&bob, '1', "", WARM);
+	assert_string_equal(heard(), "s1<failed 1 1\n");
+	/* gone meanwhile */
+	broker_leave(broker, bob.node, WARM);
+	heard();
+	broker_remote_invite(broker, "s1", &call, &payload, &relays, 20000, 45000, WARM);
+	assert_string_equal(heard(), "s1<failed 1 1 retry\n");
+}
+
+static void test_what_the_store_may_say(void **state)
+{
+	struct broker_call call = make_call('1', 'A', 'B');
+
+	(void)state;
+	find_answer = 1;
+	join(&alice, 'A', false, WARM);
+	invite(&alice, '1', 'B', WARM);
+	broker_found(broker, &call, NULL, 0, WARM);
+	assert_string_equal(heard(), "store<find B\nalice<failed 1 1\n");
+	invite(&alice, '1', 'B', WARM);
+	broker_found(broker, &call, NULL, -EIO, WARM);
+	assert_string_equal(heard(), "store<find B\nalice<failed 1 1 retry\n");
+	/* silence */
+	invite(&alice, '1', 'B', WARM);
+	broker_run(broker, WARM + RDV_SEEK_TIME);
+	assert_string_equal(heard(), "store<find B\nalice<failed 1 1 retry\n");
+	broker_found(broker, &call, "s2", 0, WARM + RDV_SEEK_TIME);
+	assert_string_equal(heard(), "");
+	/* it takes nothing */
+	invite(&alice, '1', 'B', WARM);
+	forward_answer = -EIO;
+	broker_found(broker, &call, "s2", 0, WARM);
+	assert_non_null(strstr(heard(), "alice<failed 1 1 retry\n"));
+	/* it is down altogether */
+	find_answer = -ENOTCONN;
+	invite(&alice, '1', 'B', WARM);
+	assert_string_equal(heard(), "store<find B\nalice<failed 1 1 retry\n");
+	/* bob came here while the store was asked */
+	find_answer = 1;
+	invite(&alice, '1', 'B', WARM);
+	join(&bob, 'B', true, WARM);
+	heard();
+	broker_found(broker, &call, "s2", 0, WARM);
+	assert_string_equal(heard(), "bob<invited 1 from A 'invitation' 20000 60000\n");
+}
+
+static void test_what_the_other_server_may_say(void **state)
+{
+	const struct broker_failure refusal = { PUNCH__FAIL_REASON__FAIL_LIMIT, "full", true };
+	struct broker_call call = make_call('1', 'A', 'B'), wrong = make_call('1', 'A', 'C');
+
+	(void)state;
+	find_answer = 1;
+	join(&alice, 'A', false, WARM);
+	invite(&alice, '1', 'B', WARM);
+	broker_found(broker, &call, "s2", 0, WARM);
+	heard();
+	broker_remote_failed(broker, &wrong, &refusal);
+	assert_string_equal(heard(), "");
+	broker_remote_failed(broker, &call, &refusal);
+	assert_string_equal(heard(), "alice<failed 1 2 retry\n");
+	invite(&alice, '1', 'B', WARM);
+	broker_found(broker, &call, "s2", 0, WARM);
+	heard();
+	broker_undelivered(broker, &call);
+	assert_string_equal(heard(), "alice<failed 1 1 retry\n");
+	invite(&alice, '1', 'B', WARM);
+	broker_found(broker, &call, "s2", 0, WARM);
+	heard();
+	broker_run(broker, WARM + RDV_AWAY_TIME);
+	assert_string_equal(heard(), "alice<failed 1 6\n");
+}
+
+static void test_another_server_has_the_key_now(void **state)
+{
+	(void)state;
+	join(&bob, 'B', true, WARM);
+	join(&bob2, 'B', false, WARM);
+	heard();
+	broker_lost(broker, key_of('B'), "s2", WARM);
+	/* nothing is withdrawn: the entry is the other server's */
+	assert_string_equal(heard(), "bob<failed - 7\nbob<drop\n");
+	assert_non_null(bob2.node);
+	broker_lost(broker, key_of('B'), "s2", WARM);
+	assert_string_equal(heard(), "");
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, broker_setup, broker_teardown)
+	const struct CMUnitTest tests[] = {
+		TEST(test_callee_on_another_server),
+		TEST(test_caller_on_another_server),
+		TEST(test_what_the_store_may_say),
+		TEST(test_what_the_other_server_may_say),
+		TEST(test_another_server_has_the_key_now),
+	};
+
+	return cmocka_run_group_tests_name("broker_servers", tests, NULL, NULL);
+}
