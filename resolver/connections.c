@@ -4,7 +4,8 @@
  *
  * A connection is remembered by its two ends and its cookie.  Whether it still
  * lives and how many bytes it carried is the kernel's knowledge, asked when
- * somebody wants to see it; what is gone is dropped then, or when room is needed.
+ * somebody wants to see it.  One that is closed is shown for a while, since
+ * "which path did it take?" is mostly asked afterwards; or until room is needed.
  */
 #include <netinet/tcp.h>
 #include <stdio.h>
@@ -15,6 +16,8 @@
 #include "common/log.h"
 #include "resolver/connections_internal.h"
 #include "resolver/sockdiag.h"
+
+#define CONNECTIONS_MEMORY (600 * SECOND)	/* a closed one is shown: as long as an idle resolver stays */
 
 struct connections {
 	struct connection list[CONNECTIONS_MAX];
@@ -48,16 +51,25 @@ static bool refresh(struct connection *c)
 	return true;
 }
 
-void connections_refresh(struct node *node)
+/* @all: drop every closed one, not only those closed long ago */
+static void sweep(struct connections *connections, bool all)
 {
-	struct connections *connections = node->connections;
 	unsigned int i, kept = 0;
 
 	for (i = 0; i < connections->count; i++) {
-		if (refresh(&connections->list[i]))
-			connections->list[kept++] = connections->list[i];
+		struct connection *c = &connections->list[i];
+
+		if (!c->closed && !refresh(c))
+			c->closed = clock_now();
+		if (!c->closed || (!all && clock_now() - c->closed < CONNECTIONS_MEMORY))
+			connections->list[kept++] = *c;
 	}
 	connections->count = kept;
+}
+
+void connections_refresh(struct node *node)
+{
+	sweep(node->connections, false);
 }
 
 const struct connection *connections_get(const struct node *node, unsigned int i)
@@ -82,7 +94,7 @@ void connections_add(struct node *node, const char *peer, uint16_t port, bool in
 	c.setup_us = setup_us;
 	c.since = clock_now();
 	if (connections->count == CONNECTIONS_MAX)
-		connections_refresh(node);
+		sweep(connections, true);
 	if (connections->count == CONNECTIONS_MAX) {
 		memmove(&connections->list[0], &connections->list[1],
 			(CONNECTIONS_MAX - 1) * sizeof(connections->list[0]));

@@ -13,6 +13,7 @@
  * struct connection - one socket that a program (or a splice) has
  * @port:	of the service, at the side that serves it
  * @since:	clock_now() when it was handed over
+ * @closed:	clock_now() when it was first seen to be closed, 0 while it is open
  */
 struct connection {
 	char peer[LIMIT_HOST];
@@ -20,7 +21,7 @@ struct connection {
 	bool incoming;
 	enum local_path path;
 	uint32_t setup_us;
-	uint64_t since;
+	uint64_t since, closed;
 	uint64_t cookie;
 	struct endpoint local, remote;
 	uint64_t bytes_in, bytes_out;
@@ -30,7 +31,7 @@ struct connection {
 struct connections *connections_new(void);
 void connections_free(struct connections *connections);
 
-/** connections_refresh() - ask the kernel for bytes, drop what is gone */
+/** connections_refresh() - ask the kernel for bytes, note what is closed, forget what was closed long ago */
 void connections_refresh(struct node *node);
 
 /** connections_get() - iterate. Return: NULL past the end */

@@ -138,6 +138,9 @@ static void plan_hosts(struct plan *plan, const struct plan_input *in)
 
 		if (c->type != PUNCH__CANDIDATE_TYPE__CANDIDATE_HOST)
 			continue;
+		/* A peer's word must not make us knock at our own host */
+		if (endpoint_is_loopback(&c->endpoint))
+			continue;
 		if (c->endpoint.family == AF_INET6 && in->family != AF_INET6)
 			continue;
 		if (private && !near)
@@ -157,7 +160,7 @@ static void plan_lane(struct plan *plan, const struct plan_input *in, unsigned i
 	bool ordered, caller_opens;
 
 	/* Both need a port in this lane, else nobody would be there to meet */
-	if (!to || !reflexive(own, lane))
+	if (!to || !reflexive(own, lane) || endpoint_is_loopback(&to->endpoint))
 		return;
 	if (lane)
 		start = (in->rtt * 3 / 2 > PLAN_LANE_DELAY ? in->rtt * 3 / 2 + PLAN_LANE_DELAY / 3 :

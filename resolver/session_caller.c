@@ -275,16 +275,17 @@ void caller_answered(struct session *s, const Punch__Answered *message)
 
 void caller_failed(struct session *s, const Punch__Failed *message)
 {
+	bool retry = message->retry && clock_now() < s->started + SESSION_RETRY_PATIENCE;
 	char key[KEY_TEXT_SIZE];
 	unsigned int i;
 
 	if (message->reason == PUNCH__FAIL_REASON__FAIL_OFFLINE) {
 		for (i = 0; i < s->node->uplink_count; i++)
-			if (s->node->uplinks[i] == s->uplink && !message->retry)
+			if (s->node->uplinks[i] == s->uplink && !retry)
 				s->tried |= 1u << i;
-		if (message->retry || choose_uplink(s)) {
-			session_note(s, "%s is not there%s", s->peer.name, message->retry ? " yet" : "");
-			s->resume = message->retry ? clock_now() + SESSION_RETRY : 0;
+		if (retry || choose_uplink(s)) {
+			session_note(s, "%s is not there%s", s->peer.name, retry ? " yet" : "");
+			s->resume = retry ? clock_now() + SESSION_RETRY : 0;
 			s->uplink = NULL;
 			session_set_state(s, SESSION_UPLINK);
 			session_arm(s, s->resume);

@@ -28,6 +28,9 @@
 /* Between two invitations to somebody who may be reconnecting */
 #define SESSION_RETRY		(500 * MS)
 
+/* ... and for how long: a node finds a server that restarted within a few seconds */
+#define SESSION_RETRY_PATIENCE	(5 * SECOND)
+
 /* The callee keeps an answered session for this long: the longest PUNCH_TIMEOUT */
 #define SESSION_CALLEE_LIFE	(60 * SECOND)
 

@@ -296,7 +296,7 @@ void session_go(struct session *s, uint64_t go)
 		until = s->deadline;
 	punch_start(&s->punch, &s->plan, go, until, random32, s);
 	session_set_state(s, SESSION_PUNCHING);
-	session_note(s, "starting %u attempts in %.1f ms", s->plan.count, (double)(go - clock_now()) / 1000);
+	session_note(s, "starting %u attempts in %.1f ms", s->plan.count, go > clock_now() ? (double)(go - clock_now()) / (double)MS : 0.0);
 	session_consider(s);
 }
 

@@ -136,6 +136,7 @@ static struct json_object *list_connections(struct node *node)
 		add_text(item, "peer", c->peer);
 		add_number(item, "port", c->port);
 		add_text(item, "direction", c->incoming ? "in" : "out");
+		json_object_object_add(item, "open", json_object_new_boolean(!c->closed));
 		add_text(item, "path", connection_path_name(c->path));
 		add_endpoint(item, "remote", &c->remote);
 		add_endpoint(item, "local", &c->local);
@@ -208,8 +209,9 @@ static void print_connection(FILE *out, struct json_object *item)
 {
 	bool incoming = strcmp(text_of(item, "direction"), "in") == 0;
 
-	fprintf(out, "%s %s port %lld: %s path, %s, set up in %s ms, %lld bytes in, %lld out, %lld s\n",
-		incoming ? "from" : "to", text_of(item, "peer"), number_of(item, "port"), text_of(item, "path"),
+	fprintf(out, "%s %s port %lld%s: %s path, %s, set up in %s ms, %lld bytes in, %lld out, %lld s\n",
+		incoming ? "from" : "to", text_of(item, "peer"), number_of(item, "port"),
+		json_object_get_boolean(json_object_object_get(item, "open")) ? "" : " (closed)", text_of(item, "path"),
 		text_of(item, "remote"), text_of(item, "setup_ms"), number_of(item, "bytes_in"),
 		number_of(item, "bytes_out"), number_of(item, "age_s"));
 }

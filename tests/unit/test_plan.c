@@ -158,6 +158,18 @@ static void ipv6_needs_an_ipv6_socket(void **state)
 	assert_int_equal(plan.count, 0);
 }
 
+static void loopback_is_never_dialled(void **state)
+{
+	struct description a, b;
+	struct plan pa, pb;
+
+	(void)state;
+	home(&a, "192.168.1.2:5000", "198.51.100.1:5000", NULL, EIM, 0);
+	home(&b, "127.0.0.1:22", "127.0.0.1:25", NULL, EIM, 0);
+	both(&a, &b, &pa, &pb);
+	assert_int_equal(pa.count, 0);
+}
+
 static void attempts_are_bounded(void **state)
 {
 	struct description a, b;
@@ -206,6 +218,7 @@ int main(void)
 		cmocka_unit_test(two_symmetric_sides_have_no_direct_path),
 		cmocka_unit_test(symmetric_side_dials),
 		cmocka_unit_test(ipv6_needs_an_ipv6_socket),
+		cmocka_unit_test(loopback_is_never_dialled),
 		cmocka_unit_test(attempts_are_bounded),
 		cmocka_unit_test(outermost_nat_is_before_the_first_public_router),
 	};
