@@ -286,6 +286,14 @@ static void on_result(void *arg, const struct session_result *result)
 		cannot_complete(spot, -rc);
 }
 
+void spot_fail(struct spot *spot)
+{
+	bound_failures(spot->node->parked);
+	spot_set_state(spot, PARKED_FAILED);
+	reset_end(spot);
+	timer_set(spot->timer, spot->told ? 0 : PARKED_MEMORY);
+}
+
 static void on_completed(struct spot *spot)
 {
 	int error = 0;
@@ -296,10 +304,7 @@ static void on_completed(struct spot *spot)
 	if (error) {
 		cannot_complete(spot, error);
 	} else if (spot->state == PARKED_FAILING) {
-		bound_failures(spot->node->parked);
-		spot_set_state(spot, PARKED_FAILED);
-		reset_end(spot);
-		timer_set(spot->timer, spot->told ? 0 : PARKED_MEMORY);
+		spot_fail(spot);
 	} else {
 		spot_set_state(spot, PARKED_READY);
 		event_assign(spot->event, spot->node->base, spot->end, EV_READ | EV_PERSIST, spot_on_end, spot);

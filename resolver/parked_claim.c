@@ -5,6 +5,7 @@
  * See the theory of operation in parked.c.
  */
 #include <errno.h>
+#include <poll.h>
 #include <stdio.h>
 #include <sys/socket.h>
 
@@ -69,11 +70,15 @@ static int give(struct spot *spot, struct local_reply *reply)
 /* Once, as SO_ERROR does; the reset that woke the program is not to be seen after it */
 static void tell(struct spot *spot, int fd, struct local_reply *reply)
 {
+	struct pollfd end = { .fd = spot->end, .events = POLLOUT };
 	int error;
 	socklen_t size = sizeof(error);
 
 	reply_fail(reply, spot->result.error, "%s", spot->result.text);
 	spot->told = true;
+	/* It woke before our loop did: settle it now, for it may connect the same socket again at once */
+	if (spot->state == PARKED_FAILING && poll(&end, 1, 0) == 1 && !(end.revents & (POLLERR | POLLHUP)))
+		spot_fail(spot);
 	if (spot->state != PARKED_FAILED)
 		return;
 	getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size);

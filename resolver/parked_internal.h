@@ -60,6 +60,9 @@ void spot_free(struct spot *spot);
 /** spot_find() - by cookie; those that were claimed are not found */
 struct spot *spot_find(struct parked *parked, uint64_t cookie);
 
+/** spot_fail() - FAILING, and our end is established: reset it, which wakes the program */
+void spot_fail(struct spot *spot);
+
 /** spot_on_end() - something happened to spot->end */
 void spot_on_end(evutil_socket_t fd, short what, void *arg);
 
