@@ -49,7 +49,6 @@ static const struct option options[] = {
 	{ SOL_SOCKET, SO_RCVTIMEO },
 	{ SOL_SOCKET, SO_SNDTIMEO },
 	{ SOL_SOCKET, SO_RCVLOWAT },
-	{ SOL_SOCKET, SO_PRIORITY },
 	{ SOL_SOCKET, SO_MARK },
 	{ SOL_SOCKET, SO_MAX_PACING_RATE },
 	{ SOL_SOCKET, SO_BUSY_POLL },
@@ -72,12 +71,13 @@ static const struct option options[] = {
 	{ IPPROTO_IP, IP_MTU_DISCOVER },
 	{ IPPROTO_IP, IP_RECVERR },
 	{ IPPROTO_IP, IP_RECVTOS },
-	{ IPPROTO_IPV6, IPV6_TCLASS },	/* this one and what follows: AF_INET6 sockets only */
+	{ IPPROTO_IPV6, IPV6_TCLASS },
 	{ IPPROTO_IPV6, IPV6_UNICAST_HOPS },
 	{ IPPROTO_IPV6, NAME_IPV6_MINHOPCOUNT },
 	{ IPPROTO_IPV6, IPV6_MTU_DISCOVER },
 	{ IPPROTO_IPV6, IPV6_RECVERR },
 	{ IPPROTO_IPV6, IPV6_RECVTCLASS },
+	{ SOL_SOCKET, SO_PRIORITY },		/* after IP_TOS, which sets it too */
 };
 
 static void carry_option(const struct option *option, int from, int to)
@@ -127,9 +127,8 @@ void carry_over(int from, int to)
 	unsigned int i;
 
 	for (i = 0; i < sizeof(options) / sizeof(options[0]); i++) {
-		if (options[i].level == IPPROTO_IPV6 && domain != AF_INET6)
-			break;
-		carry_option(&options[i], from, to);
+		if (options[i].level != IPPROTO_IPV6 || domain == AF_INET6)
+			carry_option(&options[i], from, to);
 	}
 	if (locks > 0) {
 		carry_buffer(locks, BUF_LOCK_SEND, SO_SNDBUF, from, to);

@@ -15,6 +15,7 @@
  *
  *	double --background		as punch-resolver
  *	double ring PEER PORT		be PEER and connect to the published PORT; stdin and stdout go there
+ *	double stop
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -24,6 +25,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "common/clock.h"
@@ -46,6 +48,7 @@ struct waiting {
 	struct sockaddr_storage park;
 	socklen_t park_size;
 	uint32_t slot;
+	uint16_t port;
 };
 
 struct bell {
@@ -133,10 +136,7 @@ static int bound(int domain, const char *v4, socklen_t *size, struct sockaddr_st
 static void park(int fd, const struct local_request *in, struct local_reply *reply)
 {
 	struct waiting *w;
-	struct endpoint ep;
 	uint32_t peer = peer_of(in);
-	struct sockaddr_storage to;
-	socklen_t size;
 
 	for (w = waiting; w < waiting + THINGS && w->cookie; w++)
 		;
@@ -153,7 +153,9 @@ static void park(int fd, const struct local_request *in, struct local_reply *rep
 	w->filler = socket((int)in->family, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (connect(w->filler, (struct sockaddr *)&w->park, w->park_size) < 0)
 		die("filler");
-	if (connect(fd, (struct sockaddr *)&w->park, w->park_size) == 0 || errno != EINPROGRESS) {
+	if (connect(fd, (struct sockaddr *)&w->park, w->park_size) < 0 && errno == ECONNABORTED)
+		connect(fd, (struct sockaddr *)&w->park, w->park_size);	/* said once after a connect() that failed */
+	if (errno != EINPROGRESS) {
 		reply->status = LOCAL_FAILED;
 		reply->error = errno;
 		snprintf(reply->text, sizeof(reply->text), "the socket cannot be parked: %s", strerror(errno));
@@ -164,14 +166,8 @@ static void park(int fd, const struct local_request *in, struct local_reply *rep
 	w->completer = w->real = -1;
 	w->slot = reply->slot;
 	w->error = peers[peer].error;
+	w->port = in->target.port;
 	w->at = clock_now() + (uint64_t)(peers[peer].delay_ms < 0 ? (int)in->timeout_ms : peers[peer].delay_ms) * MS;
-	if (w->error)
-		return;
-	endpoint_parse(&ep, "127.0.0.1", in->target.port);
-	size = (socklen_t)endpoint_to_sockaddr(&ep, (int)in->family, &to);
-	w->real = socket((int)in->family, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (connect(w->real, (struct sockaddr *)&to, size) < 0)
-		w->error = errno;
 }
 
 static void unpark(struct waiting *w)
@@ -196,37 +192,61 @@ static void splice_add(int a, int b)
 	s->b = b;
 }
 
+/* The local simultaneous open. Return: false when the program has closed its socket */
+static int complete(struct waiting *w)
+{
+	struct sockaddr_storage program;
+	socklen_t size = sizeof(program);
+	int on = 1;
+
+	getsockname(w->copy, (struct sockaddr *)&program, &size);
+	close(w->copy);		/* the program alone holds it now */
+	w->copy = -1;
+	w->completer = socket(program.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	setsockopt(w->completer, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+	setsockopt(w->completer, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on));
+	if (bind(w->completer, (struct sockaddr *)&w->park, w->park_size) < 0)
+		die("bind of the completer");
+	return connect(w->completer, (struct sockaddr *)&program, size) == 0;
+}
+
+static void reset(struct waiting *w)
+{
+	const struct linger off = { .l_onoff = 1 };
+
+	setsockopt(w->completer, SOL_SOCKET, SO_LINGER, &off, sizeof(off));
+	close(w->completer);
+	w->completer = -1;
+	w->at = NEVER;
+}
+
 /* Its time has come */
 static void waiting_turn(struct waiting *w)
 {
-	struct sockaddr_storage program, me = w->park;
-	socklen_t size = sizeof(program);
+	struct sockaddr_storage to;
+	struct endpoint ep;
+	socklen_t size;
 
 	if (w->completer >= 0) {		/* nobody claimed it */
-		int far = dup(w->completer);
-
-		splice_add(far, w->real);
+		splice_add(dup(w->completer), w->real);
 		unpark(w);
 		w->cookie = 0;
-	} else if (w->error) {
-		shutdown(w->copy, SHUT_RDWR);
-		close(w->copy);
-		w->copy = -1;
-		w->at = NEVER;
-	} else {
-		int on = 1;
-
-		getsockname(w->copy, (struct sockaddr *)&program, &size);
-		w->completer = socket(program.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-		setsockopt(w->completer, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
-		setsockopt(w->completer, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on));
-		close(w->copy);		/* the program alone holds it: its close() is seen */
-		w->copy = -1;
-		if (bind(w->completer, (struct sockaddr *)&me, w->park_size) < 0)
-			die("bind of the completer");
-		connect(w->completer, (struct sockaddr *)&program, size);
-		w->at = clock_now() + CLAIM;
+		return;
 	}
+	if (!complete(w)) {
+		unpark(w);
+		w->cookie = 0;
+		return;
+	}
+	endpoint_parse(&ep, "127.0.0.1", w->port);
+	size = (socklen_t)endpoint_to_sockaddr(&ep, w->park.ss_family, &to);
+	w->real = socket(w->park.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (!w->error && connect(w->real, (struct sockaddr *)&to, size) < 0)
+		w->error = errno;
+	if (w->error)
+		reset(w);
+	else
+		w->at = clock_now() + CLAIM;
 }
 
 static void leave(int *fd)
@@ -492,20 +512,32 @@ static void load_config(void)
 	take(config.rendezvous, sizeof(config.rendezvous), "PUNCH_RENDEZVOUS");
 }
 
-static int ring_client(const char *peer, const char *port)
+static int ask(struct local_request *request, struct local_reply *reply)
 {
-	int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0), far, open_in = 1;
-	struct local_request request = { .magic = LOCAL_MAGIC, .kind = LOCAL_PING, .config = config };
-	struct local_reply reply;
+	int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0), got = -1;
 	struct sockaddr_un sun;
 	int size = local_address(&sun, getuid(), &config, 0);
 
+	request->magic = LOCAL_MAGIC;
+	request->config = config;
+	if (connect(fd, (struct sockaddr *)&sun, (socklen_t)size) < 0 ||
+	    local_send(fd, request, sizeof(*request), -1) < 0)
+		die("no resolver");
+	if (local_recv(fd, reply, sizeof(*reply), &got) <= 0)
+		got = -1;
+	close(fd);
+	return got;
+}
+
+static int ring_client(const char *peer, const char *port)
+{
+	struct local_request request = { .kind = LOCAL_PING };
+	struct local_reply reply = { 0 };
+	int far, open_in = 1;
+
 	snprintf(request.peer, sizeof(request.peer), "%s", peer);
 	request.target.port = (uint16_t)atoi(port);
-	if (connect(fd, (struct sockaddr *)&sun, (socklen_t)size) < 0 ||
-	    local_send(fd, &request, sizeof(request), -1) < 0 ||
-	    local_recv(fd, &reply, sizeof(reply), &far) != (ssize_t)sizeof(reply))
-		die("no resolver");
+	far = ask(&request, &reply);
 	if (far < 0) {
 		fprintf(stderr, "double: %s\n", reply.text);
 		return 1;
@@ -534,11 +566,22 @@ int main(int argc, char **argv)
 {
 	int listener = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0), size;
 	struct sockaddr_un sun;
+	struct rlimit files;
 	unsigned int n = 0;
 
+	getrlimit(RLIMIT_NOFILE, &files);
+	files.rlim_cur = files.rlim_max;
+	setrlimit(RLIMIT_NOFILE, &files);
 	load_config();
 	if (argc == 4 && strcmp(argv[1], "ring") == 0)
 		return ring_client(argv[2], argv[3]);
+	if (argc == 2 && strcmp(argv[1], "stop") == 0) {
+		struct local_request request = { .kind = LOCAL_STOP };
+		struct local_reply reply;
+
+		ask(&request, &reply);
+		return 0;
+	}
 	do {
 		size = local_address(&sun, getuid(), &config, n);
 		if (size < 0)
