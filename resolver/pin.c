@@ -55,13 +55,16 @@ static int check_configured(const struct conf_node *conf, const uint8_t key[KEY_
 	return -EKEYREJECTED;
 }
 
+/* Where a key is remembered when no file can be written */
+#define MEMORY "this punch-resolver (which has no file to write to; \"punchctl stop\" makes it forget)"
+
 static int refuse_other(const uint8_t key[KEY_SIZE], const uint8_t remembered[KEY_SIZE],
 			const char *where, char *why, size_t size)
 {
 	char shown[KEY_TEXT_SIZE], old[KEY_TEXT_SIZE];
 
 	snprintf(why, size, "it showed the key %s, but %s remembers %s from before: "
-		 "it was set up anew or somebody sits in between; ask its owner, then remove that line "
+		 "it was set up anew or somebody sits in between; ask its owner, then remove that memory "
 		 "or set rendezvous-key in [node]",
 		 key_text(key, shown), where, key_text(remembered, old));
 	return -EKEYREJECTED;
@@ -81,8 +84,9 @@ static void trust(struct pin *pin, const uint8_t key[KEY_SIZE], const char *path
 	else
 		log_info("rendezvous %s port %u: key %s trusted on first use, remembered in %s",
 			 pin->host, pin->port, key_text(key, text), path);
+	/* Only then: whoever removes the line from the file wants the server to be trusted anew */
+	pin->seen = error != 0;
 	memcpy(pin->key, key, KEY_SIZE);
-	pin->seen = true;
 }
 
 int pin_check(struct pin *pin, const struct conf_node *conf, const uint8_t key[KEY_SIZE],
@@ -95,8 +99,6 @@ int pin_check(struct pin *pin, const struct conf_node *conf, const uint8_t key[K
 
 	if (*conf->rendezvous_key)
 		return check_configured(conf, key, why, size);
-	if (pin->seen && memcmp(pin->key, key, KEY_SIZE))
-		return refuse_other(key, pin->key, "this punch-resolver", why, size);
 	found = conf_state_path(path, KNOWN_FILE, secure_getenv);
 	if (found)
 		*path = '\0';
@@ -113,5 +115,7 @@ int pin_check(struct pin *pin, const struct conf_node *conf, const uint8_t key[K
 	}
 	if (!pin->seen)
 		trust(pin, key, path, found == -ENOENT ? 0 : found);
+	else if (memcmp(pin->key, key, KEY_SIZE))
+		return refuse_other(key, pin->key, MEMORY, why, size);
 	return 0;
 }

@@ -16,7 +16,7 @@
 struct pin {
 	char host[LIMIT_HOST];
 	uint16_t port;
-	bool seen;			/* this process has trusted @key */
+	bool seen;			/* @key was trusted, and no file remembers it */
 	uint8_t key[KEY_SIZE];
 };
 

@@ -37,25 +37,32 @@ int uplink_tls_fd(const struct uplink_tls *tls)
 	return bufferevent_getfd(tls->bev);
 }
 
-/* Why did the connection end?  TLS's own error first, it says most */
+/*
+ * Why did the connection end?  TLS's own error first, it says most.  An end without the close_notify that TLS
+ * wants is an ordinary one here: frames have lengths, nothing can be cut off unseen.
+ */
 static void explain(struct bufferevent *bev, short what, bool secure, char *text, size_t size)
 {
 	int error = EVUTIL_SOCKET_ERROR();	/* of the call that has just failed */
-	unsigned long code, next;
-	const char *reason;
+	const char *reason = NULL;
+	unsigned long code;
+	bool closed = what & BEV_EVENT_EOF;
 
-	code = bufferevent_get_openssl_error(bev);
-	while ((next = bufferevent_get_openssl_error(bev)))
-		code = next;
-	reason = code ? ERR_reason_error_string(code) : NULL;
-	if (what & BEV_EVENT_EOF || (code && ERR_GET_REASON(code) == SSL_R_UNEXPECTED_EOF_WHILE_READING))
+	/* libevent keeps SSL_get_error()'s small numbers among the codes; they have no text */
+	while ((code = bufferevent_get_openssl_error(bev))) {
+		if (ERR_GET_REASON(code) == SSL_R_UNEXPECTED_EOF_WHILE_READING)
+			closed = true;
+		if (!reason)
+			reason = ERR_reason_error_string(code);
+	}
+	if (closed || (!reason && !error))
 		snprintf(text, size, "the server closed the connection%s",
 			 secure ? "" : " during the TLS handshake: is it a punch rendezvous?");
 	else if (reason)
 		snprintf(text, size, "TLS: %s%s", reason,
 			 secure ? "" : ": is it a punch rendezvous?");
 	else
-		snprintf(text, size, "connection lost: %s", error ? strerror(error) : "no reason given");
+		snprintf(text, size, "connection lost: %s", strerror(error));
 }
 
 static void on_event(struct bufferevent *bev, short what, void *arg)

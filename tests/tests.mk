@@ -34,6 +34,8 @@ UNIT_test_pulse		= resolver/pulse.c
 UNIT_test_known		= resolver/known.c resolver/pin.c $(LIBCOMMON)
 UNIT_test_uplink	= tests/unit/world.c resolver/netwatch.c resolver/reach.c $(wildcard resolver/uplink*.c) resolver/dns.c resolver/race.c \
 			  resolver/pulse.c resolver/known.c resolver/pin.c $(LIBCOMMON)
+UNIT_test_uplink_hostile = tests/unit/world.c $(wildcard resolver/uplink*.c) resolver/dns.c resolver/race.c \
+			  resolver/pulse.c resolver/known.c resolver/pin.c $(LIBCOMMON)
 UNIT_test_relayleg	= tests/unit/world.c resolver/relayleg.c resolver/dns.c resolver/race.c $(LIBCOMMON)
 UNIT_test_nat_core	= $(filter-out tests/lab/nat.c,$(wildcard tests/lab/nat*.c))
 UNIT_test_nat_link	= $(UNIT_test_nat_core)

@@ -193,7 +193,11 @@ static void first_key_is_trusted_and_then_demanded(void **state)
 	assert_non_null(strstr(why, "tofu/punch/known_servers line 1"));
 	assert_non_null(strstr(why, text_a));
 	assert_non_null(strstr(why, text_b));
-	assert_non_null(strstr(why, "remove that line"));
+	assert_non_null(strstr(why, "remove that memory"));
+	/* and who does so is obeyed, without a restart */
+	assert_int_equal(unlink(scratch_path("tofu/punch/known_servers")), 0);
+	assert_int_equal(pin_check(&pin, &conf, key_b, why, sizeof(why)), 0);
+	assert_int_equal(pin_check(&pin, &conf, key_a, why, sizeof(why)), -EKEYREJECTED);
 }
 
 static void without_a_folder_the_process_remembers(void **state)
@@ -208,6 +212,7 @@ static void without_a_folder_the_process_remembers(void **state)
 	assert_int_equal(pin_check(&pin, &conf, key_a, why, sizeof(why)), 0);
 	assert_int_equal(pin_check(&pin, &conf, key_b, why, sizeof(why)), -EKEYREJECTED);
 	assert_non_null(strstr(why, text_a));
+	assert_non_null(strstr(why, "punchctl stop"));
 }
 
 static void broken_memory_is_no_reason_to_trust(void **state)

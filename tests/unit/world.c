@@ -116,15 +116,20 @@ pid_t world_start(const char *log, const char *program, ...)
 	_exit(127);
 }
 
-int world_stop(pid_t pid)
+int world_wait(pid_t pid)
 {
 	int status = 0;
 
-	kill(pid, SIGCONT);
-	kill(pid, SIGTERM);
 	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
 		;
 	return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+int world_stop(pid_t pid)
+{
+	kill(pid, SIGCONT);
+	kill(pid, SIGTERM);
+	return world_wait(pid);
 }
 
 bool world_listens(uint16_t port)

@@ -29,6 +29,9 @@ int world_etc(const char *etc);
  */
 pid_t world_start(const char *log, const char *program, ...) __attribute__((sentinel));
 
+/** world_wait() - let it end by itself. Return: exit status, -1 when it died of a signal */
+int world_wait(pid_t pid);
+
 /** world_stop() - SIGTERM (SIGCONT before it), wait. Return: exit status, -1 when it died of a signal */
 int world_stop(pid_t pid);
 
