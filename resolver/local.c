@@ -242,7 +242,8 @@ static void request_read(struct request *rq)
 	judge(rq, &in);
 	request_set_state(rq, REQUEST_WAITING);
 	event_remove_timer(rq->readable);	/* the work may take as long as it takes */
-	life_touch(rq->node);
+	if (rq->kind != LOCAL_STATUS)	/* to look is no need */
+		life_touch(rq->node);
 	request_handle(rq, &in, pass);
 	OPENSSL_cleanse(&in, sizeof(in));
 }
