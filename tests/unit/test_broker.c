@@ -191,6 +191,32 @@ static void test_who_only_dials_replaces_nobody(void **state)
 	assert_non_null(bob2.node);
 }
 
+static void test_hello_again(void **state)
+{
+	(void)state;
+	join(&alice, 'A', false, WARM);
+	join(&bob, 'B', false, WARM);
+	broker_receive(broker, bob.node, true, WARM);
+	broker_receive(broker, bob.node, true, WARM);
+	assert_string_equal(heard(), "store<announce B\n");
+	invite(&alice, '1', 'B', WARM);
+	assert_non_null(strstr(heard(), "bob<invited 1"));
+	/* it may still answer what rang before it stopped */
+	broker_receive(broker, bob.node, false, WARM);
+	assert_string_equal(heard(), "store<withdraw B\n");
+	invite(&alice, '2', 'B', WARM);
+	assert_string_equal(heard(), "alice<failed 2 1\n");
+	reply(&bob, '1', "answer", WARM);
+	assert_non_null(strstr(heard(), "alice<answered 1"));
+	/* and replaces like a new connection */
+	join(&bob2, 'B', true, WARM);
+	heard();
+	broker_receive(broker, bob.node, true, WARM);
+	assert_string_equal(heard(), "bob2<failed - 7\nbob2<drop\nstore<announce B\n");
+	assert_int_equal(broker_stats(broker)->receivers, 1);
+	assert_int_equal(broker_stats(broker)->nodes, 2);
+}
+
 static void test_connections_of_one_key_are_limited(void **state)
 {
 	static struct peer peers[RDV_PER_KEY + 1];
@@ -302,6 +328,7 @@ int main(void)
 		TEST(test_a_node_may_call_itself),
 		TEST(test_newer_receiver_replaces_the_older),
 		TEST(test_who_only_dials_replaces_nobody),
+		TEST(test_hello_again),
 		TEST(test_connections_of_one_key_are_limited),
 		TEST(test_invitations_are_limited_by_key),
 		TEST(test_ringing_is_limited),

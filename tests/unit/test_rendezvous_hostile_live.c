@@ -1,0 +1,355 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * test_rendezvous_hostile_live.c - the real punch-rendezvous with clients that do what they must not
+ *
+ * After each of them a good node must be served as before.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "common/clock.h"
+#include "common/frame.h"
+#include "common/stun.h"
+#include "common/tls.h"
+#include "tests/unit/rdv_client.h"
+
+#define MALFORMED	PUNCH__FAIL_REASON__FAIL_MALFORMED
+#define LIMIT		PUNCH__FAIL_REASON__FAIL_LIMIT
+
+static struct rdv rdv;
+static struct node good, peer;
+
+/* Started first, looked at last, so that their 10 s pass beside the other tests */
+static int slow_tcp;
+static struct node slow_hello;
+static uint64_t started;
+
+/* A fresh node, with Hello said or not, sends this; Failed must say why and the connection must end */
+static int answer_to(bool hello, const void *bytes, size_t size)
+{
+	struct node node = { .fd = -1 };
+	int reason;
+
+	assert_true(hello ? rdv_online(&rdv, &node, true) : node_connect(&node, rdv.address, rdv.port));
+	assert_true(node_write(&node, bytes, size));
+	reason = rdv_failed(&node, 0);
+	assert_true(rdv_closed(&node));
+	node_free(&node);
+	assert_true(rdv_ping(&good));
+	return reason;
+}
+
+static int answer_to_message(bool hello, const Punch__Message *message)
+{
+	uint8_t *frame;
+	ssize_t size = frame_pack(&message->base, &frame);
+	int reason;
+
+	assert_true(size > 0);
+	reason = answer_to(hello, frame, (size_t)size);
+	free(frame);
+	return reason;
+}
+
+static void test_frames_that_are_none(void **state)
+{
+	static const uint8_t huge[] = "\xff\xff\xff\xff rest", empty[] = "\0\0\0\0";
+	static const uint8_t above[] = "\0\0\x40\1", unparsable[] = "\0\0\0\4\xff\xff\xff\xff";
+	static const uint8_t unknown_kind[] = "\0\0\0\4\xfa\x06\x01x";	/* field 111 */
+
+	(void)state;
+	for (int hello = 0; hello < 2; hello++) {
+		assert_int_equal(answer_to(hello, huge, sizeof(huge) - 1), MALFORMED);
+		assert_int_equal(answer_to(hello, empty, 4), MALFORMED);
+		assert_int_equal(answer_to(hello, above, 4), MALFORMED);
+		assert_int_equal(answer_to(hello, unparsable, 8), MALFORMED);
+		assert_int_equal(answer_to(hello, unknown_kind, 8), MALFORMED);
+	}
+}
+
+static void test_messages_out_of_place(void **state)
+{
+	Punch__Message message = PUNCH__MESSAGE__INIT;
+	Punch__Ping ping = PUNCH__PING__INIT;
+	Punch__Hello hello;
+	Punch__Go go = PUNCH__GO__INIT;
+
+	(void)state;
+	message.kind_case = PUNCH__MESSAGE__KIND_PING;
+	message.ping = &ping;
+	assert_int_equal(answer_to_message(false, &message), MALFORMED);
+	punch__hello__init(&hello);
+	message.kind_case = PUNCH__MESSAGE__KIND_HELLO;
+	message.hello = &hello;
+	hello.version = PROTOCOL_VERSION + 1;
+	assert_int_equal(answer_to_message(false, &message), PUNCH__FAIL_REASON__FAIL_VERSION);
+	message.kind_case = PUNCH__MESSAGE__KIND_GO;
+	message.go = &go;
+	assert_int_equal(answer_to_message(true, &message), MALFORMED);
+}
+
+static void test_sizes_in_invite_and_reply(void **state)
+{
+	static uint8_t bytes[16000];
+	Punch__Message message = PUNCH__MESSAGE__INIT;
+	Punch__Invite invite = PUNCH__INVITE__INIT;
+	Punch__Reply reply = PUNCH__REPLY__INIT;
+	Punch__Signed payload = PUNCH__SIGNED__INIT;
+
+	(void)state;
+	message.kind_case = PUNCH__MESSAGE__KIND_INVITE;
+	message.invite = &invite;
+	assert_int_equal(answer_to_message(true, &message), MALFORMED);
+	invite.session = convert_bytes(bytes, SESSION_SIZE);
+	assert_int_equal(answer_to_message(true, &message), MALFORMED);
+	invite.to = convert_bytes(bytes, KEY_SIZE);
+	assert_int_equal(answer_to_message(true, &message), MALFORMED);
+	invite.payload = &payload;
+	assert_int_equal(answer_to_message(true, &message), MALFORMED);
+	payload.body = convert_bytes(bytes, 100);
+	assert_int_equal(answer_to_message(true, &message), MALFORMED);
+	payload.signature = convert_bytes(bytes, SIGNATURE_SIZE);
+	payload.body = convert_bytes(bytes, 12289);
+	assert_int_equal(answer_to_message(true, &message), MALFORMED);
+	payload.body = convert_bytes(bytes, 100);
+	invite.session = convert_bytes(bytes, SESSION_SIZE + 1);
+	assert_int_equal(answer_to_message(true, &message), MALFORMED);
+	message.kind_case = PUNCH__MESSAGE__KIND_REPLY;
+	message.reply = &reply;
+	assert_int_equal(answer_to_message(true, &message), MALFORMED);
+	reply.session = convert_bytes(bytes, SESSION_SIZE);
+	reply.payload = &payload;
+	payload.signature.len = 3;
+	assert_int_equal(answer_to_message(true, &message), MALFORMED);
+}
+
+static void test_largest_payload_passes(void **state)
+{
+	static char body[12288 + 1];
+
+	(void)state;
+	memset(body, 'x', sizeof(body) - 1);
+	assert_true(rdv_invite(&good, 9, &peer, body));
+	Punch__Message *message = rdv_expect(&peer, PUNCH__MESSAGE__KIND_INVITED);
+	assert_non_null(message);
+	assert_int_equal(message->invited->payload->body.len, 12288);
+	punch__message__free_unpacked(message, NULL);
+	assert_true(rdv_reply(&peer, 9, body));
+	message = rdv_expect(&good, PUNCH__MESSAGE__KIND_ANSWERED);
+	assert_non_null(message);
+	assert_int_equal(message->answered->payload->body.len, 12288);
+	punch__message__free_unpacked(message, NULL);
+	punch__message__free_unpacked(rdv_expect(&good, PUNCH__MESSAGE__KIND_GO), NULL);
+	punch__message__free_unpacked(rdv_expect(&peer, PUNCH__MESSAGE__KIND_GO), NULL);
+}
+
+static void test_flood_of_messages(void **state)
+{
+	static uint8_t pings[3000][8];
+	struct node node = { .fd = -1 };
+	Punch__Message *message;
+	int pongs = 0, reason = -1;
+
+	(void)state;
+	for (int i = 0; i < 3000; i++)
+		memcpy(pings[i], "\0\0\0\4\x1a\2\x08\x07", 8);	/* Ping{7} */
+	assert_true(rdv_online(&rdv, &node, false));
+	assert_true(node_write(&node, pings, sizeof(pings)));
+	while ((message = node_recv(&node))) {
+		pongs += message->kind_case == PUNCH__MESSAGE__KIND_PONG;
+		if (message->kind_case == PUNCH__MESSAGE__KIND_FAILED)
+			reason = (int)message->failed->reason;
+		punch__message__free_unpacked(message, NULL);
+	}
+	assert_int_equal(reason, LIMIT);
+	assert_in_range(pongs, 1900, 2900);
+	node_free(&node);
+	assert_true(rdv_ping(&good));
+}
+
+static void test_flood_of_invitations_leaves_the_connection(void **state)
+{
+	struct node node = { .fd = -1 }, nobody = { .fd = -1 };
+	int limited = 0;
+
+	(void)state;
+	assert_int_equal(key_generate(&nobody.key), 0);
+	assert_true(rdv_online(&rdv, &node, false));
+	for (int i = 0; i < 300; i++)
+		assert_true(rdv_invite(&node, 1, &nobody, "x"));
+	for (int i = 0; i < 300; i++)
+		limited += rdv_failed(&node, 1) == LIMIT + RETRY;
+	assert_in_range(limited, 50, 100);
+	assert_true(rdv_ping(&node));
+	node_free(&node);
+	node_free(&nobody);
+}
+
+/* It is sent invitations and reads none: what waits for it is bounded, and it goes */
+static void test_node_that_does_not_read(void **state)
+{
+	static char body[12000];
+	struct node deaf = { .fd = -1 }, callers[4];
+	long long before = rdv_metric(&rdv, "closed_total{reason=\"overflow\"}");
+	int small = 4096, sent = 0;
+
+	(void)state;
+	memset(body, 'x', sizeof(body) - 1);
+	assert_true(rdv_online(&rdv, &deaf, true));
+	setsockopt(deaf.fd, SOL_SOCKET, SO_RCVBUF, &small, sizeof(small));
+	for (int i = 0; i < 4; i++) {
+		callers[i] = (struct node){ .fd = -1 };
+		assert_true(rdv_online(&rdv, &callers[i], false));
+	}
+	/* up to 9.6 MB, far more than the kernel holds for it */
+	for (; sent < 800 && rdv_metric(&rdv, "closed_total{reason=\"overflow\"}") == before; sent++) {
+		char unique[12000];
+
+		memcpy(unique, body, sizeof(body));
+		assert_true(rdv_invite(&callers[sent % 4], (uint8_t)(1 + sent % 250), &deaf, unique));
+	}
+	assert_int_equal(rdv_metric(&rdv, "closed_total{reason=\"overflow\"}"), before + 1);
+	for (int i = 0; i < 4; i++)
+		node_free(&callers[i]);
+	node_free(&deaf);
+	assert_true(rdv_ping(&good));
+}
+
+static void test_no_tls_and_no_key(void **state)
+{
+	SSL_CTX *ctx = SSL_CTX_new(TLS_client_method());
+	SSL *ssl = SSL_new(ctx);
+	char byte;
+	int fd = live_connect(rdv.address, rdv.port);
+
+	(void)state;
+	/* HTTP on the port: an alert at most, then the end */
+	send(fd, "GET / HTTP/1.1\r\n\r\n", 18, MSG_NOSIGNAL);
+	while (recv(fd, &byte, 1, 0) > 0)
+		;
+	close(fd);
+	/* TLS 1.3 without a certificate */
+	fd = live_connect(rdv.address, rdv.port);
+	SSL_set_alpn_protos(ssl, (const uint8_t *)"\x07punch/1", 8);
+	SSL_set_fd(ssl, fd);
+	SSL_connect(ssl);
+	assert_true(SSL_read(ssl, &byte, 1) <= 0);
+	SSL_free(ssl);
+	SSL_CTX_free(ctx);
+	close(fd);
+	assert_true(rdv_ping(&good));
+}
+
+static void test_probe_with_rubbish(void **state)
+{
+	static const char http[] = "GET / HTTP/1.1\r\nHost: probe\r\n\r\n";
+	uint8_t id[STUN_ID] = { 0 }, request[STUN_MAX], answer[65536];
+	int fd = live_connect("127.0.0.1", rdv.probes[0]), answers = 0;
+	size_t size = stun_request(request, id);
+	ssize_t n;
+
+	(void)state;
+	assert_int_equal(send(fd, http, sizeof(http) - 1, MSG_NOSIGNAL), sizeof(http) - 1);
+	assert_true(recv(fd, answer, sizeof(answer), 0) <= 0);
+	close(fd);
+	/* a flood is cut off */
+	fd = live_connect("127.0.0.1", rdv.probes[0]);
+	for (int i = 0; i < 300; i++)
+		send(fd, request, size, MSG_NOSIGNAL);
+	while ((n = recv(fd, answer, sizeof(answer), 0)) > 0)
+		answers += (int)n;
+	assert_in_range(answers, 1, 200 * 32);
+	close(fd);
+}
+
+static void test_out_of_descriptors(void **state)
+{
+	struct rdv small = { .port = 0 };
+	struct node node = { .fd = -1 };
+	unsigned int cpu;
+	int fds[100];
+
+	(void)state;
+	rdv_start(&small, "", 80);
+	for (int i = 0; i < 100; i++)
+		fds[i] = live_connect(small.address, small.port);
+	/* half a second to measure in: it must not spin on what it cannot accept */
+	cpu = live_cpu_ms(small.program.pid);
+	poll(NULL, 0, 500);
+	assert_in_range(live_cpu_ms(small.program.pid) - cpu, 0, 50);
+	assert_true(live_log_has(small.folder, "out of descriptors"));
+	for (int i = 0; i < 100; i++)
+		close(fds[i]);
+	assert_true(rdv_online(&small, &node, false));
+	node_free(&node);
+	assert_int_equal(rdv_stop(&small), 0);
+	live_folder_remove(small.folder);
+}
+
+static void test_slow_clients_are_closed(void **state)
+{
+	char byte;
+
+	(void)state;
+	assert_true(rdv_closed(&slow_hello));
+	assert_int_equal(recv(slow_tcp, &byte, 1, 0), 0);
+	assert_in_range(clock_now() - started, 9 * SECOND, 30 * SECOND);
+	assert_int_equal(rdv_metric(&rdv, "closed_total{reason=\"slow\"}"), 2);
+	close(slow_tcp);
+	node_free(&slow_hello);
+	assert_true(rdv_ping(&good));
+}
+
+static int setup(void **state)
+{
+	(void)state;
+	signal(SIGPIPE, SIG_IGN);
+	alarm(150);
+	rdv_start(&rdv, "", 0);
+	started = clock_now();
+	slow_tcp = live_connect(rdv.address, rdv.port);
+	if (!node_connect(&slow_hello, rdv.address, rdv.port) || !rdv_online(&rdv, &good, true) ||
+	    !rdv_online(&rdv, &peer, true))
+		return -1;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	int status = rdv_stop(&rdv);
+
+	(void)state;
+	node_free(&good);
+	node_free(&peer);
+	live_folder_remove(rdv.folder);
+	return status;
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_frames_that_are_none),
+		cmocka_unit_test(test_messages_out_of_place),
+		cmocka_unit_test(test_sizes_in_invite_and_reply),
+		cmocka_unit_test(test_largest_payload_passes),
+		cmocka_unit_test(test_flood_of_messages),
+		cmocka_unit_test(test_flood_of_invitations_leaves_the_connection),
+		cmocka_unit_test(test_node_that_does_not_read),
+		cmocka_unit_test(test_no_tls_and_no_key),
+		cmocka_unit_test(test_probe_with_rubbish),
+		cmocka_unit_test(test_out_of_descriptors),
+		cmocka_unit_test(test_slow_clients_are_closed),
+	};
+
+	return cmocka_run_group_tests_name("rendezvous_hostile_live", tests, setup, teardown);
+}
