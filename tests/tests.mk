@@ -23,6 +23,7 @@ UNIT_test_allow		= rendezvous/allow.c common/key.c common/private.c
 UNIT_test_locate	= rendezvous/locate.c common/endpoint.c
 UNIT_test_rendezvous_live = tests/unit/live.c tests/unit/rdv_client.c $(LIBCOMMON)
 UNIT_test_rendezvous_hostile_live = tests/unit/live.c tests/unit/rdv_client.c $(LIBCOMMON)
+UNIT_test_rendezvous_setup_live = tests/unit/live.c tests/unit/rdv_client.c $(LIBCOMMON)
 UNIT_test_rendezvous_redis_live = tests/unit/live.c tests/unit/rdv_client.c $(LIBCOMMON)
 UNIT_test_relay_lobby	= relay/lobby.c common/hash.c
 UNIT_test_relay_nonces	= relay/nonces.c

@@ -155,12 +155,17 @@ static bool skip(struct node *node, Punch__Message__KindCase kind)
 	return message != NULL;
 }
 
+bool rdv_finish(struct node *caller, struct node *callee, uint8_t session)
+{
+	return skip(callee, PUNCH__MESSAGE__KIND_INVITED) && rdv_reply(callee, session, "answer") &&
+	       skip(caller, PUNCH__MESSAGE__KIND_ANSWERED) && skip(caller, PUNCH__MESSAGE__KIND_GO) &&
+	       skip(callee, PUNCH__MESSAGE__KIND_GO);
+}
+
 bool rdv_introduce(struct node *caller, struct node *callee, uint8_t session)
 {
 	return rdv_invite(caller, session, callee, "invitation") &&
-	       skip(callee, PUNCH__MESSAGE__KIND_INVITED) && rdv_reply(callee, session, "answer") &&
-	       skip(caller, PUNCH__MESSAGE__KIND_ANSWERED) && skip(caller, PUNCH__MESSAGE__KIND_GO) &&
-	       skip(callee, PUNCH__MESSAGE__KIND_GO);
+	       rdv_finish(caller, callee, session);
 }
 
 long long rdv_metric(const struct rdv *rdv, const char *name)

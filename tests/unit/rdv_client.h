@@ -55,6 +55,9 @@ bool rdv_closed(struct node *node);
 /** rdv_introduce() - from Invite to both Go. Return: false when a step fails */
 bool rdv_introduce(struct node *caller, struct node *callee, uint8_t session);
 
+/** rdv_finish() - the rest of it, after the Invite */
+bool rdv_finish(struct node *caller, struct node *callee, uint8_t session);
+
 /** rdv_metric() - "punch_rendezvous_NAME" */
 long long rdv_metric(const struct rdv *rdv, const char *name);
 
