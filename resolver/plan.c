@@ -150,6 +150,14 @@ static void plan_hosts(struct plan *plan, const struct plan_input *in)
 	}
 }
 
+/* An eighth of the round trip: its SYN is on the way for a half of it anyway */
+static uint64_t dial_margin(uint64_t rtt)
+{
+	if (!rtt || rtt / 8 + PLAN_DIAL_MARGIN_MIN > PLAN_DIAL_MARGIN_MAX)
+		return PLAN_DIAL_MARGIN_MAX;
+	return rtt / 8 + PLAN_DIAL_MARGIN_MIN;
+}
+
 static void plan_lane(struct plan *plan, const struct plan_input *in, unsigned int lane)
 {
 	const struct description *own = in->own, *peer = in->peer;
@@ -179,7 +187,7 @@ static void plan_lane(struct plan *plan, const struct plan_input *in, unsigned i
 	else if (caller_opens == in->caller)
 		add(plan, TACTIC_OPEN, lane, &to->endpoint, (uint8_t)(own->hops + 1), start);
 	else
-		add(plan, TACTIC_DIAL, lane, &to->endpoint, 0, start + PLAN_DIAL_MARGIN);
+		add(plan, TACTIC_DIAL, lane, &to->endpoint, 0, start + dial_margin(in->rtt));
 }
 
 void plan_make(struct plan *plan, const struct plan_input *in)

@@ -22,9 +22,11 @@
  * covers the kernel's first SYN retransmission (1 s, measured 1.02 s) twice over */
 #define PLAN_WINDOW	(2500 * MS)
 
-/* Ordered opening: the dialler lets the opener's SYN leave its NAT first.  GO is
- * accurate to a few ms; a dialler that is early loses a second against a NAT that drops. */
-#define PLAN_DIAL_MARGIN (8 * MS)
+/* Ordered opening: the dialler lets the opener's SYN leave its NAT first.  GO errs by
+ * the asymmetry of the paths to the rendezvous, at most a part of the round trip; a
+ * dialler that is early loses a second against a NAT that drops. */
+#define PLAN_DIAL_MARGIN_MIN (1 * MS)
+#define PLAN_DIAL_MARGIN_MAX (8 * MS)
 
 /* The second lane starts when the first should have succeeded:
  * 150 ms brings 95-98 % to 100 % at 10 % loss (measured), but never before 1.5 round trips */

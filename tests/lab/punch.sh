@@ -91,8 +91,8 @@ punch_remote() { punch_status "$1" '[.connections[] | select(.direction == "out"
 
 # punch_published HOST PORT: wait until that port is published and the rendezvous knows
 punch_published() {
-	lab_wait 20 "[ \"\$(punch_status $1 '[.services[] | select(.port == $2)] | length')\" = 1 ] &&
-		[ \"\$(punch_status $1 '.rendezvous[0].state')\" = ready ]"
+	lab_wait 20 "[ \"\$(punch_status $1 '[.services[] | select(.port == $2)] | length' 2>/dev/null)\" = 1 ] &&
+		[ \"\$(punch_status $1 '.rendezvous[0].state' 2>/dev/null)\" = ready ]"
 }
 
 # punch_dump: what the resolvers said, into the lab's logs
