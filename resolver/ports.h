@@ -43,6 +43,14 @@ void ports_on_uplink(struct ports *ports);
 
 void port_free(struct port *port);
 
+/**
+ * port_socket() - one more socket on a local port, beside those that have it already
+ * @family:	AF_INET, or AF_INET6 (dual-stack)
+ * @number:	port, 0 for any
+ * Return: bound non-blocking socket with SO_REUSEADDR and SO_REUSEPORT, or -errno
+ */
+int port_socket(int family, uint16_t number);
+
 /** ports_facts() - what is known of the NATs here: mapping, filtering, port_rule, hops of @description */
 void ports_facts(const struct ports *ports, struct description *description);
 

@@ -26,16 +26,19 @@ static const struct timeval making_patience = { .tv_sec = 3, .tv_usec = 0 };
 #define KEEP_INTERVAL	10	/* s */
 #define KEEP_COUNT	3
 
-static int port_socket(int family, uint16_t number)
+int port_socket(int family, uint16_t number)
 {
 	struct endpoint any = { .family = (uint16_t)family, .port = number };
 	struct sockaddr_storage ss;
-	int fd, on = 1, len, err;
+	int fd, on = 1, off = 0, len, err;
 
-	fd = socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	fd = socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, IPPROTO_TCP);
 	if (fd < 0)
 		return -errno;
 	len = endpoint_to_sockaddr(&any, family, &ss);
+	/* An IPv6 socket carries the IPv4 paths of a dual-stack program too */
+	if (family == AF_INET6)
+		setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof(off));
 	if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) ||
 	    setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on)) ||
 	    bind(fd, (struct sockaddr *)&ss, (socklen_t)len)) {

@@ -93,28 +93,6 @@ static void on_path(void *arg, struct path *path)
 
 /* ---------------------------------------------------------------- sockets of a lane */
 
-static int lane_socket(const struct session *s, const struct port *port)
-{
-	struct endpoint any = { .family = (uint16_t)s->family, .port = port->number };
-	struct sockaddr_storage ss;
-	int fd, on = 1, off = 0, len, err;
-
-	fd = socket(s->family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, IPPROTO_TCP);
-	if (fd < 0)
-		return -errno;
-	len = endpoint_to_sockaddr(&any, s->family, &ss);
-	if (s->family == AF_INET6)
-		setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof(off));
-	if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) ||
-	    setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on)) ||
-	    bind(fd, (struct sockaddr *)&ss, (socklen_t)len)) {
-		err = -errno;
-		close(fd);
-		return err;
-	}
-	return fd;
-}
-
 /* Is it one of the peer's own private addresses? */
 static bool is_lan(const struct session *s, const struct endpoint *remote)
 {
@@ -157,7 +135,7 @@ int session_listen(struct session *s)
 
 		if (!lane->port)
 			continue;
-		lane->fd = lane_socket(s, lane->port);
+		lane->fd = port_socket(s->family, lane->port->number);
 		if (lane->fd < 0)
 			return lane->fd;
 		if (listen(lane->fd, SESSION_PATHS))
@@ -220,7 +198,7 @@ static int dial_connect(struct session *s, struct dial *dial, const struct attem
 	len = endpoint_to_sockaddr(&plan->remote, s->family, &ss);
 	if (len < 0)
 		return len;
-	dial->fd = lane_socket(s, s->lanes[plan->lane].port);
+	dial->fd = port_socket(s->family, s->lanes[plan->lane].port->number);
 	if (dial->fd < 0)
 		return dial->fd;
 	if (plan->remote.family == AF_INET)
