@@ -20,7 +20,7 @@
  *
  * EAGAIN of a splice from socket to pipe may mean "pipe full"; it never does here because only empty carriers are filled.
  * It may also mean "urgent data next" (telnet, FTP), which splice never passes: from EPOLLPRI on the source
- * is read by recv().  The urgent byte stays in its place of the stream (SO_OOBINLINE); that it was urgent is lost.
+ * is read by recv().  Likewise its "end of file" is believed only when recv() sees none, too.  The urgent byte stays in its place of the stream (SO_OOBINLINE); that it was urgent is lost.
  *
  * End of file.  The source's FIN puts the flow in ENDING; when the carrier is empty, shutdown(SHUT_WR) passes the FIN
  * on: ENDED.  The other flow does not notice.  When both have ended the sockets are closed; what is in
@@ -176,6 +176,27 @@ static void end_died(struct end *end)
 	towards->state = FLOW_ENDED;
 }
 
+/* Bytes into an empty carrier. Return: as carrier_fill() */
+static ssize_t flow_take(struct flow *flow)
+{
+	struct end *source = flow->source;
+	ssize_t n = -ENOMEM;
+	char byte;
+
+	if (!flow->carrier)
+		flow->carrier = carrier_borrow(source->urgent);
+	if (flow->carrier)
+		n = carrier_fill(flow->carrier, source->watch.fd);
+	/* Before an urgent byte that the FIN has followed already, splice() says "end of file" */
+	if (n == 0 && !source->urgent &&
+	    recv(source->watch.fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0) {
+		source->urgent = true;
+		carrier_drop(flow);
+		return flow_take(flow);
+	}
+	return n;
+}
+
 /* Return: true when bytes wait in the carrier */
 static bool flow_fill(struct flow *flow)
 {
@@ -183,9 +204,7 @@ static bool flow_fill(struct flow *flow)
 
 	if (flow->state != FLOW_MOVING || !flow->source->readable || !flow->sink->writable)
 		return false;
-	if (!flow->carrier)
-		flow->carrier = carrier_borrow(flow->source->urgent);
-	n = flow->carrier ? carrier_fill(flow->carrier, flow->source->watch.fd) : -ENOMEM;
+	n = flow_take(flow);
 	if (n > 0) {
 		flow->waiting = (size_t)n;
 		return true;

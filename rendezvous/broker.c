@@ -379,6 +379,7 @@ void broker_free(struct broker *broker)
 	if (!broker)
 		return;
 	sessions_free(broker->sessions);
+	nodes_free(broker);
 	identities_free(broker->identities);
 	free(broker);
 }

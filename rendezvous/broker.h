@@ -86,7 +86,7 @@ struct broker_stats {
 	uint64_t failed[8];				/* by Punch__FailReason */
 };
 
-/** broker_new() - Return: broker_free(), or NULL without memory */
+/** broker_new() - Return: broker_free() (which frees the nodes that have not left, too), or NULL without memory */
 struct broker *broker_new(const struct broker_ops *ops, void *ctx, uint64_t now);
 void broker_free(struct broker *broker);
 

@@ -14,6 +14,7 @@ struct broker_node {
 	struct identity *identity;
 	bool receives;
 	LIST_HEAD(, session) calls, rings;
+	LIST_ENTRY(broker_node) all;
 };
 
 struct broker {
@@ -23,6 +24,7 @@ struct broker {
 	struct identities *identities;
 	struct sessions *sessions;
 	struct broker_stats stats;
+	LIST_HEAD(, broker_node) nodes;
 };
 
 /** session_end() - take a session from its nodes and free it */
@@ -35,5 +37,8 @@ void session_fail(struct broker *broker, struct session *session, Punch__FailRea
 /** node_failed() - send Failed. @session: NULL when the connection is meant */
 void node_failed(struct broker *broker, const struct broker_node *node, const uint8_t *session,
 		 Punch__FailReason reason, bool retry, const char *text);
+
+/** nodes_free() - all that have not left */
+void nodes_free(struct broker *broker);
 
 #endif

@@ -39,7 +39,18 @@ static void node_free(struct broker *broker, struct broker_node *node, uint64_t 
 	broker->stats.nodes--;
 	broker->stats.receivers -= node->receives;
 	identity_release(broker->identities, node->identity, now);
+	LIST_REMOVE(node, all);
 	free(node);
+}
+
+void nodes_free(struct broker *broker)
+{
+	struct broker_node *node;
+
+	while ((node = LIST_FIRST(&broker->nodes))) {
+		LIST_REMOVE(node, all);
+		free(node);
+	}
 }
 
 static int refuse_join(struct broker *broker, void *peer, int err, const char *text)
@@ -80,6 +91,7 @@ int broker_join(struct broker *broker, void *peer, const uint8_t key[KEY_SIZE], 
 	}
 	node->peer = peer;
 	node->identity = identity;
+	LIST_INSERT_HEAD(&broker->nodes, node, all);
 	broker->stats.nodes++;
 	if (receive)
 		receive_begin(broker, node, now);

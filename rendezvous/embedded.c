@@ -255,6 +255,11 @@ void embedded_close(void)
 	child.pid = 0;
 }
 
+bool embedded_is_up(void)
+{
+	return child.is_up;
+}
+
 uint64_t embedded_starts(void)
 {
 	return child.starts;

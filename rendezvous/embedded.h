@@ -25,6 +25,9 @@ int embedded_open(struct event_base *base, const struct endpoint *listen, unsign
 /** embedded_close() - stop it and wait */
 void embedded_close(void);
 
+/** embedded_is_up() - does it listen? */
+bool embedded_is_up(void);
+
 /** embedded_starts() - how often it was started */
 uint64_t embedded_starts(void);
 

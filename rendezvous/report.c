@@ -5,6 +5,7 @@
 #include <assert.h>
 
 #include "rendezvous/client.h"
+#include "rendezvous/embedded.h"
 #include "rendezvous/metrics.h"
 #include "rendezvous/probe.h"
 #include "rendezvous/report.h"
@@ -56,9 +57,10 @@ void report_probes(struct evbuffer *out)
 	metrics_put(out, "probes_malformed_total", "counter", probe_stats.malformed);
 }
 
-void report_rest(struct evbuffer *out, uint64_t uptime_s, bool store_is_up, uint64_t relay_starts)
+void report_rest(struct evbuffer *out, uint64_t uptime_s, bool store_is_up)
 {
 	metrics_put(out, "uptime_seconds", "counter", uptime_s);
 	metrics_put(out, "store_up", "gauge", store_is_up);
-	metrics_put(out, "relay_starts_total", "counter", relay_starts);
+	metrics_put(out, "relay_up", "gauge", embedded_is_up());
+	metrics_put(out, "relay_starts_total", "counter", embedded_starts());
 }

@@ -20,7 +20,7 @@ void report_broker(struct evbuffer *out, const struct broker_stats *stats);
 /** report_probes() - STUN over TCP */
 void report_probes(struct evbuffer *out);
 
-/** report_rest() - @relay_starts: how often the embedded relay was started */
-void report_rest(struct evbuffer *out, uint64_t uptime_s, bool store_is_up, uint64_t relay_starts);
+/** report_rest() - time, store, embedded relay */
+void report_rest(struct evbuffer *out, uint64_t uptime_s, bool store_is_up);
 
 #endif

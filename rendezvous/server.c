@@ -386,7 +386,7 @@ static void render(struct evbuffer *out, void *ctx)
 	report_broker(out, broker_stats(server.broker));
 	report_probes(out);
 	report_rest(out, (clock_now() - server.started) / SECOND,
-		    server.outbox.store->ops->is_up(server.outbox.store), embedded_starts());
+		    server.outbox.store->ops->is_up(server.outbox.store));
 }
 
 static int open_metrics(void)

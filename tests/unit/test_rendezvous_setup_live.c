@@ -53,6 +53,12 @@ static bool relay_listens(void *arg)
 	return fd >= 0;
 }
 
+/* Known to the rendezvous, that is: from then on it is offered */
+static bool relay_is_up(void *arg)
+{
+	return rdv_metric(arg, "relay_up") == 1;
+}
+
 static bool relay_is_gone(void *arg)
 {
 	return !relay_listens(arg);
@@ -127,7 +133,7 @@ static void test_embedded_relay(void **state)
 	(void)state;
 	own_address(&rdv);
 	rdv_start(&rdv, "relay = embedded\n", 0);
-	assert_true(live_until(relay_listens, &rdv));
+	assert_true(live_until(relay_is_up, &rdv));
 	assert_true(rdv_online(&rdv, &alice, false));
 	assert_true(rdv_online(&rdv, &bob, true));
 	relay_between(&rdv, &alice, &bob, 1);
@@ -137,7 +143,7 @@ static void test_embedded_relay(void **state)
 	assert_true(parent_child[1] > 0);
 	kill(parent_child[1], SIGKILL);
 	assert_true(live_until(has_another_child, parent_child));
-	assert_true(live_until(relay_listens, &rdv));
+	assert_true(live_until(relay_is_up, &rdv));
 	assert_int_equal(rdv_metric(&rdv, "relay_starts_total"), 2);
 	relay_between(&rdv, &alice, &bob, 2);
 	/* the rendezvous killed, it does not stay behind */
@@ -146,7 +152,7 @@ static void test_embedded_relay(void **state)
 	rdv_stop(&rdv);
 	/* nor when it leaves in order */
 	rdv_start(&rdv, "relay = embedded\n", 0);
-	assert_true(live_until(relay_listens, &rdv));
+	assert_true(live_until(relay_is_up, &rdv));
 	assert_int_equal(rdv_stop(&rdv), 0);
 	assert_true(relay_is_gone(&rdv));
 	node_free(&alice);
@@ -172,7 +178,7 @@ static void test_relay_that_cannot_listen_is_not_offered(void **state)
 	(void)state;
 	own_address(&first);
 	rdv_start(&first, "relay = embedded\n", 0);
-	assert_true(live_until(relay_listens, &first));
+	assert_true(live_until(relay_is_up, &first));
 	strcpy(rdv.address, first.address);
 	rdv_start(&rdv, "relay = embedded\n", 0);
 	assert_true(live_until(said_port_taken, &rdv));
