@@ -35,31 +35,46 @@ static int folder_of(const char *path, struct stat *st)
 	return stat(folder, st) < 0 ? -errno : 0;
 }
 
-int local_address(struct sockaddr_un *sun, uid_t uid, const struct local_config *config, unsigned int n)
+int local_tag(char tag[LOCAL_TAG], const struct local_config *config)
 {
-	int size, saved = errno, rc;
+	int saved = errno, rc;
 	const char *base;
 	struct stat st;
 
+	if (!config->path[0]) {
+		snprintf(tag, LOCAL_TAG, "q-%.*s", TAG_TEXT, config->as);
+		return 0;
+	}
+	rc = folder_of(config->path, &st);
+	errno = saved;
+	if (rc < 0)
+		return rc;
+	base = strrchr(config->path, '/');
+	base = base ? base + 1 : config->path;
+	snprintf(tag, LOCAL_TAG, "f-%llx-%llx-%.*s", (unsigned long long)st.st_dev, (unsigned long long)st.st_ino,
+		 TAG_TEXT, base);
+	return 0;
+}
+
+int local_address_of(struct sockaddr_un *sun, uid_t uid, const char *tag, unsigned int n)
+{
+	int size;
+
 	memset(sun, 0, sizeof(*sun));
 	sun->sun_family = AF_UNIX;
-	if (config->path[0]) {
-		rc = folder_of(config->path, &st);
-		errno = saved;
-		if (rc < 0)
-			return rc;
-		base = strrchr(config->path, '/');
-		base = base ? base + 1 : config->path;
-		size = snprintf(sun->sun_path + 1, sizeof(sun->sun_path) - 1, "punch/%u/f-%llx-%llx-%.*s/%u",
-				(unsigned int)uid, (unsigned long long)st.st_dev,
-				(unsigned long long)st.st_ino, TAG_TEXT, base, n);
-	} else {
-		size = snprintf(sun->sun_path + 1, sizeof(sun->sun_path) - 1, "punch/%u/q-%.*s/%u",
-				(unsigned int)uid, TAG_TEXT, config->as, n);
-	}
+	size = snprintf(sun->sun_path + 1, sizeof(sun->sun_path) - 1, "punch/%u/%s/%u", (unsigned int)uid, tag, n);
 	if (size < 0 || (size_t)size >= sizeof(sun->sun_path) - 1)
 		return -ENAMETOOLONG;
 	return (int)(offsetof(struct sockaddr_un, sun_path) + 1 + (size_t)size);
+}
+
+int local_address(struct sockaddr_un *sun, uid_t uid, const struct local_config *config, unsigned int n)
+{
+	char tag[LOCAL_TAG];
+	int rc = local_tag(tag, config);
+
+	memset(sun, 0, sizeof(*sun));
+	return rc < 0 ? rc : local_address_of(sun, uid, tag, n);
 }
 
 /* Time depends on the sizes alone, not on where two secrets differ */

@@ -35,6 +35,7 @@
 #define LOCAL_MAGIC	0x70756e31u	/* "pun1" */
 #define LOCAL_NAMES	8
 #define LOCAL_TOKEN	16
+#define LOCAL_TAG	80		/* bytes of a TAG, with its NUL */
 #define LOCAL_TEXT	512		/* bytes of a message for people, with its NUL */
 #define LOCAL_PACKET	4096		/* most bytes of one text packet after a reply; lines may be cut anywhere */
 
@@ -122,6 +123,16 @@ enum local_path {
  * Return: length for bind()/connect(), or -errno of stat() on the folder
  */
 int local_address(struct sockaddr_un *sun, uid_t uid, const struct local_config *config, unsigned int n);
+
+/**
+ * local_tag() - the TAG alone, for who must find the resolver later, when the folder is
+ * out of reach (chroot, dropped privileges)
+ * Return: 0 or -errno of stat() on the folder
+ */
+int local_tag(char tag[LOCAL_TAG], const struct local_config *config);
+
+/** local_address_of() - as local_address(), for a TAG. Return: length */
+int local_address_of(struct sockaddr_un *sun, uid_t uid, const char *tag, unsigned int n);
 
 /** local_config_equal() - same configuration? (all fields; secrets compared in constant time) */
 int local_config_equal(const struct local_config *a, const struct local_config *b);
