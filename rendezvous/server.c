@@ -363,11 +363,14 @@ static int open_relays(void)
 
 	if (strcmp(conf->relay, "none"))
 		err = ticket_secret_load(secret, conf->relay_secret, embedded, why, sizeof(why));
-	if (!err)
+	if (!err) {
 		err = tickets_open(conf->relay, secret);
+		snprintf(why, sizeof(why), "relay = %s: want HOST:PORT words", conf->relay);
+	}
 	explicit_bzero(secret, sizeof(secret));
 	if (err) {
-		log_error("%s", err == -EINVAL ? conf->relay : why);
+		log_error("%s%s", why, err == -ENOENT ?
+			  " (one secret for this server and its relays: openssl rand -base64 32)" : "");
 		return err;
 	}
 	if (embedded)
