@@ -365,7 +365,7 @@ static int open_relays(void)
 		err = ticket_secret_load(secret, conf->relay_secret, embedded, why, sizeof(why));
 	if (!err) {
 		err = tickets_open(conf->relay, secret);
-		snprintf(why, sizeof(why), "relay = %s: want HOST:PORT words", conf->relay);
+		snprintf(why, sizeof(why), "relay = %.400s: want HOST:PORT words", conf->relay);
 	}
 	explicit_bzero(secret, sizeof(secret));
 	if (err) {
