@@ -60,13 +60,13 @@ static bool is_user(int fd, uid_t uid)
 }
 
 /* Return: a socket connected to @uid's process on place @n, or -errno */
-static int reach(const struct local_request *request, uid_t uid, unsigned int n)
+static int reach(const char *tag, uid_t uid, unsigned int n)
 {
 	const struct timeval limit = { .tv_sec = ASK_TIMEOUT_MS / 1000 };
 	struct sockaddr_un sun;
 	int size, fd, rc;
 
-	size = local_address(&sun, uid, &request->config, n);
+	size = local_address_of(&sun, uid, tag, n);
 	if (size < 0)
 		return size;
 	fd = raw_socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
@@ -118,10 +118,11 @@ static bool is_final(int rc)
 
 static int ask_user(uid_t uid, const struct local_request *request, int pass, struct local_reply *reply, int *fd)
 {
+	const char *tag = config_tag(config_get());
 	unsigned int n;
 
 	for (n = 0; n < LOCAL_NAMES; n++) {
-		int socket = reach(request, uid, n), rc = socket;
+		int socket = reach(tag, uid, n), rc = socket;
 
 		if (socket >= 0) {
 			rc = exchange(socket, request, pass, reply, fd);

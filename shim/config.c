@@ -21,6 +21,7 @@
 /**
  * struct config
  * @local:		what requests carry
+ * @tag:		found out at once: the folder may be out of reach later
  * @quick:		no file: names end in ".punch", every port is ours
  * @unreadable:		the file is there but says nothing: every name may be a peer's
  * @node:		file mode
@@ -29,6 +30,7 @@
  */
 struct config {
 	struct local_config local;
+	char tag[LOCAL_TAG];
 	bool quick;
 	bool unreadable;
 	struct conf_node node;
@@ -165,6 +167,7 @@ static struct config *load(void)
 		strcpy(config->local.path, path);
 		load_file(config);
 	}
+	local_tag(config->tag, &config->local);		/* fails where the file cannot be read either */
 	return config;
 }
 
@@ -197,6 +200,11 @@ void config_init(void)
 const struct local_config *config_local(const struct config *config)
 {
 	return &config->local;
+}
+
+const char *config_tag(const struct config *config)
+{
+	return config->tag;
 }
 
 const char *config_problem(const struct config *config)

@@ -27,6 +27,9 @@ const struct config *config_get(void);
 /** config_local() - how requests name this configuration */
 const struct local_config *config_local(const struct config *config);
 
+/** config_tag() - where its resolver is looked for: local_address_of() */
+const char *config_tag(const struct config *config);
+
 /** config_problem() - the loader's message, or NULL when the file is right.  With a problem nobody is asked */
 const char *config_problem(const struct config *config);
 

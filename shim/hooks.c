@@ -80,14 +80,8 @@ int hook_setsockopt(int fd, int level, int name, const void *value, socklen_t si
 
 int hook_getpeername(int fd, struct sockaddr *address, socklen_t *size)
 {
-	if (pending_any()) {
-		struct guard guard;
-		int error;
-
-		guard_enter(&guard);
-		pending_settle(fd, &error);	/* an error stays for SO_ERROR; here it is the kernel's ENOTCONN */
-		guard_leave(&guard);
-	}
+	if (pending_any() && !pending_connected(fd))
+		return -1;
 	return remote_getpeername(fd, address, size);
 }
 

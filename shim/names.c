@@ -22,24 +22,25 @@
 
 /**
  * struct name
- * @asked:	the program looked this name up; otherwise it came from a reverse look-up
+ * @peer:	the peer's own name
+ * @asked:	the name that the program looked up (an alias, perhaps); empty when it came from a reverse look-up
  */
 struct name {
 	struct name *next;
 	uint32_t slot;
-	bool asked;
-	char text[];
+	const char *peer;
+	char asked[];
 };
 
 static _Atomic(struct name *) names;
 static _Atomic(unsigned int) count;
 
-static const struct name *find(const char *text)
+static const struct name *find(const char *asked)
 {
 	const struct name *name;
 
 	for (name = atomic_load(&names); name; name = name->next) {
-		if (name->asked && strcasecmp(name->text, text) == 0)
+		if (strcasecmp(name->asked, asked) == 0)
 			return name;
 	}
 	return NULL;
@@ -50,25 +51,26 @@ static const struct name *find_slot(uint32_t slot, bool only_asked)
 	const struct name *name;
 
 	for (name = atomic_load(&names); name; name = name->next) {
-		if (name->slot == slot && (name->asked || !only_asked))
+		if (name->slot == slot && (name->asked[0] || !only_asked))
 			return name;
 	}
 	return NULL;
 }
 
-static void remember(const char *text, uint32_t slot, bool asked)
+static void remember(const char *asked, const struct local_reply *reply)
 {
-	size_t size = strlen(text) + 1;
+	size_t asked_size = strlen(asked) + 1, peer_size = strlen(reply->peer) + 1;
 	struct name *name;
 
-	if (size == 1 || atomic_fetch_add(&count, 1) >= NAMES_MOST)
+	if (peer_size == 1 || atomic_fetch_add(&count, 1) >= NAMES_MOST)
 		return;
-	name = malloc(sizeof(*name) + size);
+	name = malloc(sizeof(*name) + asked_size + peer_size);
 	if (!name)
 		return;
-	name->slot = slot;
-	name->asked = asked;
-	memcpy(name->text, text, size);
+	name->slot = reply->slot;
+	memcpy(name->asked, asked, asked_size);
+	memcpy(name->asked + asked_size, reply->peer, peer_size);
+	name->peer = name->asked + asked_size;
 	name->next = atomic_load(&names);
 	while (!atomic_compare_exchange_weak(&names, &name->next, name))
 		;
@@ -117,7 +119,7 @@ int names_slot(const struct config *config, const char *name, uint32_t *slot)
 		return EAI_AGAIN;
 	rc = slot_of_reply(name, &reply, slot);
 	if (rc == 0)
-		remember(name, *slot, true);
+		remember(name, &reply);
 	return rc;
 }
 
@@ -130,7 +132,7 @@ bool names_of_slot(const struct config *config, uint32_t slot, char text[LIMIT_H
 	int fd, rc;
 
 	if (known) {
-		strcpy(text, known->text);
+		strcpy(text, known->peer);
 		return true;
 	}
 	if (config_problem(config))
@@ -145,7 +147,7 @@ bool names_of_slot(const struct config *config, uint32_t slot, char text[LIMIT_H
 	if (rc < 0 || reply.status != LOCAL_OK || !reply.peer[0] || reply.slot != slot)
 		return false;
 	strcpy(text, reply.peer);
-	remember(text, slot, false);
+	remember("", &reply);
 	return true;
 }
 
@@ -153,7 +155,7 @@ const char *names_asked(uint32_t slot)
 {
 	const struct name *known = find_slot(slot, true);
 
-	return known ? known->text : NULL;
+	return known ? known->asked : NULL;
 }
 
 const char *names_label(uint32_t slot)

@@ -284,6 +284,20 @@ int pending_getsockopt(int fd, void *value, socklen_t *size)
 	return 0;
 }
 
+bool pending_connected(int fd)
+{
+	enum pending_answer answer;
+	struct guard guard;
+	int error;
+
+	guard_enter(&guard);
+	answer = pending_settle(fd, &error);
+	guard_leave(&guard);
+	if (answer == PENDING_FAILED)	/* its placeholder may still be connected, to the resolver */
+		errno = ENOTCONN;
+	return answer != PENDING_FAILED;
+}
+
 /*
  * The address is the stand-in's, never the one the program gave: should the
  * socket have failed in this very moment, this connect() is a fresh one,

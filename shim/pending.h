@@ -36,6 +36,12 @@ void pending_forget(int fd);
 int pending_getsockopt(int fd, void *value, socklen_t *size);
 
 /**
+ * pending_connected() - for getpeername(): false, with errno ENOTCONN, when @fd failed to connect
+ * (whose error stays, for SO_ERROR); otherwise the kernel is to be asked
+ */
+bool pending_connected(int fd);
+
+/**
  * pending_wait() - wait in the kernel's own connect(), for sockets in blocking mode; outside of any guard
  * @slot:	of the peer
  * @first:	the program's first connect() of this socket

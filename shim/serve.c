@@ -73,17 +73,14 @@ static bool is_six_only(int fd, const struct endpoint *bound)
 	       (!endpoint_is_any(bound) || raw_sockopt_int(fd, IPPROTO_IPV6, IPV6_V6ONLY) > 0);
 }
 
-static void publish(int fd, const struct config *config)
+static void publish(int fd, const struct config *config, const struct endpoint *bound)
 {
 	struct local_request request;
 	struct local_reply reply;
-	struct endpoint bound;
 	int got, rc;
 
-	if (!is_service(fd, config, &bound))
-		return;
 	if (config_problem(config)) {
-		log_error("port %u is not published: %s", bound.port, config_problem(config));
+		log_error("port %u is not published: %s", bound->port, config_problem(config));
 		return;
 	}
 	accept_at_once(fd);
@@ -92,31 +89,42 @@ static void publish(int fd, const struct config *config)
 	if (got >= 0)
 		raw_close(got);
 	if (rc < 0)
-		log_error("port %u is not published; local clients can connect all the same", bound.port);
+		log_error("port %u is not published; local clients can connect all the same", bound->port);
 	else if (reply.status == LOCAL_FAILED)
-		log_error("port %u is not published: %s", bound.port, reply.text);
+		log_error("port %u is not published: %s", bound->port, reply.text);
 	else if (reply.status != LOCAL_OK)
 		log_error("port %u is not published: punch-resolver does not know it: has punch.conf changed "
-			  "since it started? (punchctl stop)", bound.port);
-	else if (is_six_only(fd, &bound))
+			  "since it started? (punchctl stop)", bound->port);
+	else if (is_six_only(fd, bound))
 		atomic_store(&six_only, true);
+}
+
+/* @fd listens. Costs one system call when there are services, more only when it is one */
+static void look_at(int fd, const struct config *config)
+{
+	int errno_kept = errno;
+	struct endpoint bound;
+	struct guard guard;
+
+	if (is_service(fd, config, &bound)) {
+		guard_enter(&guard);
+		publish(fd, config, &bound);
+		guard_leave(&guard);
+	}
+	errno = errno_kept;
 }
 
 int serve_listen(int fd, int backlog)
 {
 	const struct config *config;
-	struct guard guard;
 	int rc;
 
 	rc = libc_listen(fd, backlog);
 	if (rc < 0)
 		return rc;
 	config = config_get();
-	if (!config || !config_has_services(config))
-		return rc;
-	guard_enter(&guard);
-	publish(fd, config);
-	guard_leave(&guard);
+	if (config && config_has_services(config))
+		look_at(fd, config);
 	return rc;
 }
 
@@ -124,7 +132,6 @@ void serve_init(void)
 {
 	const char *pid = getenv("LISTEN_PID"), *count = getenv("LISTEN_FDS");
 	const struct config *config;
-	struct guard guard;
 	int fd, most;
 
 	if (env_off() || !pid || !count || strtoul(pid, NULL, 10) != (unsigned long)getpid())
@@ -135,12 +142,10 @@ void serve_init(void)
 	most = atoi(count);
 	if (most > LISTEN_FDS_MOST)
 		most = LISTEN_FDS_MOST;
-	guard_enter(&guard);
 	for (fd = LISTEN_FDS_START; fd < LISTEN_FDS_START + most; fd++) {
 		if (raw_sockopt_int(fd, SOL_SOCKET, SO_ACCEPTCONN) > 0)
-			publish(fd, config);
+			look_at(fd, config);
 	}
-	guard_leave(&guard);
 }
 
 int serve_setsockopt(int fd, const void *value, socklen_t size)

@@ -80,7 +80,7 @@ static struct bell bells[THINGS];
 static struct splice splices[THINGS];
 static struct leftover leftovers[THINGS];
 static struct local_config config;
-static struct { int family; struct endpoint bound; } published[65536];
+static struct { int family, v6only; struct endpoint bound; } published[65536];
 
 static _Noreturn void die(const char *what)
 {
@@ -326,8 +326,7 @@ static int ring(const struct local_request *in, struct local_reply *reply)
 	b->at = clock_now() + CLAIM;
 	ep = published[in->target.port].bound;
 	if (endpoint_is_any(&ep))
-		endpoint_parse(&ep, ep.family == AF_INET6 && published[in->target.port].family == 6 ? "::1" : "127.0.0.1",
-			       in->target.port);
+		endpoint_parse(&ep, published[in->target.port].v6only ? "::1" : "127.0.0.1", in->target.port);
 	to_size = (socklen_t)endpoint_to_sockaddr(&ep, ep.family, &to);
 	b->fd = bound(ep.family, ep.family == AF_INET ? "127.112.0.1" : "::1", &size, &ss);
 	endpoint_from_sockaddr(&ep, (struct sockaddr *)&ss, size);
@@ -378,6 +377,9 @@ static void publish(int fd, struct local_reply *reply)
 		return;
 	}
 	published[ep.port].family = domain;
+	published[ep.port].v6only = 0;
+	if (domain == AF_INET6)
+		getsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &published[ep.port].v6only, &size);
 	published[ep.port].bound = ep;
 }
 

@@ -3,7 +3,7 @@
 #
 # What the tests of the shim have in common; source it.
 #
-# T		a folder of this test's own, with a punch.conf; removed in the end, and the double stopped
+# T		a folder of this test's own, with conf/punch.conf; removed in the end, and the double stopped
 # under CMD...	run CMD under the shim whose resolver is the test double
 # ok NAME / fail NAME [WHY] / check NAME CMD...	report a case
 # wait_for CMD...	until CMD succeeds, at most 10 s
@@ -13,10 +13,12 @@ B=${LAB_BUILD:-$PWD/build}
 LIB=$B/tests/shim/lib
 export DOUBLE=$B/tests/shim/double
 T=$(mktemp -d)
+export WEB=$((18000 + $$ % 5000)) SSH_PORT=$((23000 + $$ % 5000)) # ports of [service web] and [service ssh]
 STARTED=()
 status=0
 
-cat >"$T/punch.conf" <<'CONF'
+mkdir "$T/conf"
+cat >"$T/conf/punch.conf" <<CONF
 [node]
 name = alice
 key = alice.key
@@ -35,12 +37,12 @@ key = 7TyWQHOg7hcvPapiMlrwIaaPcHURo11qYAYKxCrfVSc=
 [peer denied]
 key = hcvPapiMlrwIaaPcHURo11qYAYKxCrfVS7TyWQHOg7g=
 [service web]
-port = 18000
+port = $WEB
 [service ssh]
-port = 18022
+port = $SSH_PORT
 CONF
 
-export PUNCH_CONF=$T/punch.conf PUNCH_TIMEOUT=2 CMOCKA_MESSAGE_OUTPUT=${CMOCKA_MESSAGE_OUTPUT:-tap}
+export PUNCH_CONF=$T/conf/punch.conf PUNCH_TIMEOUT=2 CMOCKA_MESSAGE_OUTPUT=${CMOCKA_MESSAGE_OUTPUT:-tap}
 unset PUNCH_SECRET PUNCH_LOG PUNCH_LOG_FILE PUNCH_ROUTE
 
 under() { env LD_PRELOAD="$LIB/libpunch.so" "$@"; }

@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * names.c - under the shim: look-ups of peers, both ways
+ */
+#include "tests/shim/under.h"
+
+static int look_up(const char *name, const char *service, struct addrinfo hints, struct addrinfo **result)
+{
+	*result = NULL;
+	return getaddrinfo(name, service, &hints, result);
+}
+
+/* All addresses of a result in one text, as "239.192.0.101:80/1 " with the socket type behind */
+static const char *text(const struct addrinfo *result)
+{
+	static char all[400];
+	size_t used = 0;
+
+	all[0] = '\0';
+	for (; result; result = result->ai_next) {
+		char host[64], port[8];
+
+		assert_int_equal(getnameinfo(result->ai_addr, result->ai_addrlen, host, sizeof(host), port, sizeof(port),
+					     NI_NUMERICHOST | NI_NUMERICSERV), 0);
+		used += (size_t)snprintf(all + used, sizeof(all) - used, "%s:%s/%d ", host, port, result->ai_socktype);
+	}
+	return all;
+}
+
+static void each_family_has_its_stand_in(void **state)
+{
+	static const struct { int family; const char *expected; } cases[] = {
+		{ AF_UNSPEC, "239.192.0.101:22/1 " },
+		{ AF_INET, "239.192.0.101:22/1 " },
+		{ AF_INET6, "ff18:7075:6e63:6800::65:22/1 " },
+	};
+	struct addrinfo *result;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		errno = 4711;
+		assert_int_equal(look_up("bob", "22", (struct addrinfo){ .ai_family = cases[i].family }, &result), 0);
+		assert_int_equal(errno, 4711);
+		assert_string_equal(text(result), cases[i].expected);
+		freeaddrinfo(result);
+	}
+}
+
+static void names_are_found_as_dns_would(void **state)
+{
+	static const char *const names[] = { "bob", "BOB", "bob.", "bob.example.org", "Bob.Example.Org." };
+	struct addrinfo *result;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		assert_int_equal(getaddrinfo(names[i], "ssh", NULL, &result), 0);
+		assert_string_equal(text(result), "239.192.0.101:22/1 ");
+		freeaddrinfo(result);
+	}
+}
+
+static void the_canonical_name_is_the_one_asked_for(void **state)
+{
+	static const char *const names[] = { "bob", "bob.example.org" };
+	struct addrinfo *result;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < 2; i++) {
+		assert_int_equal(look_up(names[i], "80", (struct addrinfo){ .ai_flags = AI_CANONNAME }, &result), 0);
+		assert_string_equal(result->ai_canonname, names[i]);
+		freeaddrinfo(result);
+	}
+}
+
+static void hints_mean_what_they_mean(void **state)
+{
+	struct addrinfo *result;
+
+	(void)state;
+	assert_int_equal(look_up("bob", NULL, (struct addrinfo){ .ai_flags = AI_NUMERICHOST }, &result), EAI_NONAME);
+	assert_int_equal(look_up("bob", "53", (struct addrinfo){ .ai_socktype = SOCK_DGRAM }, &result), EAI_NONAME);
+	assert_int_equal(look_up("bob", "53", (struct addrinfo){ .ai_protocol = IPPROTO_UDP }, &result), EAI_NONAME);
+	assert_int_equal(look_up("bob", "no-such-service", (struct addrinfo){ .ai_socktype = SOCK_STREAM }, &result),
+			 EAI_SERVICE);
+	assert_int_equal(look_up("bob", "1", (struct addrinfo){ .ai_family = AF_UNIX }, &result), EAI_FAMILY);
+	assert_int_equal(look_up("bob", "1", (struct addrinfo){ .ai_flags = AI_ADDRCONFIG, .ai_family = AF_INET6 },
+				 &result), 0);
+	freeaddrinfo(result);
+}
+
+static void others_are_not_touched(void **state)
+{
+	struct addrinfo *result;
+
+	(void)state;
+	assert_int_equal(look_up("127.0.0.1", "80", (struct addrinfo){ .ai_socktype = SOCK_STREAM }, &result), 0);
+	assert_string_equal(text(result), "127.0.0.1:80/1 ");
+	freeaddrinfo(result);
+	assert_int_equal(look_up("10.9.0.2", "80", (struct addrinfo){ .ai_socktype = SOCK_STREAM }, &result), 0);
+	assert_string_equal(text(result), "10.9.0.2:80/1 ");
+	freeaddrinfo(result);
+	assert_int_equal(look_up("localhost", "80", (struct addrinfo){ .ai_family = AF_INET, .ai_socktype = SOCK_STREAM },
+				 &result), 0);
+	assert_string_equal(text(result), "127.0.0.1:80/1 ");
+	freeaddrinfo(result);
+	assert_int_equal(look_up(NULL, "80", (struct addrinfo){ .ai_family = AF_INET, .ai_socktype = SOCK_STREAM,
+				 .ai_flags = AI_PASSIVE }, &result), 0);
+	assert_string_equal(text(result), "0.0.0.0:80/1 ");
+	freeaddrinfo(result);
+}
+
+static void assert_entry(const struct hostent *entry, int family, const char *address)
+{
+	char host[64];
+
+	assert_non_null(entry);
+	assert_string_equal(entry->h_name, "bob");
+	assert_int_equal(entry->h_addrtype, family);
+	assert_int_equal(entry->h_length, family == AF_INET ? 4 : 16);
+	assert_null(entry->h_aliases[0]);
+	assert_string_equal(inet_ntop(family, entry->h_addr_list[0], host, sizeof(host)), address);
+	assert_null(entry->h_addr_list[1]);
+}
+
+static void the_old_calls_work_too(void **state)
+{
+	struct hostent entry, *result;
+	struct in_addr four;
+	struct in6_addr six;
+	int problem = 0;
+	char buffer[512];
+
+	(void)state;
+	assert_entry(gethostbyname("bob"), AF_INET, "239.192.0.101");
+	assert_entry(gethostbyname2("bob", AF_INET6), AF_INET6, "ff18:7075:6e63:6800::65");
+	assert_int_equal(gethostbyname_r("bob", &entry, buffer + 1, sizeof(buffer) - 1, &result, &problem), 0);
+	assert_ptr_equal(result, &entry);
+	assert_entry(result, AF_INET, "239.192.0.101");
+	assert_int_equal(gethostbyname2_r("bob", AF_INET6, &entry, buffer, sizeof(buffer), &result, &problem), 0);
+	assert_entry(result, AF_INET6, "ff18:7075:6e63:6800::65");
+	assert_int_equal(gethostbyname_r("bob", &entry, buffer, 20, &result, &problem), ERANGE);
+	assert_null(result);
+	inet_pton(AF_INET, "239.192.0.101", &four);
+	inet_pton(AF_INET6, "ff18:7075:6e63:6800::65", &six);
+	assert_entry(gethostbyaddr(&four, sizeof(four), AF_INET), AF_INET, "239.192.0.101");
+	assert_int_equal(gethostbyaddr_r(&six, sizeof(six), AF_INET6, &entry, buffer, sizeof(buffer), &result, &problem), 0);
+	assert_entry(result, AF_INET6, "ff18:7075:6e63:6800::65");
+	inet_pton(AF_INET, "239.195.9.9", &four);
+	assert_null(gethostbyaddr(&four, sizeof(four), AF_INET));
+	assert_int_equal(h_errno, HOST_NOT_FOUND);
+	assert_string_equal(gethostbyname("127.0.0.1")->h_name, "127.0.0.1");
+}
+
+static void addresses_have_names(void **state)
+{
+	/* refuser was never looked up here: the resolver is asked */
+	struct sockaddr_in in = { .sin_family = AF_INET, .sin_port = htons(22) };
+	char host[64], port[8];
+
+	(void)state;
+	inet_aton("239.192.0.104", &in.sin_addr);
+	assert_int_equal(getnameinfo((struct sockaddr *)&in, sizeof(in), host, sizeof(host), port, sizeof(port), 0), 0);
+	assert_string_equal(host, "refuser");
+	assert_string_equal(port, "ssh");
+	assert_int_equal(getnameinfo((struct sockaddr *)&in, sizeof(in), host, 4, NULL, 0, 0), EAI_OVERFLOW);
+	assert_int_equal(getnameinfo((struct sockaddr *)&in, sizeof(in), host, sizeof(host), NULL, 0, NI_NUMERICHOST), 0);
+	assert_string_equal(host, "239.192.0.104");
+	inet_aton("239.195.9.9", &in.sin_addr);		/* nobody's */
+	assert_int_equal(getnameinfo((struct sockaddr *)&in, sizeof(in), host, sizeof(host), NULL, 0, NI_NAMEREQD),
+			 EAI_NONAME);
+	assert_int_equal(getnameinfo((struct sockaddr *)&in, sizeof(in), host, sizeof(host), NULL, 0, 0), 0);
+	assert_string_equal(host, "239.195.9.9");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(each_family_has_its_stand_in),
+		cmocka_unit_test(names_are_found_as_dns_would),
+		cmocka_unit_test(the_canonical_name_is_the_one_asked_for),
+		cmocka_unit_test(hints_mean_what_they_mean),
+		cmocka_unit_test(others_are_not_touched),
+		cmocka_unit_test(the_old_calls_work_too),
+		cmocka_unit_test(addresses_have_names),
+	};
+
+	return cmocka_run_group_tests_name("look-ups", tests, NULL, NULL);
+}
