@@ -102,6 +102,8 @@ $(B)/punch-relay: $(call obj,$(RELAY)) $(LIBCOMMON)
 # --- dependencies, tests, demo
 deps:
 	@tests/deps $(DEPS) $(DEPS_TEST)
+deps-build:
+	@tests/deps $(DEPS)
 test: deps
 	@$(MAKE) --no-print-directory all tests-build
 	@tests/run
@@ -126,12 +128,12 @@ install: all
 clean:
 	rm -rf $(B)
 help:
-	@echo 'make          build everything into build/'
+	@echo 'make          build everything into build/; make deps-build: install what that needs'
 	@echo 'make demo     the main job in a lab: ssh and rsync between two hosts behind NATs'
 	@echo 'make test     every test; installs what is missing, ends with "N passed, N failed"'
 	@echo 'make bench    figures; make asan: build with sanitizers; make lint: checkers'
 	@echo 'make install  PREFIX=/usr/local DESTDIR='
 
-.PHONY: all deps test tests-build demo bench asan lint install clean help
+.PHONY: all deps deps-build test tests-build demo bench asan lint install clean help
 .DELETE_ON_ERROR:
 -include $(shell find $(B)/obj $(B)/pic -name '*.d' 2>/dev/null)
