@@ -93,6 +93,7 @@ static int description_to_message(const struct description *in, struct descripti
 	out->nat.filtering = (Punch__Filtering)in->filtering;
 	out->nat.port_rule = (Punch__PortRule)in->port_rule;
 	out->nat.hops = in->hops;
+	out->nat.guess = in->guess;
 	for (i = 0; i < in->count; i++) {
 		const struct candidate *candidate = &in->candidates[i];
 
@@ -117,6 +118,7 @@ static bool nat_from_message(struct description *out, const Punch__NatFacts *in)
 	if (in->hops > HOPS_MAX)
 		return false;
 	out->hops = in->hops;
+	out->guess = in->guess;
 	return take_enum(&out->mapping, (int)in->mapping, PUNCH__MAPPING__MAPPING_ADDRESS_PORT_DEPENDENT) &&
 	       take_enum(&out->filtering, (int)in->filtering, PUNCH__FILTERING__FILTERING_SYN_ACK_ONLY) &&
 	       take_enum(&out->port_rule, (int)in->port_rule, PUNCH__PORT_RULE__PORT_RULE_RANDOM);

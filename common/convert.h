@@ -36,6 +36,7 @@ struct description {
 	uint32_t filtering;	/* Punch__Filtering */
 	uint32_t port_rule;	/* Punch__PortRule */
 	uint32_t hops;		/* to the outermost NAT, 0 unknown, at most 64 */
+	bool guess;		/* willing to hold or guess ports */
 };
 
 /**

@@ -60,6 +60,7 @@ struct conf_node {
 	char key[LIMIT_PATH];		/* absolute: relative paths are relative to the file */
 	char rendezvous[CONF_WORDS];
 	char rendezvous_key[KEY_TEXT_SIZE];
+	bool cautious;			/* aggressive = no: never guess ports */
 	struct conf_peer *peers;	/* malloc()ed array */
 	unsigned int peer_count;
 	struct conf_service *services;

@@ -18,6 +18,7 @@
 #include "conf/conf_walk.h"
 
 static const char *const encrypt_names[] = { "auto", "yes", "no", NULL };
+static const char *const yes_names[] = { "yes", "no", NULL };
 static const char *const route_names[] = { "auto", "direct", "relay", NULL };
 
 _Static_assert(CONF_ENCRYPT_NO == 2 && CONF_ROUTE_RELAY == 2, "the names stand in the order of the enums");
@@ -61,11 +62,20 @@ static void take_rendezvous_key(struct conf_walk *walk, const char *value)
 	conf_take_public_key(walk, value, node_of(walk)->rendezvous_key);
 }
 
+static void take_aggressive(struct conf_walk *walk, const char *value)
+{
+	unsigned int no;
+
+	if (conf_take_choice(walk, value, yes_names, &no))
+		node_of(walk)->cautious = no;
+}
+
 static const struct conf_key node_keys[] = {
 	{ "name", take_node_name },
 	{ "key", take_node_key },
 	{ "rendezvous", take_rendezvous },
 	{ "rendezvous-key", take_rendezvous_key },
+	{ "aggressive", take_aggressive },
 	{ NULL, NULL },
 };
 

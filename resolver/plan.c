@@ -20,9 +20,12 @@
  * A side with address-and-port dependent mapping ("symmetric") has no port
  * that the other could aim at.  It dials; the other opens towards its address, which lets the
  * dial through where filtering is by address or absent, and its
- * listener takes the connection.  Two such sides have no direct path.
+ * listener takes the connection.  Where filtering is by address and port, many
+ * sockets are held against many guesses (birthday.c).  Two such sides have no direct path.
  */
 #include "resolver/plan.h"
+
+#include "resolver/birthday.h"
 
 #include <assert.h>
 #include <string.h>
@@ -190,11 +193,33 @@ static void plan_lane(struct plan *plan, const struct plan_input *in, unsigned i
 		add(plan, TACTIC_DIAL, lane, &to->endpoint, 0, start + dial_margin(in->rtt));
 }
 
+/* A port that cannot be known is found by many sockets against many guesses */
+static void plan_mass(struct plan *plan, const struct plan_input *in)
+{
+	const struct description *own = in->own, *peer = in->peer;
+	const struct candidate *to = reflexive(peer, 0);
+
+	if (!to || !reflexive(own, 0) || !own->guess || !peer->guess || endpoint_is_loopback(&to->endpoint) ||
+	    is_symmetric(own) == is_symmetric(peer))
+		return;
+	plan->mass = is_symmetric(own) ? PLAN_MASS_HOLD : PLAN_MASS_GUESS;
+	plan->mass_remote = to->endpoint;
+	plan->mass_start = in->rtt + PLAN_MASS_MARGIN;
+	if (plan->mass == PLAN_MASS_GUESS)
+		plan->mass_start += PLAN_MASS_MARGIN;
+	else if (can_open(own))
+		plan->mass_ttl = (uint8_t)(own->hops + 1);
+	plan->window = plan->mass_start + BIRTHDAY_SPAN + 2 * in->rtt;
+	if (plan->window < PLAN_WINDOW)
+		plan->window = PLAN_WINDOW;
+}
+
 void plan_make(struct plan *plan, const struct plan_input *in)
 {
 	unsigned int lane;
 
 	memset(plan, 0, sizeof(*plan));
+	plan->window = PLAN_WINDOW;
 	plan_hosts(plan, in);
 	if (is_symmetric(in->own) && is_symmetric(in->peer)) {
 		if (!plan->count)
@@ -203,6 +228,7 @@ void plan_make(struct plan *plan, const struct plan_input *in)
 	}
 	for (lane = 0; lane < PLAN_LANES; lane++)
 		plan_lane(plan, in, lane);
+	plan_mass(plan, in);
 	if (!plan->count)
 		plan->reason = "no public address is known for one of the sides";
 }

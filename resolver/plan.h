@@ -22,6 +22,10 @@
  * covers the kernel's first SYN retransmission (1 s, measured 1.02 s) twice over */
 #define PLAN_WINDOW	(2500 * MS)
 
+/* Guesses begin when the plain dial would have come through a NAT that filters by
+ * address or not at all; the held sockets are opened this much earlier */
+#define PLAN_MASS_MARGIN (30 * MS)
+
 /* Ordered opening: the dialler lets the opener's SYN leave its NAT first.  GO errs by
  * the asymmetry of the paths to the rendezvous, at most a part of the round trip; a
  * dialler that is early loses a second against a NAT that drops. */
@@ -56,10 +60,31 @@ struct attempt_plan {
 	uint64_t start;
 };
 
+/* One side's NAT gives random ports, the other's does not: see birthday.h */
+enum plan_mass {
+	PLAN_MASS_NONE,
+	PLAN_MASS_HOLD,		/* many sockets towards the peer's one endpoint */
+	PLAN_MASS_GUESS,	/* many ports of the peer's one address */
+};
+
+/**
+ * struct plan
+ * @count:	attempts; 0: no direct path is possible, take the relay at once
+ * @reason:	for people, when @count is 0
+ * @window:	microseconds after GO in which a direct path is hoped for
+ * @mass_remote: HOLD: the endpoint; GUESS: the address, with the port that was seen last
+ * @mass_ttl:	HOLD: of the SYNs, 0 the system's
+ * @mass_start:	microseconds after GO
+ */
 struct plan {
 	struct attempt_plan attempts[PLAN_ATTEMPTS];
-	unsigned int count;	/* 0: no direct path is possible, take the relay at once */
-	const char *reason;	/* for people, when count is 0 */
+	unsigned int count;
+	const char *reason;
+	uint64_t window;
+	enum plan_mass mass;
+	struct endpoint mass_remote;
+	uint8_t mass_ttl;
+	uint64_t mass_start;
 };
 
 /**

@@ -85,6 +85,7 @@ void session_describe(struct session *s)
 	if (!s->lanes[0].port)
 		return;
 	ports_facts(s->node->ports, &s->own);
+	s->own.guess = !s->node->conf.cautious;
 	describe_hosts(&s->own, s->lanes[0].port->number);
 	for (i = 0; i < PLAN_LANES; i++)
 		if (s->lanes[i].port && s->lanes[i].port->mapped[0].family)

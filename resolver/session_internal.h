@@ -37,6 +37,10 @@
 /* A far end that is late by a retransmitted SYN or two still finds the callee listening */
 #define SESSION_LATE	(4 * SECOND)
 
+/* IP_MINTTL of a socket that punches: the kernel compares it with the TTL quoted in an ICMP
+ * time-exceeded, and so does not let a router's answer to a low-TTL SYN kill the socket (measured) */
+#define SESSION_MINTTL	2
+
 enum session_state {
 	SESSION_UPLINK,		/* caller: waits for a rendezvous that is READY, or to invite again */
 	SESSION_PORTS,		/* waits for prepared ports */
@@ -100,6 +104,7 @@ struct session {
 	uint64_t go;
 	struct path *paths[SESSION_PATHS];
 	struct path *chosen;
+	struct mass *mass;		/* NULL unless the plan has one */
 	struct leg legs[SESSION_LEGS];
 	unsigned int leg_count;
 	bool disproved;			/* somebody we dialled could not prove the key */
@@ -136,11 +141,17 @@ void session_describe(struct session *s);
 
 /* session_paths.c: from two descriptions to a nominated path, alike for both roles */
 int session_listen(struct session *s);
+void session_add_path(struct session *s, int fd, enum local_path kind, bool dialled);
 void session_relays(struct session *s, Punch__RelayOffer **offers, size_t count);
 void session_go(struct session *s, uint64_t go);
 void session_consider(struct session *s);
 uint64_t session_paths_deadline(const struct session *s);
 void session_paths_close(struct session *s);
+
+/* session_mass.c: many sockets against many guesses */
+void mass_start(struct session *s);
+void mass_free(struct mass *mass);
+bool mass_active(const struct mass *mass);	/* may a path still come of it? NULL: no */
 
 /* session_caller.c */
 void caller_advance(struct session *s);

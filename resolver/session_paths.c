@@ -7,7 +7,7 @@
  * Sockets come from three places: dials (the attempts of punch.c), listeners
  * on the lanes' ports, and relay legs.  Each becomes a path that must prove
  * itself.  The caller nominates the first direct path that did; it takes
- * a proven relay path only when no direct one can come any more, or when PLAN_WINDOW after Go has
+ * a proven relay path only when no direct one can come any more, or when the plan's window after Go has
  * passed.  The relay leg was made meanwhile, so that this costs nothing but the nomination.
  */
 #include <assert.h>
@@ -20,14 +20,11 @@
 #include "common/log.h"
 #include "resolver/session_internal.h"
 
-/* Does anything stand against ICMP time-exceeded from beyond our NATs? The kernel compares this with the quoted TTL */
-#define MINTTL 2
-
 /* ---------------------------------------------------------------- paths */
 
 static void on_path(void *arg, struct path *path);
 
-static void add_path(struct session *s, int fd, enum local_path kind, bool dialled)
+void session_add_path(struct session *s, int fd, enum local_path kind, bool dialled)
 {
 	struct path_setup setup = {
 		.base = s->node->base, .caller = s->caller, .session = s->id, .secret = &s->secret,
@@ -123,7 +120,7 @@ static void on_accept(evutil_socket_t fd, short what, void *arg)
 		close(socket_);
 		return;
 	}
-	add_path(s, socket_, is_lan(s, &remote) ? LOCAL_PATH_LAN : LOCAL_PATH_DIRECT, false);
+	session_add_path(s, socket_, is_lan(s, &remote) ? LOCAL_PATH_LAN : LOCAL_PATH_DIRECT, false);
 }
 
 int session_listen(struct session *s)
@@ -171,7 +168,7 @@ static void dial_over(struct dial *dial, int error)
 	} else {
 		dial->fd = -1;
 		dial_close(dial);
-		add_path(s, fd, kind, true);
+		session_add_path(s, fd, kind, true);
 	}
 	punch_result(&s->punch, dial->index, error, clock_now());
 }
@@ -193,7 +190,7 @@ static void on_dial(evutil_socket_t fd, short what, void *arg)
 static int dial_connect(struct session *s, struct dial *dial, const struct attempt_plan *plan, uint8_t ttl)
 {
 	struct sockaddr_storage ss;
-	int len, err = 0, low = ttl, minttl = MINTTL, standard = -1;
+	int len, err = 0, low = ttl, minttl = SESSION_MINTTL, standard = -1;
 
 	len = endpoint_to_sockaddr(&plan->remote, s->family, &ss);
 	if (len < 0)
@@ -261,7 +258,7 @@ void session_go(struct session *s, uint64_t go)
 	struct plan_input input = {
 		.own = &s->own, .peer = &s->far, .caller = s->caller, .family = s->family, .rtt = s->rtt,
 	};
-	uint64_t until = go + PLAN_WINDOW;
+	uint64_t until;
 
 	s->go = go;
 	if (s->route == PUNCH__ROUTE__ROUTE_RELAY) {
@@ -270,10 +267,11 @@ void session_go(struct session *s, uint64_t go)
 		plan_make(&s->plan, &input);
 		drop_own(s);
 	}
-	if (s->route == PUNCH__ROUTE__ROUTE_DIRECT)
-		until = s->deadline;
+	until = s->route == PUNCH__ROUTE__ROUTE_DIRECT ? s->deadline : go + PLAN_WINDOW;
 	punch_start(&s->punch, &s->plan, go, until, random32, s);
 	session_set_state(s, SESSION_PUNCHING);
+	if (s->plan.mass)
+		mass_start(s);
 	session_note(s, "starting %u attempts in %.1f ms", s->plan.count, go > clock_now() ? (double)(go - clock_now()) / (double)MS : 0.0);
 	session_consider(s);
 }
@@ -297,7 +295,7 @@ static void on_leg(void *arg, int fd, int error, const char *text)
 		snprintf(s->relay_problem, sizeof(s->relay_problem), "%s", text ? text : strerror(-error));
 	} else {
 		session_note(s, "relay joined");
-		add_path(s, fd, LOCAL_PATH_RELAY, true);
+		session_add_path(s, fd, LOCAL_PATH_RELAY, true);
 	}
 	if (s->state == SESSION_PUNCHING)
 		session_consider(s);
@@ -364,7 +362,7 @@ static bool any_path(const struct session *s)
 
 uint64_t session_paths_deadline(const struct session *s)
 {
-	uint64_t window = s->go + PLAN_WINDOW, deadline = clock_before(s->deadline, punch_deadline(&s->punch));
+	uint64_t window = s->go + s->plan.window, deadline = clock_before(s->deadline, punch_deadline(&s->punch));
 
 	return clock_now() < window ? clock_before(deadline, window) : deadline;
 }
@@ -373,8 +371,8 @@ uint64_t session_paths_deadline(const struct session *s)
 static void choose(struct session *s, uint64_t now)
 {
 	struct path *best = best_proven(s);
-	bool hope = s->plan.count && now < s->go + PLAN_WINDOW &&
-		    (!punch_over(&s->punch, now) || direct_pending(s));
+	bool hope = s->plan.count && now < s->go + s->plan.window &&
+		    (!punch_over(&s->punch, now) || direct_pending(s) || mass_active(s->mass));
 
 	if (best && (path_kind(best) != LOCAL_PATH_RELAY || !hope)) {
 		s->chosen = best;
@@ -385,7 +383,7 @@ static void choose(struct session *s, uint64_t now)
 	}
 	/* Nothing left that could become a path, and late comers had their time */
 	if (!best && !any_path(s) && !s->leg_count && punch_over(&s->punch, now) &&
-	    (!s->plan.count || now >= s->go + PLAN_WINDOW)) {
+	    (!s->plan.count || now >= s->go + s->plan.window)) {
 		caller_no_path(s);
 		return;
 	}
@@ -394,7 +392,7 @@ static void choose(struct session *s, uint64_t now)
 
 void session_consider(struct session *s)
 {
-	uint64_t now = clock_now(), late = s->go + PLAN_WINDOW + SESSION_LATE;
+	uint64_t now = clock_now(), late = s->go + s->plan.window + SESSION_LATE;
 
 	if (s->state != SESSION_PUNCHING)
 		return;
@@ -427,6 +425,8 @@ void session_paths_close(struct session *s)
 		s->legs[i].leg = NULL;
 	}
 	s->leg_count = 0;
+	mass_free(s->mass);
+	s->mass = NULL;
 	for (i = 0; i < SESSION_PATHS; i++) {
 		path_free(s->paths[i]);
 		s->paths[i] = NULL;

@@ -15,6 +15,7 @@ UNIT_test_stun		= common/stun.c common/endpoint.c
 UNIT_test_plan		= resolver/plan.c resolver/hops.c common/endpoint.c common/log.c
 UNIT_test_punch		= resolver/punch.c resolver/plan.c common/endpoint.c common/log.c
 UNIT_test_path		= resolver/path.c common/preamble.c common/secret.c common/log.c
+UNIT_test_birthday	= resolver/birthday.c
 BROKER = tests/unit/broker_log.c rendezvous/broker.c rendezvous/broker_nodes.c rendezvous/identity.c rendezvous/session.c common/hash.c common/log.c
 UNIT_test_broker	= $(BROKER)
 UNIT_test_broker_servers = $(BROKER)

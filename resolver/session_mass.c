@@ -1,0 +1,214 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * session_mass.c - the sockets of a held or guessing side (birthday.c says which and when)
+ *
+ * Held: BIRTHDAY_HELD sockets, each from a port of its own, in SYN_SENT towards the
+ * peer's one endpoint; their first SYN dies behind our own NATs where
+ * their distance is known.  Guessing: waves of connects from the lane's one
+ * port; a wave that had its time is closed (which sends nothing) before the next.
+ * Whatever becomes established is a path like others, and must prove itself: a guess may
+ * well have met somebody else's open port, which speaks against nobody.
+ */
+#include <assert.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/log.h"
+#include "resolver/birthday.h"
+#include "resolver/session_internal.h"
+
+/* Sessions of one node that do this at once: the courtesy limit is for a host, not a session */
+#define MASS_SESSIONS 1
+
+static_assert(BIRTHDAY_HELD <= BIRTHDAY_WAVE, "one array serves both roles");
+
+struct mass_dial {
+	struct mass *mass;
+	struct event *event;
+	int fd;			/* -1 none */
+};
+
+struct mass {
+	struct session *session;
+	struct mass_dial dials[BIRTHDAY_WAVE];
+	struct birthday birthday;	/* guessing side */
+	struct event *timer;
+	bool held;
+	bool started;
+	uint64_t end;			/* nothing comes of it any more */
+};
+
+static unsigned int masses;		/* alive in this process */
+
+static void dial_close(struct mass_dial *dial)
+{
+	if (dial->event)
+		event_free(dial->event);
+	dial->event = NULL;
+	if (dial->fd >= 0)
+		close(dial->fd);
+	dial->fd = -1;
+}
+
+static void on_dial(evutil_socket_t fd, short what, void *arg)
+{
+	struct mass_dial *dial = arg;
+	struct session *s = dial->mass->session;
+	socklen_t len = sizeof(int);
+	int error = 0;
+
+	(void)what;
+	if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &len) || error) {
+		dial_close(dial);
+		return;
+	}
+	session_note(s, dial->mass->held ? "a held port was hit" : "a guess hit a port");
+	dial->fd = -1;
+	dial_close(dial);
+	session_add_path(s, fd, LOCAL_PATH_DIRECT, false);
+}
+
+static int dial_connect(struct mass_dial *dial, uint16_t local, const struct endpoint *to, uint8_t ttl)
+{
+	const struct session *s = dial->mass->session;
+	int len, err = 0, minttl = SESSION_MINTTL, low = ttl, standard = -1;
+	struct sockaddr_storage ss;
+
+	len = endpoint_to_sockaddr(to, s->family, &ss);
+	if (len < 0)
+		return len;
+	dial->fd = port_socket(s->family, local);
+	if (dial->fd < 0)
+		return dial->fd;
+	setsockopt(dial->fd, IPPROTO_IP, IP_MINTTL, &minttl, sizeof(minttl));
+	if (ttl)
+		setsockopt(dial->fd, IPPROTO_IP, IP_TTL, &low, sizeof(low));
+	if (connect(dial->fd, (struct sockaddr *)&ss, (socklen_t)len) && errno != EINPROGRESS)
+		err = -errno;
+	if (ttl)
+		setsockopt(dial->fd, IPPROTO_IP, IP_TTL, &standard, sizeof(standard));
+	if (err)
+		return err;
+	dial->event = event_new(s->node->base, dial->fd, EV_WRITE, on_dial, dial);
+	return !dial->event || event_add(dial->event, NULL) ? -ENOMEM : 0;
+}
+
+static void hold(struct mass *mass)
+{
+	const struct plan *plan = &mass->session->plan;
+	unsigned int i, open = 0;
+
+	for (i = 0; i < BIRTHDAY_HELD; i++) {
+		if (dial_connect(&mass->dials[i], 0, &plan->mass_remote, plan->mass_ttl))
+			dial_close(&mass->dials[i]);
+		else
+			open++;
+	}
+	session_note(mass->session, "holding %u ports", open);
+}
+
+static void guess(struct mass *mass, uint64_t now)
+{
+	struct session *s = mass->session;
+	struct endpoint to = s->plan.mass_remote;
+	unsigned int first, n, i;
+
+	n = birthday_wave(&mass->birthday, now, &first);
+	for (i = 0; i < n; i++) {
+		dial_close(&mass->dials[i]);
+		to.port = mass->birthday.guesses[first + i];
+		if (dial_connect(&mass->dials[i], s->lanes[0].port->number, &to, 0))
+			dial_close(&mass->dials[i]);
+	}
+	if (n)
+		session_note(s, "guessing %u ports", n);
+}
+
+static void arm(struct mass *mass, uint64_t when)
+{
+	uint64_t now = clock_now(), wait = when > now ? when - now : 0;
+	struct timeval tv = { .tv_sec = (time_t)(wait / SECOND), .tv_usec = (suseconds_t)(wait % SECOND) };
+
+	event_add(mass->timer, &tv);
+}
+
+static void on_timer(evutil_socket_t fd, short what, void *arg)
+{
+	struct mass *mass = arg;
+	uint64_t now = clock_now();
+
+	(void)fd;
+	(void)what;
+	if (now >= mass->end) {
+		session_arm(mass->session, 0);
+		return;
+	}
+	if (mass->held && !mass->started)
+		hold(mass);
+	else if (!mass->held)
+		guess(mass, now);
+	mass->started = true;
+	arm(mass, clock_before(mass->end, mass->held ? NEVER : birthday_deadline(&mass->birthday)));
+}
+
+static uint32_t random32(void *arg)
+{
+	uint32_t value;
+
+	(void)arg;
+	secret_random(&value, sizeof(value));
+	return value;
+}
+
+void mass_start(struct session *s)
+{
+	struct mass *mass;
+	unsigned int i;
+
+	if (masses >= MASS_SESSIONS || !s->lanes[0].port)
+		return;
+	mass = calloc(1, sizeof(*mass));
+	if (!mass)
+		return;
+	mass->timer = event_new(s->node->base, -1, 0, on_timer, mass);
+	if (!mass->timer) {
+		free(mass);
+		return;
+	}
+	masses++;
+	mass->session = s;
+	mass->held = s->plan.mass == PLAN_MASS_HOLD;
+	for (i = 0; i < BIRTHDAY_WAVE; i++) {
+		mass->dials[i].mass = mass;
+		mass->dials[i].fd = -1;
+	}
+	mass->end = s->go + s->plan.window;
+	if (!mass->held) {
+		birthday_draw(&mass->birthday, s->plan.mass_remote.port, s->rtt, s->go + s->plan.mass_start,
+			      random32, NULL);
+		mass->end = clock_before(mass->end, birthday_end(&mass->birthday));
+	}
+	s->mass = mass;
+	arm(mass, s->go + s->plan.mass_start);
+}
+
+void mass_free(struct mass *mass)
+{
+	unsigned int i;
+
+	if (!mass)
+		return;
+	for (i = 0; i < BIRTHDAY_WAVE; i++)
+		dial_close(&mass->dials[i]);
+	event_free(mass->timer);
+	masses--;
+	free(mass);
+}
+
+bool mass_active(const struct mass *mass)
+{
+	return mass && clock_now() < mass->end;
+}

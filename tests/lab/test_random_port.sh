@@ -1,0 +1,51 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
+# timeout: 180
+#
+# A NAT that gives another port to each destination, against one that does not: held sockets and guesses.
+. "$(dirname "$0")/lab.sh"
+. "$(dirname "$0")/punch.sh"
+lab_begin "$@"
+lab_internet
+lab_server rdv 203.0.113.10
+punch_servers
+n=0
+# pair NAME A-NAT-OPTIONS -- B-NAT-OPTIONS: makes alice and bob anew, behind NATs of their own
+pair() {
+	local name=$1 a=() b=() path tries=0
+	shift
+	while [ "$1" != -- ]; do
+		a+=("$1")
+		shift
+	done
+	shift
+	b=("$@")
+	[[ "${b[*]}" = *filtering=* ]] || b+=(filtering=address-port)
+	n=$((n + 1))
+	lab_nat "natA$n" "198.51.100.$((2 * n))" filtering=address-port delay=10ms "${a[@]}"
+	lab_nat "natB$n" "198.51.100.$((2 * n + 1))" delay=10ms "${b[@]}"
+	lab_host "alice$n" "natA$n" 192.168.1.2
+	lab_host "bob$n" "natB$n" 192.168.1.2
+	PUNCH_PEERS="alice$n bob$n"
+	punch_conf "bob$n" $'[service echo]\nport = 9000'
+	punch_conf "alice$n"
+	lab_bg "bob$n" "echo$n" punch socat TCP-LISTEN:9000,fork,reuseaddr EXEC:cat
+	punch_published "bob$n" 9000
+	lab_expect_eq "$name: bytes pass" "$(echo hello | lab_run "alice$n" timeout 20 punch nc -N -w 15 "bob$n" 9000)" hello
+	lab_expect_eq "$name: direct" "$(punch_last_path "alice$n")" direct
+	lab_note "$name: set up in $(punch_status "alice$n" '.connections[-1].setup_ms') ms"
+}
+# The chance to miss with all guesses is 0.03 %
+pair 'caller random' mapping=address-port port=random -- port=preserve
+pair 'callee random' port=preserve -- mapping=address-port port=random
+pair 'callee random, caller answers with RST' port=preserve stray=rst -- mapping=address-port port=random
+pair 'caller random, callee answers with RST' mapping=address-port port=random -- port=preserve stray=rst
+pair 'callee sequential' port=preserve -- mapping=address-port port=sequential:5
+pair 'caller out of a block of 512' mapping=address-port port=block:512 -- port=preserve
+pair 'callee passes only SYN-ACK' mapping=address-port port=random -- port=preserve filtering=synack
+
+# --- and where one side does not want it, the relay is taken without waiting
+sed -i 's/^name = .*/&\naggressive = no/' "$(punch_dir "alice$n")/punch.conf"
+lab_run "alice$n" punchctl stop
+echo hello | lab_run "alice$n" timeout 20 punch nc -N -w 15 "bob$n" 9000 >/dev/null
+lab_expect_eq 'aggressive = no: relayed' "$(punch_last_path "alice$n")" relay

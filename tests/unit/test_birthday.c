@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * test_birthday.c - guesses that hit, in bounded waves
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "resolver/birthday.h"
+
+static uint32_t seed;
+
+static uint32_t next_random(void *arg)
+{
+	(void)arg;
+	/* xorshift32: good enough in its high bits for a simulation */
+	seed ^= seed << 13;
+	seed ^= seed >> 17;
+	seed ^= seed << 5;
+	return seed;
+}
+
+static void each_guess_is_new_and_usable(void **state)
+{
+	static uint8_t seen[65536];
+	struct birthday b;
+	unsigned int i;
+
+	(void)state;
+	memset(seen, 0, sizeof(seen));
+	seed = 7;
+	birthday_draw(&b, 40000, 50 * MS, 0, next_random, NULL);
+	assert_int_equal(b.count, BIRTHDAY_GUESSES);
+	for (i = 0; i < b.count; i++) {
+		assert_true(b.guesses[i] >= 1024);
+		assert_int_equal(seen[b.guesses[i]]++, 0);
+	}
+}
+
+/* How many of @runs draws hit one of 256 ports that @hold opens */
+static unsigned int hits(unsigned int runs, void (*hold)(uint8_t *open, uint16_t *seen), unsigned int guesses)
+{
+	static uint8_t open[65536];
+	unsigned int run, i, won = 0;
+	struct birthday b;
+	uint16_t seen;
+
+	for (run = 0; run < runs; run++) {
+		seed = 1 + run * 7919;
+		memset(open, 0, sizeof(open));
+		hold(open, &seen);
+		birthday_draw(&b, seen, 50 * MS, 0, next_random, NULL);
+		for (i = 0; i < guesses && i < b.count; i++)
+			if (open[b.guesses[i]]) {
+				won++;
+				break;
+			}
+	}
+	return won;
+}
+
+static void hold_random(uint8_t *open, uint16_t *seen)
+{
+	unsigned int i;
+
+	*seen = (uint16_t)(1024 + next_random(NULL) % 64512);
+	for (i = 0; i < BIRTHDAY_HELD; i++)
+		open[1024 + next_random(NULL) % 64512] = 1;
+}
+
+static void hold_sequential(uint8_t *open, uint16_t *seen)
+{
+	uint32_t port = 20000 + next_random(NULL) % 20000;
+	unsigned int i;
+
+	*seen = (uint16_t)port;
+	port += next_random(NULL) % 100;	/* others' traffic meanwhile */
+	for (i = 0; i < BIRTHDAY_HELD; i++)
+		open[++port] = 1;
+}
+
+static void hold_block(uint8_t *open, uint16_t *seen)
+{
+	uint32_t block = 1024 + 512 * (next_random(NULL) % 120);
+	unsigned int i;
+
+	*seen = (uint16_t)(block + next_random(NULL) % 512);
+	for (i = 0; i < 128; i++)
+		open[block + next_random(NULL) % 512] = 1;
+}
+
+static void random_ports_are_hit(void **state)
+{
+	(void)state;
+	/* 1 - exp(-256 * 2048 / 64512) = 99.97 % */
+	assert_true(hits(1000, hold_random, BIRTHDAY_GUESSES) >= 995);
+}
+
+static void counted_ports_are_hit_in_the_first_wave(void **state)
+{
+	(void)state;
+	assert_int_equal(hits(200, hold_sequential, BIRTHDAY_WAVE), 200);
+}
+
+static void blocks_are_hit_in_two_waves(void **state)
+{
+	(void)state;
+	assert_true(hits(200, hold_block, 2 * BIRTHDAY_WAVE) >= 199);
+}
+
+static void waves_are_bounded_and_paced(void **state)
+{
+	unsigned int first, n, total = 0, waves = 0;
+	uint64_t now = 100 * MS, end;
+	struct birthday b;
+
+	(void)state;
+	seed = 3;
+	birthday_draw(&b, 0, 100 * MS, now, next_random, NULL);
+	end = birthday_end(&b);
+	assert_int_equal(birthday_wave(&b, now - 1, &first), 0);
+	while (birthday_deadline(&b) != NEVER) {
+		now = birthday_deadline(&b);
+		n = birthday_wave(&b, now, &first);
+		assert_in_range(n, 1, BIRTHDAY_WAVE);
+		assert_int_equal(first, total);
+		assert_int_equal(birthday_wave(&b, now + 139 * MS, &first), 0);
+		total += n;
+		waves++;
+	}
+	assert_int_equal(total, BIRTHDAY_GUESSES);
+	assert_int_equal(waves, 8);
+	assert_true(now + b.wave <= end + 1);
+}
+
+static void far_peers_get_fewer_waves(void **state)
+{
+	unsigned int first, waves = 0;
+	struct birthday b;
+
+	(void)state;
+	seed = 3;
+	birthday_draw(&b, 0, 600 * MS, 0, next_random, NULL);
+	while (birthday_deadline(&b) != NEVER && birthday_wave(&b, birthday_deadline(&b), &first))
+		waves++;
+	assert_int_equal(waves, 4);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(each_guess_is_new_and_usable),
+		cmocka_unit_test(random_ports_are_hit),
+		cmocka_unit_test(counted_ports_are_hit_in_the_first_wave),
+		cmocka_unit_test(blocks_are_hit_in_two_waves),
+		cmocka_unit_test(waves_are_bounded_and_paced),
+		cmocka_unit_test(far_peers_get_fewer_waves),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
