@@ -73,7 +73,7 @@ static bool is_known(struct dial *dial, int *rc)
 	int error = 0;
 
 	if (pending_any()) {
-		switch (pending_settle(dial->fd, &error)) {
+		switch (pending_settle(dial->fd, "another connect()", &error)) {
 		case PENDING_NOT:
 			break;
 		case PENDING_CONNECTING:

@@ -152,6 +152,7 @@ static enum pending_answer keep_placeholder(int fd, uint64_t cookie, uint64_t en
 {
 	struct remote remote = remote_unpack(entry);
 
+	log_debug("socket %llu: stays a placeholder, to be spliced", (unsigned long long)cookie);
 	remote_put(fd, &remote, false);
 	forget(cookie);
 	return PENDING_DONE;
@@ -235,8 +236,9 @@ static void await_claim(uint64_t cookie)
 	set_state(cookie, entry, PENDING_STATE_PARKED, 0);	/* we are a child, forked in the midst of it */
 }
 
-enum pending_answer pending_settle(int fd, int *error)
+enum pending_answer pending_settle(int fd, const char *call, int *error)
 {
+	enum pending_answer answer;
 	uint64_t cookie, entry;
 	bool written;
 	int state;
@@ -258,8 +260,12 @@ enum pending_answer pending_settle(int fd, int *error)
 			return PENDING_CONNECTING;
 		if (written && state != STATE_CLOSE)
 			return keep_placeholder(fd, cookie, entry);
-		if (set_state(cookie, entry, PENDING_STATE_CLAIMING, 0))
-			return claim(fd, cookie, entry_of(entry, PENDING_STATE_CLAIMING, 0), state, error);
+		if (!set_state(cookie, entry, PENDING_STATE_CLAIMING, 0))
+			continue;
+		answer = claim(fd, cookie, entry_of(entry, PENDING_STATE_CLAIMING, 0), state, error);
+		if (answer == PENDING_DONE)
+			log_debug("socket %llu: claimed by %s", (unsigned long long)cookie, call);
+		return answer;
 	}
 }
 
@@ -271,7 +277,7 @@ int pending_getsockopt(int fd, void *value, socklen_t *size)
 
 	if (value && size && (int)*size >= 0) {
 		guard_enter(&guard);
-		answer = pending_settle(fd, &error);
+		answer = pending_settle(fd, "getsockopt(SO_ERROR)", &error);
 		if (answer == PENDING_FAILED)
 			pending_forget(fd);
 		guard_leave(&guard);
@@ -291,7 +297,7 @@ bool pending_connected(int fd)
 	int error;
 
 	guard_enter(&guard);
-	answer = pending_settle(fd, &error);
+	answer = pending_settle(fd, "getpeername()", &error);
 	guard_leave(&guard);
 	if (answer == PENDING_FAILED)	/* its placeholder may still be connected, to the resolver */
 		errno = ENOTCONN;
@@ -328,7 +334,7 @@ int pending_wait(int fd, uint32_t slot, bool first)
 		}
 	}
 	guard_enter(&guard);
-	answer = pending_settle(fd, &error);
+	answer = pending_settle(fd, "connect() that blocks", &error);
 	if (answer == PENDING_DONE)
 		remote_acknowledge(fd);
 	if (answer == PENDING_FAILED)

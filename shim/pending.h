@@ -24,10 +24,11 @@ bool pending_any(void);
 
 /**
  * pending_settle() - put the peer's socket in place if it is there by now
+ * @call:	by which the program asks, for the log
  * @error:	PENDING_FAILED: errno for the program
  * Call inside a guard
  */
-enum pending_answer pending_settle(int fd, int *error);
+enum pending_answer pending_settle(int fd, const char *call, int *error);
 
 /** pending_forget() - the program has been told of the failure, or disconnected @fd */
 void pending_forget(int fd);
