@@ -83,6 +83,8 @@ static void client_set_state(struct client *client, enum client_state state)
 	if (log_enabled(LOG_LEVEL_DEBUG))
 		log_debug("%s: %s -> %s", client_describe(client), client_state_names[client->state],
 			  client_state_names[state]);
+	if (client->state < CLIENT_ACTIVE && state >= CLIENT_ACTIVE)
+		client_stats.strangers--;
 	client->state = state;
 }
 
@@ -139,6 +141,7 @@ void client_close(struct client *client)
 void client_fail(struct client *client, Punch__FailReason reason, const char *format, ...)
 {
 	Punch__Message message = PUNCH__MESSAGE__INIT;
+	static struct log_limit limit;
 	Punch__Failed failed;
 	char text[256];
 	va_list args;
@@ -146,7 +149,8 @@ void client_fail(struct client *client, Punch__FailReason reason, const char *fo
 	va_start(args, format);
 	vsnprintf(text, sizeof(text), format, args);
 	va_end(args);
-	log_info("%s: refused: %s", client_describe(client), text);
+	if (log_enabled(LOG_LEVEL_INFO) && log_limited(&limit))
+		log_info("%s: refused: %s", client_describe(client), text);
 	punch__failed__init(&failed);
 	failed.reason = reason;
 	failed.text = text;
@@ -285,12 +289,14 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
 {
 	struct client *client = arg;
 	uint64_t silent = clock_now() - client->heard;
+	static struct log_limit limit;
 
 	(void)fd;
 	(void)what;
 	if (client->overflowed) {
 		client_stats.overflowed++;
-		log_info("%s: does not read what it is sent", client_describe(client));
+		if (log_limited(&limit))
+			log_info("%s: does not read what it is sent", client_describe(client));
 	} else if (client->state < CLIENT_ACTIVE) {
 		client_stats.slow++;
 	} else if (client->state == CLIENT_ACTIVE && silent < RDV_SILENCE_TIME) {
@@ -298,8 +304,9 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
 		return;
 	} else if (client->state == CLIENT_ACTIVE) {
 		client_stats.silent++;
-		log_info("%s: silent for %u s", client_describe(client),
-			 (unsigned int)(RDV_SILENCE_TIME / SECOND));
+		if (log_limited(&limit))
+			log_info("%s: silent for %u s", client_describe(client),
+				 (unsigned int)(RDV_SILENCE_TIME / SECOND));
 	}
 	client_abort(client);
 }
@@ -347,6 +354,7 @@ struct client *client_new(struct event_base *base, SSL_CTX *tls, int fd,
 	client_arm(client, RDV_HELLO_TIME);
 	client_stats.accepted++;
 	client_stats.now++;
+	client_stats.strangers++;
 	LIST_INSERT_HEAD(&clients, client, all);
 	return client;
 failed:

@@ -26,9 +26,9 @@ struct client_ops {
 	void (*gone)(struct client *client);
 };
 
-/** struct client_stats - all clients, since the start */
+/** struct client_stats - clients now, those of them before their Hello; since the start */
 struct client_stats {
-	unsigned int now;
+	unsigned int now, strangers;
 	uint64_t accepted, handshake_failed, slow, silent, flooded, overflowed, malformed;
 };
 

@@ -19,6 +19,7 @@
 #define RDV_USER_TIMEOUT_MS	30000		/* unacknowledged data: a vanished node stops being "online" */
 #define RDV_QUEUE		(256 * 1024)	/* bytes waiting for one node that does not read: 200 invitations */
 #define RDV_CONNECTIONS		65536		/* all together, idle ones cost about 20 KiB */
+#define RDV_STRANGERS		4096		/* of these, before their Hello: 60 KiB each while TLS is set up */
 #define RDV_PER_SOURCE		2048		/* of one address: a carrier's NAT has many users */
 #define RDV_SOURCES		65536		/* addresses remembered; about 100 bytes each */
 

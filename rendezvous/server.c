@@ -20,6 +20,7 @@
 #include "rendezvous/client.h"
 #include "rendezvous/embedded.h"
 #include "rendezvous/forward.h"
+#include "rendezvous/inbox.h"
 #include "rendezvous/listeners.h"
 #include "rendezvous/metrics.h"
 #include "rendezvous/outbox.h"
@@ -28,6 +29,8 @@
 #include "rendezvous/server.h"
 #include "rendezvous/store.h"
 #include "rendezvous/tickets.h"
+
+#define SOFTWARE 40	/* bytes of Hello.software in a line of the log */
 
 static struct {
 	struct event_base *base;
@@ -80,17 +83,38 @@ static void welcome(struct client *client)
 }
 
 /* A node that begins or ceases to serve says so on its connection */
+/* Nodes that come and go are strangers' doing */
+static bool may_log(void)
+{
+	static struct log_limit limit;
+
+	return log_enabled(LOG_LEVEL_DEBUG) || (log_enabled(LOG_LEVEL_INFO) && log_limited(&limit));
+}
+
+/* A node's word on itself, for a line of the log */
+static const char *printable(const char *text, char out[SOFTWARE])
+{
+	size_t i;
+
+	for (i = 0; i < SOFTWARE - 1 && text[i]; i++)
+		out[i] = text[i] >= ' ' && text[i] <= '~' ? text[i] : '?';
+	out[i] = '\0';
+	return out;
+}
+
 static void on_hello_again(struct client *client, const Punch__Hello *hello)
 {
 	broker_receive(server.broker, client_data(client), hello->receive, clock_now());
-	log_info("%s: %s", client_describe(client), hello->receive ? "receives now" : "only dials now");
+	if (may_log())
+		log_info("%s: %s", client_describe(client),
+			 hello->receive ? "receives now" : "only dials now");
 	welcome(client);
 }
 
 static void on_hello(struct client *client, const Punch__Hello *hello)
 {
 	uint64_t now = clock_now();
-	char text[KEY_TEXT_SIZE];
+	char text[KEY_TEXT_SIZE], software[SOFTWARE];
 	struct broker_node *node;
 
 	if (hello->version != PROTOCOL_VERSION) {
@@ -111,8 +135,9 @@ static void on_hello(struct client *client, const Punch__Hello *hello)
 	}
 	client_set_data(client, node);
 	client_activate(client);
-	log_info("%s: online (%.40s)%s", client_describe(client), hello->software,
-		 hello->receive ? "" : ", only dials");
+	if (may_log())
+		log_info("%s: online (%s)%s", client_describe(client), printable(hello->software, software),
+			 hello->receive ? "" : ", only dials");
 	welcome(client);
 }
 
@@ -183,7 +208,8 @@ static void on_gone(struct client *client)
 
 	sources_release(server.sources, client_from(client), now);
 	if (client_data(client)) {
-		log_info("%s: offline", client_describe(client));
+		if (may_log())
+			log_info("%s: offline", client_describe(client));
 		broker_leave(server.broker, client_data(client), now);
 		client_set_data(client, NULL);
 		server_run();
@@ -197,7 +223,8 @@ static void on_accepted(void *ctx, unsigned int index, int fd, const struct endp
 
 	(void)ctx;
 	(void)index;
-	if (client_stats.now >= RDV_CONNECTIONS || sources_admit(server.sources, from, now)) {
+	if (client_stats.now >= RDV_CONNECTIONS || client_stats.strangers >= RDV_STRANGERS ||
+	    sources_admit(server.sources, from, now)) {
 		server.refused++;
 		close(fd);
 	} else if (!client_new(server.base, server.tls, fd, from, &ops, NULL)) {
@@ -208,69 +235,10 @@ static void on_accepted(void *ctx, unsigned int index, int fd, const struct endp
 
 /* ---------------------------------------------------------------- messages of other servers */
 
-static void on_forward_invite(const Punch__ForwardInvite *invite)
-{
-	const struct relay_list relays = { .count = invite->n_relays, .list = invite->relays };
-	struct store *store = server.outbox.store;
-	struct broker_payload payload = payload_from(invite->payload);
-	uint32_t hop = (invite->store_rtt_us + store->ops->rtt_us(store)) / 2;
-	struct broker_call call;
-
-	memcpy(call.session, invite->session.data, SESSION_SIZE);
-	memcpy(call.caller, invite->from.data, KEY_SIZE);
-	memcpy(call.callee, invite->to.data, KEY_SIZE);
-	broker_remote_invite(server.broker, invite->origin, &call, &payload, &relays,
-			     invite->caller_rtt_us, hop, clock_now());
-}
-
-static void on_forward_reply(const Punch__ForwardReply *reply)
-{
-	struct broker_payload payload = payload_from(reply->payload);
-	struct broker_call call = { .session = { 0 } };
-
-	memcpy(call.session, reply->session.data, SESSION_SIZE);
-	memcpy(call.callee, reply->from.data, KEY_SIZE);
-	broker_remote_reply(server.broker, &call, &payload, reply->callee_rtt_us, reply->start_in_us);
-}
-
-static void on_forward_failed(const Punch__ForwardFailed *failed)
-{
-	const struct broker_failure failure = {
-		.reason = failed->reason, .text = failed->text, .retry = failed->retry,
-	};
-	struct broker_call call = { .session = { 0 } };
-
-	memcpy(call.session, failed->session.data, SESSION_SIZE);
-	memcpy(call.callee, failed->from.data, KEY_SIZE);
-	broker_remote_failed(server.broker, &call, &failure);
-}
-
 static void on_received(void *ctx, const uint8_t *data, size_t size)
 {
-	struct store *store = server.outbox.store;
-	Punch__Forward *forward = forward_open(data, size);
-	static struct log_limit limit;
-
 	(void)ctx;
-	if (!forward) {
-		if (log_limited(&limit))
-			log_warn("store: %zu bytes on our channel that are no Forward", size);
-		return;
-	}
-	switch (forward->kind_case) {
-	case PUNCH__FORWARD__KIND_INVITE:
-		on_forward_invite(forward->invite);
-		break;
-	case PUNCH__FORWARD__KIND_REPLY:
-		on_forward_reply(forward->reply);
-		break;
-	case PUNCH__FORWARD__KIND_FAILED:
-		on_forward_failed(forward->failed);
-		break;
-	default:
-		store->ops->check(store, forward->replaced->key.data);
-	}
-	punch__forward__free_unpacked(forward, NULL);
+	inbox_forward(server.broker, server.outbox.store, data, size);
 	server_run();
 }
 

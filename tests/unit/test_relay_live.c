@@ -69,13 +69,15 @@ static void test_half_close_is_carried_over(void **state)
 	assert_true(relay_pair(&relay, &a, &b));
 	assert_int_equal(send(a, "question", 8, MSG_NOSIGNAL), 8);
 	assert_int_equal(shutdown(a, SHUT_WR), 0);
-	assert_int_equal(recv(b, text, sizeof(text), MSG_WAITALL), 8);	/* and the end */
+	assert_int_equal(recv(b, text, 8, MSG_WAITALL), 8);
+	assert_int_equal(recv(b, text, 1, 0), 0);
 	/* the other direction lives on */
 	assert_int_equal(send(b, "answer", 6, MSG_NOSIGNAL), 6);
 	assert_int_equal(recv(a, text, 6, MSG_WAITALL), 6);
 	assert_int_equal(send(b, "more", 4, MSG_NOSIGNAL), 4);
 	close(b);
-	assert_int_equal(recv(a, text, sizeof(text), MSG_WAITALL), 4);
+	assert_int_equal(recv(a, text, 4, MSG_WAITALL), 4);
+	assert_int_equal(recv(a, text, 1, 0), 0);
 	close(a);
 }
 
@@ -195,8 +197,9 @@ static void test_urgent_data_keeps_its_place(void **state)
 	ticket = relay_ticket(2, TICKET_CALLEE);
 	b = relay_hello(&relay, &ticket);
 	assert_int_equal(relay_status(b), PUNCH__RELAY_STATUS__RELAY_JOINED);
-	assert_int_equal(recv(b, text, sizeof(text), MSG_WAITALL), 12);
+	assert_int_equal(recv(b, text, 12, MSG_WAITALL), 12);
 	assert_memory_equal(text, "before!after", 12);
+	assert_int_equal(recv(b, text, 1, 0), 0);
 	close(a);
 	close(b);
 }
