@@ -76,26 +76,26 @@ static void receive_begin(struct broker *broker, struct broker_node *node, uint6
 }
 
 int broker_join(struct broker *broker, void *peer, const uint8_t key[KEY_SIZE], bool receive,
-		uint64_t now, struct broker_node **out)
+		uint64_t now, struct broker_node **node)
 {
 	struct identity *identity = identity_find(broker->identities, key);
-	struct broker_node *node;
+	struct broker_node *new;
 
 	if (identity && identity->connections >= RDV_PER_KEY)
 		return refuse_join(broker, peer, -EUSERS, "too many connections of this key");
-	node = calloc(1, sizeof(*node));
-	identity = node ? identity_hold(broker->identities, key) : NULL;
+	new = calloc(1, sizeof(*new));
+	identity = new ? identity_hold(broker->identities, key) : NULL;
 	if (!identity) {
-		free(node);
+		free(new);
 		return refuse_join(broker, peer, -ENOMEM, "this rendezvous is full");
 	}
-	node->peer = peer;
-	node->identity = identity;
-	LIST_INSERT_HEAD(&broker->nodes, node, all);
+	new->peer = peer;
+	new->identity = identity;
+	LIST_INSERT_HEAD(&broker->nodes, new, all);
 	broker->stats.nodes++;
 	if (receive)
-		receive_begin(broker, node, now);
-	*out = node;
+		receive_begin(broker, new, now);
+	*node = new;
 	return 0;
 }
 

@@ -22,7 +22,7 @@ struct listeners *listeners_new(struct event_base *base,
 				void (*accepted)(void *ctx, unsigned int index, int fd,
 						 const struct endpoint *from),
 				void *ctx);
-void listeners_free(struct listeners *listeners);
+void listeners_free(struct listeners *group);
 
 /**
  * listeners_add() - listen on one more endpoint, at most CONF_LIST
@@ -30,6 +30,6 @@ void listeners_free(struct listeners *listeners);
  * @why:	one line for people on failure
  * Return: 0 or -errno
  */
-int listeners_add(struct listeners *listeners, struct endpoint *ep, char *why, size_t size);
+int listeners_add(struct listeners *group, struct endpoint *ep, char *why, size_t size);
 
 #endif

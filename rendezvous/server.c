@@ -97,7 +97,7 @@ static const char *printable(const char *text, char out[SOFTWARE])
 	size_t i;
 
 	for (i = 0; i < SOFTWARE - 1 && text[i]; i++)
-		out[i] = text[i] >= ' ' && text[i] <= '~' ? text[i] : '?';
+		out[i] = (char)(text[i] >= ' ' && text[i] <= '~' ? text[i] : '?');
 	out[i] = '\0';
 	return out;
 }

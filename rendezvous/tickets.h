@@ -28,11 +28,11 @@ struct offers {
 
 /**
  * tickets_open() - which relays there are
- * @relays:	"embedded", "none", or HOST:PORT words
+ * @words:	"embedded", "none", or HOST:PORT words
  * @secret:	of the relays, copied; not read when there are none
  * Return: 0 or -EINVAL
  */
-int tickets_open(const char *relays, const uint8_t secret[RELAY_SECRET_SIZE]);
+int tickets_open(const char *words, const uint8_t secret[RELAY_SECRET_SIZE]);
 void tickets_close(void);
 
 /** tickets_embedded() - the embedded relay came up, or went down and must not be offered */
