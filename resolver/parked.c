@@ -179,7 +179,7 @@ static int admit(struct parked *parked, int fd, uint64_t *cookie, struct local_r
 	if (old)
 		spot_free(old);
 	if (parked_count(parked) >= PARKED_MAX) {
-		reply_fail(reply, EAGAIN, "%d connections are being set up at once already", PARKED_MAX);
+		reply_fail(reply, ENOBUFS, "%d connections are being set up at once already", PARKED_MAX);
 		return -EAGAIN;
 	}
 	return 0;
@@ -207,7 +207,7 @@ void parked_start(struct node *node, int fd, const struct peer *peer, const stru
 	spot->session = session_dial(node, peer, spot->port, lot_family(fd), request_timeout(in->timeout_ms),
 				     in->route, on_result, NULL, spot);
 	if (!spot->session) {
-		reply_fail(reply, EAGAIN, "too many connections are being set up at once");
+		reply_fail(reply, ENOBUFS, "too many connections are being set up at once");
 		spot_free(spot);
 		return;
 	}

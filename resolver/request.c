@@ -157,7 +157,7 @@ static void handle_dial(struct request *rq, const struct local_request *in, int 
 	rq->session = session_dial(rq->node, &rq->peer, rq->port, family, request_timeout(in->timeout_ms), in->route,
 				   on_dialled, NULL, rq);
 	if (!rq->session) {
-		reply_fail(&reply, EAGAIN, "too many connections are being set up at once");
+		reply_fail(&reply, ENOBUFS, "too many connections are being set up at once");
 		answer(rq, &reply, -1);
 	}
 }

@@ -46,9 +46,9 @@ static bool edge_allowed(enum session_state from, enum session_state to)
 {
 	if (from == SESSION_OVER)
 		return false;
-	/* The rendezvous was lost, or said "offline, but try again" */
+	/* The rendezvous was lost, or said "try again"; or no path came of this try */
 	if (to == SESSION_UPLINK)
-		return from <= SESSION_ANSWERED;
+		return from != SESSION_UPLINK && from <= SESSION_PUNCHING;
 	/* The chosen path died while its nomination was being written */
 	if (from == SESSION_NOMINATING && to == SESSION_PUNCHING)
 		return true;
@@ -114,7 +114,7 @@ struct session *session_new(struct node *node, bool caller)
 	struct session *s;
 	unsigned int i;
 
-	if (sessions->count >= SESSIONS_MAX) {
+	if (sessions->count >= SESSIONS_MAX + (caller ? 0 : SESSIONS_SPARE)) {
 		errno = EAGAIN;
 		return NULL;
 	}
@@ -163,6 +163,34 @@ void session_free(struct session *s)
 	TAILQ_REMOVE(&s->node->sessions->list, s, link);
 	s->node->sessions->count--;
 	free(s);
+}
+
+void session_restart(struct session *s)
+{
+	unsigned int i;
+
+	session_set_state(s, SESSION_UPLINK);
+	session_paths_close(s);
+	/* Fresh ones: the NATs may still know the old pairs of ports, and a second try is to differ from the first */
+	for (i = 0; i < PLAN_LANES; i++) {
+		port_free(s->lanes[i].port);
+		s->lanes[i].port = NULL;
+	}
+	secret_wipe(&s->secret);
+	ephemeral_wipe(&s->ephemeral);
+	if (ephemeral_make(&s->ephemeral)) {
+		session_fail(s, EIO, "%s: no new session key can be made", s->peer.name);
+		return;
+	}
+	memset(&s->plan, 0, sizeof(s->plan));
+	memset(&s->punch, 0, sizeof(s->punch));
+	s->uplink = NULL;
+	s->route = s->wish;
+	s->tried = 0;
+	s->relay_problem[0] = '\0';
+	s->resume = 0;
+	s->patience = clock_now() + SESSION_UPLINK_PATIENCE;
+	session_arm(s, 0);
 }
 
 /* Give the error, once, and let the session go */
@@ -253,19 +281,26 @@ unsigned int sessions_count(const struct sessions *sessions)
 	return sessions->count;
 }
 
+/* What the lost server knew of the session is lost with it */
+static void lost_uplink(struct session *s)
+{
+	if (s->state == SESSION_ANSWERED) {
+		/* Both sides know all they need, and both have lost the server or will hear of Go: start now */
+		session_go(s, clock_now());
+	} else if (s->caller && (s->state == SESSION_INVITED || s->state == SESSION_PORTS)) {
+		s->uplink = NULL;
+		s->patience = clock_now() + SESSION_UPLINK_PATIENCE;
+		session_set_state(s, SESSION_UPLINK);
+	}
+}
+
 void session_on_uplink(struct node *node, struct uplink *uplink)
 {
 	struct session *s;
 
 	TAILQ_FOREACH(s, &node->sessions->list, link) {
-		if (!s->caller)
-			continue;
-		/* What the lost server knew of the session is lost with it */
-		if (s->uplink == uplink && uplink_state(uplink) != UPLINK_READY &&
-		    (s->state == SESSION_INVITED || s->state == SESSION_PORTS)) {
-			s->uplink = NULL;
-			session_set_state(s, SESSION_UPLINK);
-		}
+		if (s->uplink == uplink && uplink_state(uplink) != UPLINK_READY)
+			lost_uplink(s);
 		if (s->state == SESSION_UPLINK)
 			session_arm(s, 0);
 	}

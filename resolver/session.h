@@ -37,7 +37,8 @@ typedef void session_step(void *arg, uint64_t us, const char *what);
  * @route:	Punch__Route wanted by the program's environment, 0 none
  * @done:	called exactly once, never from inside session_dial(); not after session_cancel()
  * @step:	may be NULL
- * Return: NULL when out of memory or too many sessions (errno EAGAIN)
+ * Return: NULL when out of memory or too many sessions (errno EAGAIN). Tell a program ENOBUFS: event
+ * loops take EAGAIN from connect() or SO_ERROR for "in progress" (seen with asyncio)
  */
 struct session *session_dial(struct node *node, const struct peer *peer, uint16_t port, int family,
 			     uint32_t timeout_ms, uint32_t route,

@@ -3,6 +3,8 @@
  * session_caller.c - the side that dials
  */
 #include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -25,8 +27,10 @@ struct session *session_dial(struct node *node, const struct peer *peer, uint16_
 	s->peer = *peer;
 	s->port = port;
 	s->family = family;
-	s->route = route ? route : (uint32_t)peer->route;
+	s->wish = route ? route : (uint32_t)peer->route;
+	s->route = s->wish;
 	s->deadline = s->started + timeout_ms * MS;
+	s->patience = s->started + SESSION_UPLINK_PATIENCE;
 	s->done = done;
 	s->step = step;
 	s->arg = arg;
@@ -58,13 +62,47 @@ static void caller_no_uplink(struct session *s, uint64_t now)
 	} else if (refused == node->uplink_count) {
 		session_fail(s, uplink_wrong_key(worst) ? EACCES : ENETUNREACH, "%s: rendezvous %s: %s",
 			     s->peer.name, uplink_name(worst), uplink_problem(worst));
-	} else if (now >= clock_before(s->deadline, s->started + SESSION_UPLINK_PATIENCE)) {
+	} else if (now >= clock_before(s->deadline, s->patience)) {
 		session_fail(s, ENETUNREACH, "%s: rendezvous %s: %s; look at [node] rendezvous",
 			     s->peer.name, uplink_name(worst), *uplink_problem(worst) ? uplink_problem(worst) :
 			     "cannot be reached");
 	} else {
-		session_arm(s, clock_before(s->deadline, s->started + SESSION_UPLINK_PATIENCE));
+		session_arm(s, clock_before(s->deadline, s->patience));
 	}
+}
+
+/* Invite again after about @wait: others who were refused at the same moment come at other times */
+static void caller_retry(struct session *s, uint64_t wait)
+{
+	uint32_t random;
+
+	secret_random(&random, sizeof(random));
+	s->uplink = NULL;
+	s->resume = clock_now() + wait / 2 + wait * random / UINT32_MAX;
+	s->patience = s->resume + SESSION_UPLINK_PATIENCE;
+	session_set_state(s, SESSION_UPLINK);
+	session_arm(s, clock_before(s->resume, s->deadline));
+}
+
+/* What the program is told if the next tries are refused as well */
+static void caller_excuse(struct session *s, int error, const char *format, ...)
+{
+	va_list args;
+
+	s->excuse = error;
+	va_start(args, format);
+	vsnprintf(s->excuse_text, sizeof(s->excuse_text), format, args);
+	va_end(args);
+	session_note(s, "%s", s->excuse_text);
+}
+
+/* "Too many": it passes */
+static void caller_retry_later(struct session *s)
+{
+	uint64_t wait = SESSION_RETRY << (s->refusals < 3 ? s->refusals : 3);
+
+	s->refusals++;
+	caller_retry(s, clock_before(wait, SESSION_RETRY_MOST));
 }
 
 static struct uplink *choose_uplink(struct session *s)
@@ -120,10 +158,7 @@ static void caller_invite(struct session *s)
 	message.kind_case = PUNCH__MESSAGE__KIND_INVITE;
 	message.invite = &invite;
 	if (uplink_send(s->uplink, &message)) {
-		s->uplink = NULL;
-		s->resume = clock_now() + SESSION_RETRY;
-		session_set_state(s, SESSION_UPLINK);
-		session_arm(s, s->resume);
+		caller_retry(s, SESSION_RETRY);
 		return;
 	}
 	session_note(s, "invited %s through %s", s->peer.name, uplink_name(s->uplink));
@@ -135,7 +170,15 @@ static void caller_timeout(struct session *s)
 {
 	switch (s->state) {
 	case SESSION_UPLINK:
-		caller_no_uplink(s, clock_now());
+		if (s->excuse)
+			session_fail(s, s->excuse, "%s", s->excuse_text);
+		else
+			caller_no_uplink(s, clock_now());
+		break;
+	case SESSION_PORTS:
+		session_fail(s, ENOBUFS, "%s: punch-resolver had no local port for it within %u s; is it out of "
+			     "descriptors (ulimit -n)?", s->peer.name,
+			     (unsigned int)((s->deadline - s->started) / SECOND));
 		break;
 	case SESSION_PUNCHING:
 	case SESSION_NOMINATING:
@@ -209,7 +252,9 @@ static bool caller_accepted(struct session *s, const struct answer *answer)
 			     "which this version cannot do", s->peer.name, s->port);
 		break;
 	case PUNCH__ANSWER_STATUS__ANSWER_BUSY:
-		session_fail(s, ECONNREFUSED, "%s: has too many connections being made; try again", s->peer.name);
+		caller_excuse(s, ECONNREFUSED, "%s: has too many connections being made; try again later",
+			      s->peer.name);
+		caller_retry_later(s);
 		break;
 	default:
 		session_fail(s, ECONNREFUSED, "%s: answered in a way that this version does not know (%u)",
@@ -262,9 +307,15 @@ void caller_answered(struct session *s, const Punch__Answered *message)
 	}
 	err = secret_derive(&s->secret, &s->ephemeral, answer.ephemeral, s->invitation.data,
 			    s->invitation.size, s->answer.data, s->answer.size);
-	if (err || session_listen(s)) {
-		session_fail(s, err ? EACCES : EMFILE, "%s: %s", s->peer.name,
-			     err ? "its half of the session secret is no valid key" : "no socket can be made");
+	if (err) {
+		session_fail(s, EACCES, "%s: its half of the session secret is no valid key", s->peer.name);
+		return;
+	}
+	err = session_listen(s);
+	if (err) {
+		session_paths_close(s);
+		caller_excuse(s, ENOBUFS, "%s: punch-resolver cannot make a socket: %s", s->peer.name, strerror(-err));
+		caller_retry_later(s);
 		return;
 	}
 	session_note(s, "%s accepted; %u and %u candidates", s->peer.name, s->own.count, s->far.count);
@@ -273,38 +324,55 @@ void caller_answered(struct session *s, const Punch__Answered *message)
 	session_relays(s, message->relays, message->n_relays);
 }
 
-void caller_failed(struct session *s, const Punch__Failed *message)
+/* Ask the other servers, then all of them again: a peer that was restarted or moved is back within a second */
+static void caller_offline(struct session *s, bool grace)
 {
-	bool retry = message->retry && clock_now() < s->started + SESSION_RETRY_PATIENCE;
+	uint64_t now = clock_now();
 	char key[KEY_TEXT_SIZE];
 	unsigned int i;
 
-	if (message->reason == PUNCH__FAIL_REASON__FAIL_OFFLINE) {
-		for (i = 0; i < s->node->uplink_count; i++)
-			if (s->node->uplinks[i] == s->uplink && !retry)
-				s->tried |= 1u << i;
-		if (retry || choose_uplink(s)) {
-			session_note(s, "%s is not there%s", s->peer.name, retry ? " yet" : "");
-			s->resume = retry ? clock_now() + SESSION_RETRY : 0;
-			s->uplink = NULL;
-			session_set_state(s, SESSION_UPLINK);
-			session_arm(s, s->resume);
-			return;
-		}
-		session_fail(s, EHOSTUNREACH, "%s: not connected to %s, or does not know our key %s; is a program "
-			     "under punch running there, and is [peer %s] key right?", s->peer.name,
-			     uplink_name(s->uplink), key_text(s->node->key.public, key), s->peer.name);
-		return;
+	s->grace = s->grace || grace;
+	if (!s->away_since)
+		s->away_since = now;
+	caller_excuse(s, EHOSTUNREACH, "%s: not connected to %s, or does not know our key %s; is a program under "
+		      "punch running there, and is [peer %s] key right?", s->peer.name, uplink_name(s->uplink),
+		      key_text(s->node->key.public, key), s->peer.name);
+	for (i = 0; i < s->node->uplink_count; i++)
+		if (s->node->uplinks[i] == s->uplink)
+			s->tried |= 1u << i;
+	if (choose_uplink(s)) {
+		caller_retry(s, 0);
+	} else if (now < s->away_since + (s->grace ? SESSION_GRACE_PATIENCE : SESSION_OFFLINE_PATIENCE)) {
+		s->tried = 0;
+		caller_retry(s, SESSION_RETRY);
+	} else {
+		session_fail(s, s->excuse, "%s", s->excuse_text);
 	}
-	session_fail(s, message->reason == PUNCH__FAIL_REASON__FAIL_TIMEOUT ? ETIMEDOUT :
-		     message->reason == PUNCH__FAIL_REASON__FAIL_LIMIT ? EAGAIN : ENETUNREACH,
-		     "%s: rendezvous %s: %s", s->peer.name, uplink_name(s->uplink),
-		     message->text && *message->text ? message->text : "refused the invitation");
 }
 
-/* Everything was tried */
+void caller_failed(struct session *s, const Punch__Failed *message)
+{
+	const char *text = message->text && *message->text ? message->text : "refused the invitation";
+
+	if (message->reason == PUNCH__FAIL_REASON__FAIL_OFFLINE) {
+		caller_offline(s, message->retry);
+	} else if (message->reason == PUNCH__FAIL_REASON__FAIL_LIMIT && message->retry) {
+		caller_excuse(s, ETIMEDOUT, "%s: rendezvous %s: %s", s->peer.name, uplink_name(s->uplink), text);
+		caller_retry_later(s);
+	} else {
+		session_fail(s, message->reason == PUNCH__FAIL_REASON__FAIL_TIMEOUT ? ETIMEDOUT : ENETUNREACH,
+			     "%s: rendezvous %s: %s", s->peer.name, uplink_name(s->uplink), text);
+	}
+}
+
+/* Everything was tried; is there time to try all of it once more? */
 void caller_no_path(struct session *s)
 {
+	if (!s->disproved && ++s->tries < SESSION_TRIES && clock_now() + SESSION_TRY_LEAST < s->deadline) {
+		session_note(s, "no path came of this try, beginning another one");
+		session_restart(s);
+		return;
+	}
 	if (s->disproved)
 		session_fail(s, EACCES, "%s: what answered on its addresses could not prove %s's key",
 			     s->peer.name, s->peer.name);

@@ -18,6 +18,7 @@
 #include "resolver/session.h"
 
 #define SESSIONS_MAX	512	/* at once; 200 connections arriving together are served, a flood is not */
+#define SESSIONS_SPARE	32	/* more, which live only for telling a caller "busy" */
 #define SESSION_PATHS	16	/* sockets of one session that are being proven; strangers may hold some */
 #define SESSION_LEGS	2	/* relays tried side by side */
 #define SESSION_REPLAYS	1024	/* identifiers remembered, so that an invitation works once */
@@ -25,11 +26,20 @@
 /* A rendezvous that is restarting is back within this; longer waiting is only annoying */
 #define SESSION_UPLINK_PATIENCE	(6 * SECOND)
 
-/* Between two invitations to somebody who may be reconnecting */
+/* Between two invitations to somebody who may be reconnecting, or to a server that has enough of us for now */
 #define SESSION_RETRY		(500 * MS)
+#define SESSION_RETRY_MOST	(4 * SECOND)	/* doubled up to this where the server is busy */
 
-/* ... and for how long: a node finds a server that restarted within a few seconds */
-#define SESSION_RETRY_PATIENCE	(5 * SECOND)
+/* A peer is asked for this long after it was first said to be away: its resolver was killed and is
+ * back in half a second, or its host has just changed networks.  It is the price of a wrong name, too. */
+#define SESSION_OFFLINE_PATIENCE (1 * SECOND)
+
+/* ... or for this long where the server itself has just started: nodes find it again within BACKOFF_MOST */
+#define SESSION_GRACE_PATIENCE	(11 * SECOND)
+
+/* Whole new tries, with new ports and a new invitation, when every path of one has failed before the time is over */
+#define SESSION_TRIES		3
+#define SESSION_TRY_LEAST	(4 * SECOND)	/* left, or another one is not begun: it needs PLAN_WINDOW and some round trips */
 
 /* The callee keeps an answered session for this long: the longest PUNCH_TIMEOUT */
 #define SESSION_CALLEE_LIFE	(60 * SECOND)
@@ -66,6 +76,7 @@ struct lane {
 	struct port *port;
 	int fd;
 	struct event *event;
+	struct event *rest;	/* until it may accept again; NULL unless descriptors ran out */
 };
 
 struct leg {
@@ -83,11 +94,20 @@ struct session {
 	uint16_t port;			/* 0: a ping, no service is wanted */
 	int family;
 	struct service service;		/* callee */
-	uint32_t route;			/* Punch__Route, own wish, then the combined one */
+	uint32_t wish;			/* Punch__Route, as this side wants it ... */
+	uint32_t route;			/* ... and both sides' combined */
 
 	struct uplink *uplink;
 	unsigned int tried;		/* bit per uplink that said OFFLINE */
-	uint64_t started, deadline, resume;
+	uint64_t started, deadline;
+	uint64_t resume;		/* caller in UPLINK: when to invite again */
+	uint64_t patience;		/* caller in UPLINK: until when a server is waited for */
+	uint64_t away_since;		/* the peer was first said to be offline; 0: never */
+	bool grace;			/* a server said that it has just started */
+	unsigned int refusals;		/* "too many", by the server or by the peer */
+	unsigned int tries;		/* that ended without a path */
+	int excuse;			/* errno and line of the last refusal that is retried */
+	char excuse_text[LOCAL_TEXT];
 	uint64_t rtt;			/* us, between the peers, estimated */
 	struct event *timer;
 
@@ -131,6 +151,7 @@ void session_arm(struct session *s, uint64_t when);
 void session_note(struct session *s, const char *format, ...) __attribute__((format(printf, 2, 3)));
 struct session *session_find(struct sessions *sessions, const uint8_t *id, size_t size, bool caller);
 void session_advance(struct session *s);
+void session_restart(struct session *s);	/* caller, PUNCHING: back to UPLINK, with nothing of this try left */
 void session_log_bare(const struct session *s);
 void session_fail(struct session *s, int error, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));

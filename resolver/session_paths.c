@@ -90,6 +90,9 @@ static void on_path(void *arg, struct path *path)
 
 /* ---------------------------------------------------------------- sockets of a lane */
 
+/* A far end that was accepted late sends its SYN again after 1 s; descriptors come back with any session that ends */
+static const struct timeval lane_pause = { .tv_usec = 100000 };
+
 /* Is it one of the peer's own private addresses? */
 static bool is_lan(const struct session *s, const struct endpoint *remote)
 {
@@ -103,6 +106,24 @@ static bool is_lan(const struct session *s, const struct endpoint *remote)
 	return false;
 }
 
+static void on_rested(evutil_socket_t fd, short what, void *arg)
+{
+	struct lane *lane = arg;
+
+	(void)fd;
+	(void)what;
+	event_add(lane->event, NULL);
+}
+
+/* Out of descriptors: what waits keeps the listener readable, and would wake us without end */
+static void lane_rest(struct lane *lane)
+{
+	if (!lane->rest)
+		lane->rest = event_new(lane->session->node->base, -1, 0, on_rested, lane);
+	if (lane->rest && !event_add(lane->rest, &lane_pause))
+		event_del(lane->event);
+}
+
 static void on_accept(evutil_socket_t fd, short what, void *arg)
 {
 	struct lane *lane = arg;
@@ -114,8 +135,11 @@ static void on_accept(evutil_socket_t fd, short what, void *arg)
 
 	(void)what;
 	socket_ = accept4(fd, (struct sockaddr *)&ss, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
-	if (socket_ < 0)
+	if (socket_ < 0) {
+		if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)
+			lane_rest(lane);
 		return;
+	}
 	if (endpoint_from_sockaddr(&remote, (struct sockaddr *)&ss, len)) {
 		close(socket_);
 		return;
@@ -415,6 +439,9 @@ void session_paths_close(struct session *s)
 		if (s->lanes[i].event)
 			event_free(s->lanes[i].event);
 		s->lanes[i].event = NULL;
+		if (s->lanes[i].rest)
+			event_free(s->lanes[i].rest);
+		s->lanes[i].rest = NULL;
 		if (s->lanes[i].fd >= 0)
 			close(s->lanes[i].fd);
 		s->lanes[i].fd = -1;
