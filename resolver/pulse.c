@@ -68,7 +68,7 @@ uint64_t backoff_us(unsigned int failures, uint32_t random)
 	unsigned int doublings = failures ? failures - 1 : 0;
 	uint64_t most = BACKOFF_MOST;
 
-	if (doublings < 8)	/* 0.2 s doubled 8 times is above 30 s */
+	if (doublings < 8)	/* 0.2 s doubled 8 times is above BACKOFF_MOST */
 		most = clock_before(BACKOFF_FIRST << doublings, BACKOFF_MOST);
 	return most / 2 + random % (most / 2 + 1);
 }
