@@ -98,15 +98,32 @@ static bool can_open(const struct description *d)
 	return d->hops > 0 && d->filtering != PUNCH__FILTERING__FILTERING_SYN_ACK_ONLY;
 }
 
+/* Does an interface of each lie in one /24, as most home networks are? */
+static bool same_subnet(const struct description *a, const struct description *b)
+{
+	unsigned int i, j;
+
+	for (i = 0; i < a->count; i++)
+		for (j = 0; j < b->count; j++) {
+			const struct candidate *x = &a->candidates[i], *y = &b->candidates[j];
+
+			if (x->type == PUNCH__CANDIDATE_TYPE__CANDIDATE_HOST && y->type == x->type &&
+			    x->endpoint.family == AF_INET && y->endpoint.family == AF_INET &&
+			    !memcmp(x->endpoint.address, y->endpoint.address, 3))
+				return true;
+		}
+	return false;
+}
+
 /* Do both look the same from outside, so that they may share a network? */
 static bool same_site(const struct description *a, const struct description *b)
 {
 	const struct candidate *ra = reflexive(a, 0), *rb = reflexive(b, 0);
 
-	/* Without a server's view of both nothing speaks against it */
-	if (!ra || !rb)
-		return true;
-	return endpoint_same_address(&ra->endpoint, &rb->endpoint);
+	if (ra && rb)
+		return endpoint_same_address(&ra->endpoint, &rb->endpoint);
+	/* Without a server's view of both: the same private network, perhaps */
+	return same_subnet(a, b);
 }
 
 static bool add(struct plan *plan, enum tactic tactic, unsigned int lane,
@@ -214,21 +231,31 @@ static void plan_mass(struct plan *plan, const struct plan_input *in)
 		plan->window = PLAN_WINDOW;
 }
 
+static bool only_lan(const struct plan *plan)
+{
+	unsigned int i;
+
+	for (i = 0; i < plan->count; i++)
+		if (plan->attempts[i].tactic != TACTIC_LAN)
+			return false;
+	return plan->count > 0;
+}
+
 void plan_make(struct plan *plan, const struct plan_input *in)
 {
+	bool hopeless = is_symmetric(in->own) && is_symmetric(in->peer);
 	unsigned int lane;
 
 	memset(plan, 0, sizeof(*plan));
 	plan->window = PLAN_WINDOW;
 	plan_hosts(plan, in);
-	if (is_symmetric(in->own) && is_symmetric(in->peer)) {
-		if (!plan->count)
-			plan->reason = "both NATs give a new port to each destination";
-		return;
-	}
-	for (lane = 0; lane < PLAN_LANES; lane++)
+	for (lane = 0; lane < PLAN_LANES && !hopeless; lane++)
 		plan_lane(plan, in, lane);
-	plan_mass(plan, in);
+	if (!hopeless)
+		plan_mass(plan, in);
+	if (only_lan(plan))
+		plan->window = PLAN_WINDOW_LAN;
 	if (!plan->count)
-		plan->reason = "no public address is known for one of the sides";
+		plan->reason = hopeless ? "both NATs give a new port to each destination" :
+					  "no public address is known for one of the sides";
 }

@@ -22,6 +22,9 @@
  * covers the kernel's first SYN retransmission (1 s, measured 1.02 s) twice over */
 #define PLAN_WINDOW	(2500 * MS)
 
+/* The same where only addresses of one LAN are tried: they answer within a few ms, or not at all */
+#define PLAN_WINDOW_LAN	(500 * MS)
+
 /* Guesses begin when the plain dial would have come through a NAT that filters by
  * address or not at all; the held sockets are opened this much earlier */
 #define PLAN_MASS_MARGIN (30 * MS)

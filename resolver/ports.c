@@ -31,7 +31,9 @@
 #define PORTS_READY	PLAN_LANES	/* one session's worth, kept warm */
 #define PORTS_MAKING	32		/* makings at once: a burst of sessions, two SYNs each, stays far below 256 half-open */
 #define PORTS_AGE	(600 * SECOND)	/* facts are asked anew after this: a NAT rarely changes its kind, a laptop its NAT */
-#define PORTS_SEQUENTIAL 16		/* difference of two mapped ports that still looks like counting (other traffic in between) */
+#define PORTS_SEQUENTIAL 64		/* spread of mapped ports that still looks like counting (other traffic in between) */
+#define PORTS_BLOCK	2048		/* spread that still looks like a block (RFC 7422); random ports lie so close in 1 case of 1,000 */
+#define PORTS_SILENCE	(60 * SECOND)	/* after probe ports that did not answer: a firewall is not changed often */
 
 /* After a making that found no probe port, or a port that was lost: the server may be restarting */
 static const struct timeval retry_delay = { .tv_sec = 1, .tv_usec = 0 };
@@ -68,19 +70,46 @@ static const char *mapping_text(uint32_t mapping)
 	}
 }
 
+static void see(struct ports *ports, const struct endpoint *mapped)
+{
+	if (!mapped->family)
+		return;
+	if (!ports->low || mapped->port < ports->low)
+		ports->low = mapped->port;
+	if (mapped->port > ports->high)
+		ports->high = mapped->port;
+}
+
+/* What the ports seen so far look like, of a NAT that gives another one each time */
+static uint32_t spread_rule(const struct ports *ports)
+{
+	unsigned int spread = (unsigned int)ports->high - ports->low;
+
+	return spread <= PORTS_SEQUENTIAL ? PUNCH__PORT_RULE__PORT_RULE_SEQUENTIAL :
+	       spread <= PORTS_BLOCK ? PUNCH__PORT_RULE__PORT_RULE_BLOCK : PUNCH__PORT_RULE__PORT_RULE_RANDOM;
+}
+
+bool ports_silent(const struct ports *ports)
+{
+	return clock_now() < ports->silent_until;
+}
+
 void ports_learn(struct ports *ports, const struct port *port)
 {
 	const struct endpoint *a = &port->mapped[0], *b = &port->mapped[1];
 	struct description *facts = &ports->facts;
-	int apart;
 
+	if (!a->family && port->asked)
+		ports->silent_until = clock_now() + PORTS_SILENCE;
+	see(ports, a);
+	see(ports, b);
+	if (facts->mapping == PUNCH__MAPPING__MAPPING_ADDRESS_PORT_DEPENDENT)
+		facts->port_rule = spread_rule(ports);
 	if (!a->family || !b->family)
 		return;
 	if (!endpoint_equal(a, b)) {
-		apart = abs((int)b->port - (int)a->port);
 		facts->mapping = PUNCH__MAPPING__MAPPING_ADDRESS_PORT_DEPENDENT;
-		facts->port_rule = apart <= PORTS_SEQUENTIAL ? PUNCH__PORT_RULE__PORT_RULE_SEQUENTIAL :
-				   PUNCH__PORT_RULE__PORT_RULE_RANDOM;
+		facts->port_rule = spread_rule(ports);
 	} else if (endpoint_equal(a, &port->source)) {
 		facts->mapping = PUNCH__MAPPING__MAPPING_NONE;
 		facts->port_rule = PUNCH__PORT_RULE__PORT_RULE_PRESERVED;
@@ -260,6 +289,8 @@ void ports_on_uplink(struct ports *ports)
 	hops_cancel(ports->hops);
 	ports->hops = NULL;
 	ports->facts_at = 0;
+	ports->low = ports->high = 0;
+	ports->silent_until = 0;
 	ports_wake(ports);
 }
 

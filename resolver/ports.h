@@ -24,6 +24,7 @@ struct port {
 	int holder;
 	int probes[PORT_PROBES];
 	struct endpoint mapped[PORT_PROBES];
+	bool asked;			/* probe ports were asked */
 	struct endpoint source;		/* own address of the probe connections */
 	uint64_t ready_at;
 };

@@ -58,6 +58,8 @@ struct ports {
 	unsigned int waiter_count;
 	struct event *wake;		/* serves waiters, makes more */
 	struct description facts;
+	uint16_t low, high;		/* of the mapped ports seen since the facts were new; 0 none */
+	uint64_t silent_until;		/* no probe port answered: do not wait for them before this */
 	uint64_t facts_at;		/* 0: never */
 	struct hops *hops;
 };
@@ -66,6 +68,7 @@ struct ports {
 void ports_keep(struct ports *ports, struct port *port);
 void ports_learn(struct ports *ports, const struct port *port);
 bool ports_facts_fresh(const struct ports *ports);
+bool ports_silent(const struct ports *ports);
 void ports_find_hops(struct ports *ports, const struct endpoint *target);
 void ports_wake(struct ports *ports);
 

@@ -262,9 +262,12 @@ int making_start(struct ports *ports)
 	}
 	if (ports_facts_fresh(ports) && count > 1)
 		count = 1;
+	if (ports_silent(ports))
+		count = 0;
 	for (i = 0; i < count && i < PORT_PROBES; i++)
 		if (!probe_start(making, making->asked, &targets[i]))
 			making->asked++;
+	making->port->asked = making->asked > 0;
 	if (!making->asked)
 		event_active(making->timer, EV_TIMEOUT, 0);
 	if (making->asked && !ports_facts_fresh(ports))

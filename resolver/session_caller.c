@@ -381,7 +381,8 @@ void caller_no_path(struct session *s)
 			     s->route == PUNCH__ROUTE__ROUTE_RELAY ? "not wanted (route = relay)" :
 			     s->plan.reason ? s->plan.reason : "no attempt came through",
 			     s->route == PUNCH__ROUTE__ROUTE_DIRECT ? "not wanted (route = direct)" :
-			     *s->relay_problem ? s->relay_problem : "none was offered by the rendezvous");
+			     *s->relay_problem ? s->relay_problem :
+			     s->leg_count ? "no answer in time" : "none was offered by the rendezvous");
 }
 
 void caller_nominated(struct session *s)

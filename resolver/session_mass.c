@@ -99,9 +99,11 @@ static int dial_connect(struct mass_dial *dial, uint16_t local, const struct end
 static void hold(struct mass *mass)
 {
 	const struct plan *plan = &mass->session->plan;
-	unsigned int i, open = 0;
+	unsigned int i, open = 0, most = BIRTHDAY_HELD;
 
-	for (i = 0; i < BIRTHDAY_HELD; i++) {
+	if (mass->session->own.port_rule != PUNCH__PORT_RULE__PORT_RULE_RANDOM)
+		most = BIRTHDAY_HELD_NEAR;
+	for (i = 0; i < most; i++) {
 		if (dial_connect(&mass->dials[i], 0, &plan->mass_remote, plan->mass_ttl))
 			dial_close(&mass->dials[i]);
 		else

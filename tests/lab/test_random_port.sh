@@ -42,6 +42,7 @@ pair 'callee random, caller answers with RST' port=preserve stray=rst -- mapping
 pair 'caller random, callee answers with RST' mapping=address-port port=random -- port=preserve stray=rst
 pair 'callee sequential' port=preserve -- mapping=address-port port=sequential:5
 pair 'caller out of a block of 512' mapping=address-port port=block:512 -- port=preserve
+pair 'callee out of a block of 128, which must not be used up' port=preserve -- mapping=address-port port=block:128
 pair 'callee passes only SYN-ACK' mapping=address-port port=random -- port=preserve filtering=synack
 
 # --- and where one side does not want it, the relay is taken without waiting

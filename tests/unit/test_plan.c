@@ -113,6 +113,45 @@ static void private_addresses_are_tried_on_the_same_site_only(void **state)
 	assert_int_not_equal(pa.attempts[0].tactic, TACTIC_LAN);
 }
 
+static void unseen_side_is_near_only_in_the_same_subnet(void **state)
+{
+	struct description a, b;
+	struct plan pa, pb;
+
+	(void)state;
+	home(&a, "192.168.1.2:5000", "198.51.100.1:5000", NULL, EIM, 0);
+	memset(&b, 0, sizeof(b));
+	add(&b, HOST, "192.168.1.3:6000");
+	both(&a, &b, &pa, &pb);
+	assert_int_equal(pa.count, 1);
+	assert_int_equal(pa.attempts[0].tactic, TACTIC_LAN);
+	assert_int_equal(pa.window, PLAN_WINDOW_LAN);
+	memset(&b, 0, sizeof(b));
+	add(&b, HOST, "192.168.7.3:6000");
+	both(&a, &b, &pa, &pb);
+	assert_int_equal(pa.count, 0);
+}
+
+static void one_random_side_holds_and_the_other_guesses(void **state)
+{
+	struct description a, b;
+	struct plan pa, pb;
+
+	(void)state;
+	home(&a, "192.168.1.2:5000", "198.51.100.1:5000", NULL, APDM, 1);
+	home(&b, "192.168.1.2:6000", "198.51.100.2:6000", NULL, EIM, 1);
+	a.guess = b.guess = true;
+	both(&a, &b, &pa, &pb);
+	assert_int_equal(pa.mass, PLAN_MASS_HOLD);
+	assert_int_equal(pa.mass_ttl, 2);
+	assert_int_equal(pb.mass, PLAN_MASS_GUESS);
+	assert_true(pa.mass_start < pb.mass_start);
+	assert_int_equal(pa.window, pb.window);
+	b.guess = false;
+	both(&a, &b, &pa, &pb);
+	assert_int_equal(pa.mass, PLAN_MASS_NONE);
+}
+
 static void two_symmetric_sides_have_no_direct_path(void **state)
 {
 	struct description a, b;
@@ -215,6 +254,8 @@ int main(void)
 		cmocka_unit_test(callee_opens_when_only_it_can),
 		cmocka_unit_test(without_room_both_send_at_once),
 		cmocka_unit_test(private_addresses_are_tried_on_the_same_site_only),
+		cmocka_unit_test(unseen_side_is_near_only_in_the_same_subnet),
+		cmocka_unit_test(one_random_side_holds_and_the_other_guesses),
 		cmocka_unit_test(two_symmetric_sides_have_no_direct_path),
 		cmocka_unit_test(symmetric_side_dials),
 		cmocka_unit_test(ipv6_needs_an_ipv6_socket),
