@@ -33,7 +33,7 @@
  *
  * ANSWERED: our end is kept until the program has closed the other one by its dup3(), so that no
  * thread of it sees the accepted connection end meanwhile; then it is closed
- * by RST, which leaves no TIME_WAIT behind.
+ * by RST, so that no TIME_WAIT stays behind.
  */
 #include <arpa/inet.h>
 #include <assert.h>
