@@ -16,6 +16,7 @@
  *	double --background		as punch-resolver
  *	double ring PEER PORT		be PEER and connect to the published PORT; stdin and stdout go there
  *	double stop
+ *	double squat UID		take the first name of that user's resolver, and never answer
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -26,6 +27,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 #include "common/clock.h"
@@ -516,19 +518,27 @@ static void load_config(void)
 
 static int ask(struct local_request *request, struct local_reply *reply)
 {
-	int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0), got = -1;
 	struct sockaddr_un sun;
-	int size = local_address(&sun, getuid(), &config, 0);
+	unsigned int n;
+	int got = -1;
 
 	request->magic = LOCAL_MAGIC;
 	request->config = config;
-	if (connect(fd, (struct sockaddr *)&sun, (socklen_t)size) < 0 ||
-	    local_send(fd, request, sizeof(*request), -1) < 0)
-		die("no resolver");
-	if (local_recv(fd, reply, sizeof(*reply), &got) <= 0)
-		got = -1;
-	close(fd);
-	return got;
+	for (n = 0; n < LOCAL_NAMES; n++) {
+		int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+		int size = local_address(&sun, getuid(), &config, n);
+
+		reply->status = LOCAL_OTHER_CONFIG;
+		setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &(struct timeval){ .tv_sec = 2 }, sizeof(struct timeval));
+		if (connect(fd, (struct sockaddr *)&sun, (socklen_t)size) == 0 &&
+		    local_send(fd, request, sizeof(*request), -1) == 0 &&
+		    local_recv(fd, reply, sizeof(*reply), &got) == 0)
+			reply->status = LOCAL_OK;	/* it stopped */
+		close(fd);
+		if (reply->status != LOCAL_OTHER_CONFIG)
+			return got;
+	}
+	die("no resolver");
 }
 
 static int ring_client(const char *peer, const char *port)
@@ -583,6 +593,13 @@ int main(int argc, char **argv)
 
 		ask(&request, &reply);
 		return 0;
+	}
+	if (argc == 3 && strcmp(argv[1], "squat") == 0) {
+		size = local_address(&sun, (uid_t)atoi(argv[2]), &config, 0);
+		if (bind(listener, (struct sockaddr *)&sun, (socklen_t)size) < 0 || listen(listener, 64) < 0)
+			die("squat");
+		for (;;)
+			pause();
 	}
 	do {
 		size = local_address(&sun, getuid(), &config, n);
