@@ -13,6 +13,7 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "resolver/process.h"
@@ -50,13 +51,18 @@ static void fill_standard(void)
 		close(fd);
 }
 
+/*
+ * Not by signal(): it refuses glibc's own two, 32 and 33, and whoever was
+ * started by posix_spawn(), as by make, has inherited them ignored.
+ */
 static void reset_signals(void)
 {
+	static const unsigned long action[8];	/* the kernel's struct sigaction, of any machine: SIG_DFL */
 	sigset_t none;
 	int n;
 
-	for (n = 1; n < NSIG; n++)
-		signal(n, SIG_DFL);	/* fails for SIGKILL and its like, rightly */
+	for (n = 1; n < NSIG; n++)	/* fails for SIGKILL and its like, rightly */
+		syscall(SYS_rt_sigaction, n, action, NULL, NSIG / 8);
 	signal(SIGPIPE, SIG_IGN);
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
