@@ -245,6 +245,7 @@ void doctor_start(struct node *node, int as_json, void (*done)(void *arg, const 
 static _Noreturn void serve(int listener)
 {
 	static struct node node;
+	struct event_config *precise;
 	char why[LOAD_WHY];
 	struct stat conf;
 	unsigned int i;
@@ -258,7 +259,10 @@ static _Noreturn void serve(int listener)
 	}
 	node.started = clock_now();
 	secret_random(node.token, sizeof(node.token));
-	node.base = event_base_new();
+	precise = event_config_new();
+	event_config_set_flag(precise, EVENT_BASE_FLAG_PRECISE_TIMER);	/* as worker.c */
+	node.base = event_base_new_with_config(precise);
+	event_config_free(precise);
 	node.local = local_new(&node, listener);
 	node.life = life_new(&node, -1, &conf);
 	node.names = names_new();
