@@ -277,7 +277,9 @@ int main(int argc, char **argv)
 	program_examine(path, &program);
 	warn(&program);
 	preload(library);
-	execvp(options.command[0], options.command);
+	execv(path, options.command);
+	if (errno == ENOEXEC && program.kind == PROGRAM_UNKNOWN)
+		execvp(path, options.command);	/* a script without "#!": as shells do, by /bin/sh */
 	fprintf(stderr, "punch: %s: %s\n", options.command[0], strerror(errno));
 	return errno == ENOENT ? EXIT_NOT_FOUND : EXIT_CANNOT_RUN;
 }
