@@ -1,0 +1,107 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
+# timeout: 150
+#
+# punchctl between two hosts behind NATs: keys, dial, serve, ping, status, doctor, stop; OpenSSH without a preload.
+. "$(dirname "$0")/lab.sh"
+. "$(dirname "$0")/punch.sh"
+lab_begin "$@"
+punch_net port=preserve stray=drop delay=5ms -- port=preserve stray=drop delay=5ms
+
+# exits NAME STATUS COMMAND...: its exit status, and one line on stderr (or none when it is 0)
+exits() {
+	local name=$1 want=$2 status=0
+	shift 2
+	"$@" >"$LAB_DIR/out" 2>"$LAB_DIR/err" </dev/null || status=$?
+	lab_expect_eq "$name: exit status" "$status" "$want"
+}
+
+# --- before there is a configuration
+exits 'no configuration' 78 lab_run alice punchctl status
+lab_expect_match 'no configuration: says what to do' "$(cat "$LAB_DIR/err")" 'punch.conf'
+exits 'unknown command' 64 lab_run alice punchctl frobnicate
+exits 'bad port' 64 lab_run alice punchctl dial bob 70000
+exits 'keygen without a file' 0 lab_run alice punchctl keygen
+lab_expect_match 'keygen: the public key alone on stdout' "$(cat "$LAB_DIR/out")" '^[A-Za-z0-9+/]{43}=$'
+lab_expect_eq 'keygen: one line' "$(wc -l <"$LAB_DIR/out")" 1
+lab_expect_eq 'keygen: mode' "$(stat -c %a "$(punch_dir alice)/node.key" "$(punch_dir alice)" | xargs)" '600 700'
+key=$(cat "$LAB_DIR/out")
+exits 'keygen never overwrites' 1 lab_run alice punchctl keygen
+lab_expect_eq 'pubkey without a configuration' "$(lab_run alice punchctl pubkey)" "$key"
+rm -f "$(punch_dir alice)/node.key"
+
+punch_servers
+punch_conf bob $'[service ssh]\nport = 22\n[service cat]\nport = 9000\n[service upper]\nport = 9001'
+punch_conf alice
+lab_expect_eq 'pubkey of the configuration' "$(lab_run alice punchctl pubkey)" "$(punch_key alice)"
+
+# --- status and stop start nothing
+exits 'status without a resolver' 1 lab_run alice punchctl status
+lab_expect_match 'status says that none runs' "$(cat "$LAB_DIR/err")" 'no punch-resolver runs'
+exits 'stop without a resolver' 1 lab_run alice punchctl stop
+
+# --- doctor starts one, and sees the NAT
+exits 'doctor' 0 lab_run alice punchctl doctor --json
+doctor() { jq -r "$1" "$LAB_DIR/out"; }
+lab_expect_eq 'doctor: rendezvous' "$(doctor '.rendezvous[0].state')" ready
+lab_expect_eq 'doctor: mapping' "$(doctor .nat.mapping)" endpoint-independent
+lab_expect_eq 'doctor: ports' "$(doctor .nat.port_rule)" preserved
+lab_expect_eq 'doctor: address' "$(doctor .nat.address)" 198.51.100.1
+lab_expect_eq 'doctor: IPv6' "$(doctor .ipv6.route)" false
+lab_expect_match 'doctor: verdict' "$(doctor .verdict)" 'should work with most peers'
+exits 'doctor for people' 0 lab_run alice punchctl doctor
+lab_expect_match 'doctor for people: verdict' "$(tail -n 1 "$LAB_DIR/out")" 'should work with most peers'
+
+# --- serve and dial: half-close as nc has it; a real server on the same port is not disturbed
+lab_bg bob local9001 socat TCP-LISTEN:9001,fork,reuseaddr,bind=0.0.0.0 EXEC:'echo local'
+lab_wait_port bob 9001
+lab_bg bob upper punchctl serve --inetd 9001 -- sh -c 'tr a-z A-Z; echo "for $PUNCH_PEER"'
+punch_published bob 9001
+lab_expect_eq 'dial: both ways, then the end' "$(printf 'some words\n' | lab_run alice punchctl dial bob 9001 | xargs)" 'SOME WORDS for alice'
+lab_expect_eq 'the local server has its port' "$(lab_run bob socat -T2 - TCP:127.0.0.1:9001 </dev/null)" local
+lab_bg bob cat punchctl serve --inetd 9000 -- cat
+punch_published bob 9000
+head -c 20000000 /dev/urandom >"$LAB_DIR/bulk"
+lab_expect_eq 'dial: 20 MB there and back' \
+	"$(lab_run alice punchctl dial bob 9000 <"$LAB_DIR/bulk" | sha256sum)" "$(sha256sum <"$LAB_DIR/bulk")"
+lab_expect_eq 'dial: path' "$(punch_last_path alice)" direct
+lab_expect_eq 'dial: far end' "$(punch_remote alice | cut -d: -f1)" 198.51.100.2
+exits 'dial: no such service' 1 lab_run alice punchctl dial bob 9999
+lab_expect_match 'dial: why' "$(cat "$LAB_DIR/err")" 'bob.*9999'
+exits 'dial: no such peer' 1 lab_run alice punchctl dial nobody 22
+lab_expect_match 'dial: what to do' "$(cat "$LAB_DIR/err")" 'nobody.*punch.conf'
+exits 'fdpass to a file' 1 lab_run alice punchctl dial --fdpass bob 9000
+lab_expect_match 'fdpass: what to do' "$(cat "$LAB_DIR/err")" 'ProxyUseFdpass'
+exits 'serve without a service' 78 lab_run bob punchctl serve --inetd 7777 -- cat
+lab_expect_match 'serve: what to do' "$(cat "$LAB_DIR/err")" '\[service\].*7777'
+
+# --- ping
+exits 'ping' 0 lab_run alice punchctl ping bob
+lab_expect_match 'ping: the path' "$(tail -n 1 "$LAB_DIR/out")" 'bob: direct path to 198\.51\.100\.2'
+exits 'ping --json' 0 lab_run alice punchctl ping --json bob:9000
+lab_expect_eq 'ping --json: each line is an object' "$(jq -r 'select(.done != null) | .path' "$LAB_DIR/out")" direct
+exits 'ping to a port that is not served' 1 lab_run alice punchctl ping bob:9999
+exits 'ping by relay' 0 lab_run alice env PUNCH_ROUTE=relay punchctl ping bob
+lab_expect_match 'ping by relay: the path' "$(tail -n 1 "$LAB_DIR/out")" 'bob: relay path'
+
+# --- OpenSSH without a preload: ProxyUseFdpass here, sshd -i there
+punch_sshd bob plain
+lab_bg bob sshd-i punchctl serve --inetd 22 -- /usr/sbin/sshd -i -e -f "$LAB_DIR/host/bob/sshd/sshd_config"
+punch_published bob 22
+ssh_bare() {
+	lab_run alice ssh "${PUNCH_SSH[@]}" -o "ProxyCommand=punchctl dial --fdpass %h %p" -o ProxyUseFdpass=yes "$@"
+}
+lab_expect_eq 'ssh by fdpass' "$(ssh_bare root@bob 'echo $SSH_CONNECTION' | cut -d' ' -f1)" 198.51.100.1
+lab_expect_eq 'ssh by ProxyCommand alone' \
+	"$(lab_run alice ssh "${PUNCH_SSH[@]}" -o 'ProxyCommand=punchctl dial %h %p' root@bob hostname; echo $?)" "$(hostname)"$'\n0'
+lab_expect_eq 'ssh: 20 MB' "$(ssh_bare root@bob cat <"$LAB_DIR/bulk" | sha256sum)" "$(sha256sum <"$LAB_DIR/bulk")"
+
+# --- the resolver of the serving side is killed: published again, nobody did anything
+pid=$(punch_status bob .pid)
+kill -9 "$pid"
+punch_published bob 9001
+lab_expect_eq 'served again after a kill' "$(printf 'again\n' | lab_run alice punchctl dial bob 9001 | head -n 1)" AGAIN
+
+# --- stop
+exits 'stop' 0 lab_run alice punchctl stop
+exits 'status after stop' 1 lab_run alice punchctl status
