@@ -14,6 +14,7 @@
 #include <string.h>
 #include <sysexits.h>
 #include <unistd.h>
+#include <openssl/crypto.h>
 
 #include "common/limits.h"
 #include "common/log.h"
@@ -137,16 +138,13 @@ static void get_token(enum role role, uint8_t token[LOCAL_TOKEN])
 {
 	const char *text = secure_getenv(TOKEN_VARIABLE);
 	char hex[2 * LOCAL_TOKEN + 1];
-	unsigned int i, byte;
+	size_t size = 0;
 
-	secret_random(token, LOCAL_TOKEN);
-	if ((role == ROLE_KEEPER || role == ROLE_AGAIN) && text && strlen(text) == sizeof(hex) - 1) {
-		for (i = 0; i < LOCAL_TOKEN && sscanf(text + 2 * i, "%2x", &byte) == 1; i++)
-			token[i] = (uint8_t)byte;
-	}
-	for (i = 0; i < LOCAL_TOKEN; i++)
-		snprintf(hex + 2 * i, 3, "%02x", token[i]);
-	setenv(TOKEN_VARIABLE, hex, 1);
+	if ((role != ROLE_KEEPER && role != ROLE_AGAIN) || !text ||
+	    OPENSSL_hexstr2buf_ex(token, LOCAL_TOKEN, &size, text, '\0') != 1 || size != LOCAL_TOKEN)
+		secret_random(token, LOCAL_TOKEN);
+	if (OPENSSL_buf2hexstr_ex(hex, sizeof(hex), &size, token, LOCAL_TOKEN, '\0') == 1)
+		setenv(TOKEN_VARIABLE, hex, 1);
 }
 
 /* Return: listening socket; exits when there is nothing to do or no way to do it */

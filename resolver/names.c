@@ -47,7 +47,7 @@ uint32_t names_preferred(const char *name)
 	uint32_t number;
 	size_t i;
 
-	for (i = 0; name[i] && i < sizeof(lower) - 1; i++)
+	for (i = 0; i < sizeof(lower) - 1 && name[i]; i++)
 		lower[i] = (char)tolower((unsigned char)name[i]);
 	if (secret_hash(lower, i, hash) < 0)
 		return 0;

@@ -5,6 +5,7 @@
  * File mode: the [peer] sections.  Quick mode: any name that ends in
  * ".punch"; its key is derived from the word, so a name is never looked up anywhere.
  */
+#include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -47,7 +48,7 @@ static int quick_bare(char bare[LIMIT_NAME], const char *name)
 	if (!name_is_clean(name, size))
 		return -ENOENT;
 	for (i = 0; i < size; i++)
-		bare[i] = name[i] >= 'A' && name[i] <= 'Z' ? (char)(name[i] - 'A' + 'a') : name[i];
+		bare[i] = (char)tolower((unsigned char)name[i]);
 	bare[size] = '\0';
 	return 0;
 }

@@ -232,7 +232,7 @@ static int examine(int fd, struct service *service, char *text, size_t size)
 {
 	socklen_t length = sizeof(int);
 	int v6only = 0, rc;
-	struct stat st;
+	struct stat st = { 0 };
 
 	service->family = option(fd, SO_DOMAIN);
 	if ((service->family != AF_INET && service->family != AF_INET6) || option(fd, SO_TYPE) != SOCK_STREAM ||
