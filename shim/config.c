@@ -25,7 +25,7 @@
  * @quick:		no file: names end in ".punch", every port is ours
  * @unreadable:		the file is there but says nothing: every name may be a peer's
  * @node:		file mode
- * @aliases:		literal aliases, a hash table of @alias_mask + 1 places with open addressing
+ * @aliases:		literal aliases, sorted
  * @error:		first complaint of the loader; code 0: none
  */
 struct config {
@@ -35,7 +35,7 @@ struct config {
 	bool unreadable;
 	struct conf_node node;
 	struct endpoint *aliases;
-	unsigned int alias_mask;
+	unsigned int alias_count;
 	struct conf_error error;
 };
 
@@ -43,23 +43,18 @@ struct config {
 static _Atomic(struct config *) current;
 static struct config none;
 
-static uint32_t hash_address(const struct endpoint *ep)
+static int compare_addresses(const void *a, const void *b)
 {
-	uint32_t hash = 2166136261u;	/* FNV-1a */
-	unsigned int i;
+	const struct endpoint *x = a, *y = b;
 
-	for (i = 0; i < sizeof(ep->address); i++)
-		hash = (hash ^ ep->address[i]) * 16777619u;
-	return hash;
+	if (x->family != y->family)
+		return x->family < y->family ? -1 : 1;
+	return memcmp(x->address, y->address, sizeof(x->address));
 }
 
-static void alias_insert(struct config *config, const struct endpoint *ep)
+static void alias_append(struct config *config, const struct endpoint *ep)
 {
-	unsigned int at = hash_address(ep) & config->alias_mask;
-
-	while (config->aliases[at].family)
-		at = (at + 1) & config->alias_mask;
-	config->aliases[at] = *ep;
+	config->aliases[config->alias_count++] = *ep;
 }
 
 /* Call @each for every literal alias of the file. Return: how many there are */
@@ -85,17 +80,15 @@ static unsigned int aliases_walk(struct config *config, void (*each)(struct conf
 
 static bool aliases_build(struct config *config)
 {
-	unsigned int count = aliases_walk(config, NULL), size = 2;
+	unsigned int count = aliases_walk(config, NULL);
 
 	if (!count)
 		return true;
-	while (size < 2 * count)	/* at most half full */
-		size *= 2;
-	config->aliases = calloc(size, sizeof(*config->aliases));
+	config->aliases = calloc(count, sizeof(*config->aliases));
 	if (!config->aliases)
 		return false;
-	config->alias_mask = size - 1;
-	aliases_walk(config, alias_insert);
+	aliases_walk(config, alias_append);
+	qsort(config->aliases, config->alias_count, sizeof(*config->aliases), compare_addresses);
 	return true;
 }
 
@@ -233,16 +226,8 @@ bool config_owns_name(const struct config *config, const char *name)
 
 bool config_owns_address(const struct config *config, const struct endpoint *ep)
 {
-	unsigned int at;
-
-	if (!config->aliases)
-		return false;
-	for (at = hash_address(ep) & config->alias_mask; config->aliases[at].family;
-	     at = (at + 1) & config->alias_mask) {
-		if (endpoint_same_address(&config->aliases[at], ep))
-			return true;
-	}
-	return false;
+	return config->aliases && bsearch(ep, config->aliases, config->alias_count, sizeof(*config->aliases),
+					  compare_addresses);
 }
 
 bool config_has_services(const struct config *config)
