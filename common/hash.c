@@ -1,76 +1,52 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * hash.c - keyed hash for tables whose keys strangers choose
+ * hash.c - keyed hash for tables whose keys strangers choose: SipHash-2-4, by OpenSSL
  */
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
+#include <openssl/core_names.h>
+#include <openssl/evp.h>
 
 #include "common/hash.h"
+#include "common/secret.h"
 
 void hash_seed(uint8_t seed[HASH_SEED_SIZE])
 {
-	/* 16 bytes are never cut short and never interrupted (getrandom(2): up to 256) */
-	if (getrandom(seed, HASH_SEED_SIZE, 0) != HASH_SEED_SIZE)
-		abort();
+	secret_random(seed, HASH_SEED_SIZE);
 }
 
-static uint64_t load64(const uint8_t *p)
+/* Made at the first use; programs of ours that hash have one thread */
+static EVP_MAC_CTX *context(void)
 {
-	uint64_t v = 0;
+	static EVP_MAC_CTX *ctx;
+	EVP_MAC *mac;
 
-	for (int i = 7; i >= 0; i--)
-		v = v << 8 | p[i];
-	return v;
-}
-
-static uint64_t rotate(uint64_t v, unsigned int by)
-{
-	return v << by | v >> (64 - by);
-}
-
-static void mix(uint64_t v[4], unsigned int rounds)
-{
-	while (rounds--) {
-		v[0] += v[1];
-		v[2] += v[3];
-		v[1] = rotate(v[1], 13) ^ v[0];
-		v[3] = rotate(v[3], 16) ^ v[2];
-		v[0] = rotate(v[0], 32);
-		v[2] += v[1];
-		v[0] += v[3];
-		v[1] = rotate(v[1], 17) ^ v[2];
-		v[3] = rotate(v[3], 21) ^ v[0];
-		v[2] = rotate(v[2], 32);
-	}
+	if (ctx)
+		return ctx;
+	mac = EVP_MAC_fetch(NULL, "SIPHASH", NULL);
+	ctx = mac ? EVP_MAC_CTX_new(mac) : NULL;
+	EVP_MAC_free(mac);
+	return ctx;
 }
 
 uint64_t hash_bytes(const uint8_t seed[HASH_SEED_SIZE], const void *data, size_t size)
 {
-	const uint64_t k0 = load64(seed), k1 = load64(seed + 8);
-	uint64_t v[4] = {
-		k0 ^ 0x736f6d6570736575ULL, k1 ^ 0x646f72616e646f6dULL,
-		k0 ^ 0x6c7967656e657261ULL, k1 ^ 0x7465646279746573ULL,
+	size_t wanted = sizeof(uint64_t), got = 0;
+	const OSSL_PARAM parameters[] = {
+		OSSL_PARAM_construct_size_t(OSSL_MAC_PARAM_SIZE, &wanted),
+		OSSL_PARAM_construct_end(),
 	};
-	const uint8_t *in = data;
-	uint8_t tail[8] = { 0 };
-	uint64_t word;
-	size_t left;
+	EVP_MAC_CTX *ctx = context();
+	uint8_t out[sizeof(uint64_t)];
+	uint64_t value = 0;
+	unsigned int i;
 
-	for (left = size; left >= 8; left -= 8, in += 8) {
-		word = load64(in);
-		v[3] ^= word;
-		mix(v, 2);
-		v[0] ^= word;
-	}
-	if (left)
-		memcpy(tail, in, left);
-	tail[7] = (uint8_t)size;
-	word = load64(tail);
-	v[3] ^= word;
-	mix(v, 2);
-	v[0] ^= word;
-	v[2] ^= 0xff;
-	mix(v, 4);
-	return v[0] ^ v[1] ^ v[2] ^ v[3];
+	/* Without it the tables would be open to whoever chooses their keys */
+	if (!ctx || EVP_MAC_init(ctx, seed, HASH_SEED_SIZE, parameters) != 1 ||
+	    EVP_MAC_update(ctx, data, size) != 1 || EVP_MAC_final(ctx, out, &got, sizeof(out)) != 1 ||
+	    got != sizeof(out))
+		abort();
+	for (i = sizeof(out); i; i--)
+		value = value << 8 | out[i - 1];
+	return value;
 }

@@ -2,7 +2,7 @@
 /*
  * hash.h - keyed hash for tables whose keys strangers choose
  *
- * Pure (libc only).  SipHash-2-4 (Aumasson and Bernstein, 2012) under a key
+ * SipHash-2-4 (Aumasson and Bernstein, 2012; computed by OpenSSL) under a key
  * that is random in each process: nobody outside can aim at one chain.
  */
 #ifndef PUNCH_HASH_H
