@@ -22,6 +22,7 @@
  */
 #include <assert.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -43,6 +44,7 @@
 #define LOCAL_PAUSE_MS		100	/* no descriptors left: try again; short against any PUNCH_TIMEOUT */
 #define LOCAL_BATCH		64	/* connections taken for one wake-up */
 #define LOCAL_SHARE		4	/* requests may hold this part (1/n) of all descriptors */
+#define LOCAL_SPARE		6	/* descriptors left free: a request brings one along, waking a program and asking the kernel take one each */
 
 static const char *const request_names[] = { "reading", "waiting", "flushing", "over" };
 static_assert(sizeof(request_names) / sizeof(request_names[0]) == REQUEST_STATE_COUNT, "each state has a name");
@@ -52,7 +54,7 @@ struct local {
 	int listener;
 	struct event *acceptable, *resume;
 	TAILQ_HEAD(, request) requests;
-	unsigned int count, foreign, most;
+	unsigned int count, foreign;
 };
 
 static void request_set_state(struct request *rq, enum request_state state)
@@ -318,13 +320,34 @@ static void pause_listener(struct local *local)
 	event_add(local->resume, &pause);
 }
 
+/*
+ * For one more request and for what comes with it: a request that was taken and whose descriptor then
+ * finds no place is lost, one that waits in the backlog is not.  Descriptors are handed out lowest
+ * first, so the next one's number tells how many are left.
+ */
+static bool has_room(const struct local *local)
+{
+	struct rlimit files;
+	int next;
+
+	if (local->count >= LOCAL_REQUESTS)
+		return false;
+	if (getrlimit(RLIMIT_NOFILE, &files))
+		return true;
+	next = fcntl(local->listener, F_DUPFD_CLOEXEC, 0);
+	if (next < 0)
+		return false;
+	close(next);
+	return local->count < files.rlim_cur / LOCAL_SHARE && (rlim_t)next + LOCAL_SPARE < files.rlim_cur;
+}
+
 /* Return: false when there is nothing more to take now */
 static bool accept_one(struct local *local)
 {
 	static struct log_limit limit;
 	int fd;
 
-	if (local->count >= local->most) {
+	if (!has_room(local)) {
 		pause_listener(local);
 		return false;
 	}
@@ -369,7 +392,6 @@ static void on_resume(evutil_socket_t fd, short what, void *arg)
 struct local *local_new(struct node *node, int listener)
 {
 	struct local *local = calloc(1, sizeof(*local));
-	struct rlimit files;
 
 	if (!local) {
 		close(listener);
@@ -377,9 +399,6 @@ struct local *local_new(struct node *node, int listener)
 	}
 	local->node = node;
 	local->listener = listener;
-	local->most = LOCAL_REQUESTS;
-	if (getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur / LOCAL_SHARE < local->most)
-		local->most = (unsigned int)(files.rlim_cur / LOCAL_SHARE);
 	TAILQ_INIT(&local->requests);
 	local->acceptable = event_new(node->base, listener, EV_READ | EV_PERSIST, on_acceptable, local);
 	local->resume = event_new(node->base, -1, 0, on_resume, local);

@@ -27,7 +27,8 @@
  *	   `--no path--> FAILING --established, reset--> FAILED --claimed, or a minute--> (freed)
  *
  * The crossing is over within the second connect(), so a claim may come while we still wait to be told:
- * COMPLETING and FAILING are answered like READY and FAILED.
+ * COMPLETING and FAILING are answered like READY and FAILED.  Where no descriptor is left for the second socket,
+ * PENDING lasts until one is: a program that is not woken would wait for the kernel's two minutes.
  *
  * Who is meant: SO_COOKIE, which belongs to one socket for as long as the
  * machine runs.  Before completing, the kernel is asked whether a socket with this cookie still sits on
@@ -58,6 +59,8 @@
 #define PARKED_LOOK	(1 * SECOND)	/* is the program still there? */
 #define PARKED_COMPLETE	(1 * SECOND)	/* a loopback handshake takes 0.05 ms; the kernel repeats a lost SYN after 1 s */
 #define PARKED_CLAIM	(1 * SECOND)	/* as DOORBELL_CLAIM */
+#define PARKED_AGAIN	(50 * MS)	/* no descriptor: any session that ends frees some */
+#define PARKED_STUCK	200		/* ... for 10 s */
 #define PARKED_MEMORY	(60 * SECOND)	/* a failure's reason; event loops ask at once */
 
 static const char *const parked_names[] = {
@@ -160,6 +163,11 @@ unsigned int parked_count(const struct parked *parked)
 			count += parked->counts[i];
 	}
 	return count;
+}
+
+unsigned int parked_files(const struct parked *parked)
+{
+	return parked ? 2 * (parked_count(parked) - parked->counts[PARKED_PENDING]) + parked->counts[PARKED_CLAIMED] : 0;
 }
 
 /* Room, and nothing under way for this socket. Return: 0 or -errno with @reply complete */
@@ -272,18 +280,27 @@ static void bound_failures(struct parked *parked)
 	}
 }
 
+/* PENDING, and the result is known */
+static void finish(struct spot *spot)
+{
+	int rc = still_there(spot) ? complete(spot) : -ENOENT;
+
+	if (rc == 0)
+		spot_set_state(spot, spot->result.error ? PARKED_FAILING : PARKED_COMPLETING);
+	else if (spot->end < 0 && (rc == -EMFILE || rc == -ENFILE || rc == -ENOBUFS) && spot->stuck++ < PARKED_STUCK)
+		timer_set(spot->timer, PARKED_AGAIN);
+	else
+		cannot_complete(spot, -rc);
+}
+
 static void on_result(void *arg, const struct session_result *result)
 {
 	struct spot *spot = arg;
-	int rc;
 
 	spot->session = NULL;
 	spot->result = *result;
 	spot->real = result->error ? -1 : result->fd;
-	spot_set_state(spot, result->error ? PARKED_FAILING : PARKED_COMPLETING);
-	rc = still_there(spot) ? complete(spot) : -ENOENT;
-	if (rc < 0)
-		cannot_complete(spot, -rc);
+	finish(spot);
 }
 
 void spot_fail(struct spot *spot)
@@ -364,7 +381,9 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
 	(void)what;
 	switch (spot->state) {
 	case PARKED_PENDING:
-		if (still_there(spot))
+		if (!spot->session)
+			finish(spot);
+		else if (still_there(spot))
 			timer_set(spot->timer, PARKED_LOOK);
 		else
 			cannot_complete(spot, ENOENT);

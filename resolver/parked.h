@@ -17,6 +17,9 @@ void parked_free(struct parked *parked);
 /** parked_count() - under way or not yet claimed */
 unsigned int parked_count(const struct parked *parked);
 
+/** parked_files() - descriptors that they hold, those of their sessions not counted */
+unsigned int parked_files(const struct parked *parked);
+
 /**
  * parked_start() - LOCAL_PARK: put a program's socket into SYN_SENT and start to dial
  * @fd:		unconnected, non-blocking TCP socket; stays the caller's

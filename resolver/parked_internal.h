@@ -44,6 +44,7 @@ struct spot {
 	struct peer peer;
 	uint16_t port;
 	bool told;			/* FAILING: the program knows the reason already */
+	unsigned int stuck;		/* PENDING without a session: tries to complete it that found no descriptor */
 	struct session_result result;
 };
 

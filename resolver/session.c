@@ -26,10 +26,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "common/log.h"
+#include "resolver/doorbell_internal.h"
+#include "resolver/local_internal.h"
+#include "resolver/parked.h"
 #include "resolver/session_internal.h"
+#include "resolver/splice.h"
 
 static const char *const state_names[] = {
 	[SESSION_UPLINK] = "uplink",
@@ -146,6 +151,19 @@ struct session *session_new(struct node *node, bool caller)
 	return s;
 }
 
+/* Whoever waits longest; its turn may have to wait on, if what ended was of the other kind */
+static void wake_queued(struct sessions *sessions)
+{
+	struct session *s;
+
+	TAILQ_FOREACH(s, &sessions->list, link) {
+		if (s->queued && s->state == SESSION_UPLINK) {
+			session_arm(s, 0);
+			return;
+		}
+	}
+}
+
 void session_free(struct session *s)
 {
 	unsigned int i;
@@ -162,6 +180,7 @@ void session_free(struct session *s)
 	event_free(s->timer);
 	TAILQ_REMOVE(&s->node->sessions->list, s, link);
 	s->node->sessions->count--;
+	wake_queued(s->node->sessions);
 	free(s);
 }
 
@@ -240,6 +259,28 @@ void session_log_bare(const struct session *s)
 	if (s->port && !port_encrypts_itself(s->port))
 		log_info("%s %s:%u: the payload goes as the program sends it, punch does not encrypt it "
 			 "(encrypt = auto)", s->caller ? "to" : "from", s->peer.name, s->port);
+}
+
+/* A session that finds no descriptor in its midst fails late and for no reason that a user could see: rather later than so */
+bool sessions_room(const struct node *node, bool caller)
+{
+	unsigned int busy = 0, alike = 0, files;
+	const struct session *s;
+	struct rlimit limit;
+
+	TAILQ_FOREACH(s, &node->sessions->list, link) {
+		if (s->state == SESSION_UPLINK || s->state == SESSION_OVER)
+			continue;
+		busy++;
+		alike += s->caller == caller;
+	}
+	if (alike >= (caller ? SESSIONS_CALLING : SESSIONS_CALLED))
+		return false;
+	if (!busy || getrlimit(RLIMIT_NOFILE, &limit))
+		return true;
+	files = SESSION_FILES_BASE + SESSION_FILES * (busy + 1) + parked_files(node->parked) +
+		2 * doorbells_count(node->doorbells) + 2 * splices_count(node->splices) + local_count(node->local);
+	return files <= limit.rlim_cur;
 }
 
 struct session *session_find(struct sessions *sessions, const uint8_t *id, size_t size, bool caller)

@@ -223,8 +223,8 @@ void callee_invited(struct node *node, struct uplink *uplink, const Punch__Invit
 	s->deadline = s->started + SESSION_CALLEE_LIFE;
 	s->rtt = (uint64_t)message->caller_rtt_us + message->own_rtt_us;
 	s->route = in.route ? in.route : (uint32_t)peer.route;
-	status = sessions_count(node->sessions) > SESSIONS_MAX ? PUNCH__ANSWER_STATUS__ANSWER_BUSY :
-		 admit(node, &in, &peer, &s->service);
+	status = sessions_count(node->sessions) > SESSIONS_MAX || !sessions_room(node, false) ?
+		 PUNCH__ANSWER_STATUS__ANSWER_BUSY : admit(node, &in, &peer, &s->service);
 	if (status != PUNCH__ANSWER_STATUS__ANSWER_ACCEPTED) {
 		answer_and_end(s, &in, status);
 		return;

@@ -12,6 +12,7 @@
 #include "resolver/session_internal.h"
 
 #define TIMEOUT_MAX_MS 60000	/* tickets and callees' sessions live no longer */
+#define SESSION_QUEUE_LOOK (250 * MS)
 
 struct session *session_dial(struct node *node, const struct peer *peer, uint16_t port, int family,
 			     uint32_t timeout_ms, uint32_t route,
@@ -192,6 +193,16 @@ static void caller_timeout(struct session *s)
 	}
 }
 
+/* Its turn comes when another session ends; what else frees descriptors is looked for now and then */
+static void caller_queue(struct session *s, uint64_t now)
+{
+	s->uplink = NULL;
+	if (!s->excuse)
+		caller_excuse(s, ENOBUFS, "%s: too many connections are being set up, and its turn did not come in time",
+			      s->peer.name);
+	session_arm(s, clock_before(now + SESSION_QUEUE_LOOK, s->deadline));
+}
+
 void caller_advance(struct session *s)
 {
 	uint64_t now = clock_now();
@@ -215,6 +226,12 @@ void caller_advance(struct session *s)
 			caller_no_uplink(s, now);
 			return;
 		}
+		s->queued = !sessions_room(s->node, true);
+		if (s->queued) {
+			caller_queue(s, now);
+			return;
+		}
+		s->excuse = 0;
 		session_set_state(s, SESSION_PORTS);
 	}
 	if (s->state == SESSION_PORTS) {
@@ -365,14 +382,20 @@ void caller_failed(struct session *s, const Punch__Failed *message)
 	}
 }
 
-/* Everything was tried; is there time to try all of it once more? */
+/* No path came of this try: is there time for another one? Return: true when it was begun */
+bool caller_again(struct session *s)
+{
+	if (s->disproved || s->tries + 1 >= SESSION_TRIES || clock_now() + SESSION_TRY_LEAST >= s->deadline)
+		return false;
+	s->tries++;
+	session_note(s, "no path came of this try, beginning another one");
+	session_restart(s);
+	return true;
+}
+
+/* Everything was tried */
 void caller_no_path(struct session *s)
 {
-	if (!s->disproved && ++s->tries < SESSION_TRIES && clock_now() + SESSION_TRY_LEAST < s->deadline) {
-		session_note(s, "no path came of this try, beginning another one");
-		session_restart(s);
-		return;
-	}
 	if (s->disproved)
 		session_fail(s, EACCES, "%s: what answered on its addresses could not prove %s's key",
 			     s->peer.name, s->peer.name);

@@ -17,8 +17,15 @@
 #include "resolver/services.h"
 #include "resolver/session.h"
 
-#define SESSIONS_MAX	512	/* at once; 200 connections arriving together are served, a flood is not */
+#define SESSIONS_MAX	1024	/* at once, waiting ones included: as many as LOCAL_REQUESTS and PARKED_MAX */
 #define SESSIONS_SPARE	32	/* more, which live only for telling a caller "busy" */
+#define SESSIONS_CALLING 128	/* of these under way to peers, the others wait: with two SYNs each the courtesy limit of 256 half-open */
+#define SESSIONS_CALLED	512	/* under way from peers */
+
+/* Descriptors: of one session two lanes (holder, two probes, listener), some dials, a relay leg, paths; and of
+ * the process without any session (uplinks, prepared ports, netlink, standard ones, room to receive one) */
+#define SESSION_FILES	16
+#define SESSION_FILES_BASE 40
 #define SESSION_PATHS	16	/* sockets of one session that are being proven; strangers may hold some */
 #define SESSION_LEGS	2	/* relays tried side by side */
 #define SESSION_REPLAYS	1024	/* identifiers remembered, so that an invitation works once */
@@ -39,6 +46,7 @@
 
 /* Whole new tries, with new ports and a new invitation, when every path of one has failed before the time is over */
 #define SESSION_TRIES		3
+#define SESSION_TRY		(5 * SECOND)	/* after Go without a path: the peer's resolver may have died meanwhile; both relay legs take a second each */
 #define SESSION_TRY_LEAST	(4 * SECOND)	/* left, or another one is not begun: it needs PLAN_WINDOW and some round trips */
 
 /* The callee keeps an answered session for this long: the longest PUNCH_TIMEOUT */
@@ -101,6 +109,7 @@ struct session {
 	unsigned int tried;		/* bit per uplink that said OFFLINE */
 	uint64_t started, deadline;
 	uint64_t resume;		/* caller in UPLINK: when to invite again */
+	bool queued;			/* caller in UPLINK: waits for its turn */
 	uint64_t patience;		/* caller in UPLINK: until when a server is waited for */
 	uint64_t away_since;		/* the peer was first said to be offline; 0: never */
 	bool grace;			/* a server said that it has just started */
@@ -151,6 +160,7 @@ void session_arm(struct session *s, uint64_t when);
 void session_note(struct session *s, const char *format, ...) __attribute__((format(printf, 2, 3)));
 struct session *session_find(struct sessions *sessions, const uint8_t *id, size_t size, bool caller);
 void session_advance(struct session *s);
+bool sessions_room(const struct node *node, bool caller);	/* may one more be under way? */
 void session_restart(struct session *s);	/* caller, PUNCHING: back to UPLINK, with nothing of this try left */
 void session_log_bare(const struct session *s);
 void session_fail(struct session *s, int error, const char *format, ...)
@@ -178,6 +188,7 @@ bool mass_active(const struct mass *mass);	/* may a path still come of it? NULL:
 void caller_advance(struct session *s);
 void caller_answered(struct session *s, const Punch__Answered *message);
 void caller_failed(struct session *s, const Punch__Failed *message);
+bool caller_again(struct session *s);
 void caller_no_path(struct session *s);
 void caller_nominated(struct session *s);
 

@@ -14,6 +14,7 @@
 #include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "common/log.h"
@@ -22,6 +23,7 @@
 
 /* Sessions of one node that do this at once: the courtesy limit is for a host, not a session */
 #define MASS_SESSIONS 1
+#define MASS_FILES 1024		/* descriptors that the process may have at least, or the other sessions would find none */
 
 static_assert(BIRTHDAY_HELD <= BIRTHDAY_WAVE, "one array serves both roles");
 
@@ -168,9 +170,11 @@ static uint32_t random32(void *arg)
 void mass_start(struct session *s)
 {
 	struct mass *mass;
+	struct rlimit files;
 	unsigned int i;
 
-	if (masses >= MASS_SESSIONS || !s->lanes[0].port)
+	if (masses >= MASS_SESSIONS || !s->lanes[0].port || getrlimit(RLIMIT_NOFILE, &files) ||
+	    files.rlim_cur < MASS_FILES)
 		return;
 	mass = calloc(1, sizeof(*mass));
 	if (!mass)

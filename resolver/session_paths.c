@@ -391,9 +391,26 @@ uint64_t session_paths_deadline(const struct session *s)
 	return clock_now() < window ? clock_before(deadline, window) : deadline;
 }
 
+/* No path, nor a socket that may become one. Return: true when the try is over */
+static bool barren(struct session *s, uint64_t now)
+{
+	/* Nothing left to wait for, and late comers had their time */
+	bool over = !s->leg_count && punch_over(&s->punch, now) &&
+		    (!s->plan.count || now >= s->go + s->plan.window);
+
+	if (!over && now < s->go + SESSION_TRY)
+		return false;
+	if (caller_again(s))
+		return true;
+	if (over)
+		caller_no_path(s);
+	return over;
+}
+
 /* The caller's choice; the callee only keeps trying until it is told */
 static void choose(struct session *s, uint64_t now)
 {
+	uint64_t deadline = session_paths_deadline(s);
 	struct path *best = best_proven(s);
 	bool hope = s->plan.count && now < s->go + s->plan.window &&
 		    (!punch_over(&s->punch, now) || direct_pending(s) || mass_active(s->mass));
@@ -405,13 +422,11 @@ static void choose(struct session *s, uint64_t now)
 		session_arm(s, s->deadline);
 		return;
 	}
-	/* Nothing left that could become a path, and late comers had their time */
-	if (!best && !any_path(s) && !s->leg_count && punch_over(&s->punch, now) &&
-	    (!s->plan.count || now >= s->go + s->plan.window)) {
-		caller_no_path(s);
+	if (!best && !any_path(s) && barren(s, now))
 		return;
-	}
-	session_arm(s, session_paths_deadline(s));
+	if (now < s->go + SESSION_TRY)
+		deadline = clock_before(deadline, s->go + SESSION_TRY);
+	session_arm(s, deadline);
 }
 
 void session_consider(struct session *s)

@@ -18,6 +18,7 @@
 #include "resolver/names.h"
 #include "resolver/peers.h"
 #include "resolver/services_internal.h"
+#include "resolver/session.h"
 #include "resolver/status.h"
 #include "resolver/uplink.h"
 
@@ -161,6 +162,7 @@ static struct json_object *draw(struct node *node)
 	add_number(root, "pid", (uint64_t)getpid());
 	add_number(root, "keeper_pid", (uint64_t)life_keeper_pid(node->life));
 	add_number(root, "uptime_s", (clock_now() - node->started) / SECOND);
+	add_number(root, "sessions", node->sessions ? sessions_count(node->sessions) : 0);
 	json_object_object_add(root, "rendezvous", list_rendezvous(node));
 	json_object_object_add(root, "services", list_services(node));
 	json_object_object_add(root, "peers", list_peers(node));
