@@ -157,8 +157,7 @@ static void splice_it(struct doorbell *bell, const char *why)
 	bell->bell = bell->peer_bell = NULL;
 	bell->end = bell->punched = -1;
 	doorbell_free(bell);
-	if (splice_start(node->splices, end, punched) < 0)
-		log_warn("too many connections are being copied at once (%d): one was closed", SPLICES_MAX);
+	splice_start(node->splices, end, punched);
 }
 
 /* Let a listener with TCP_DEFER_ACCEPT wake up */
@@ -187,10 +186,12 @@ static void on_peer_bell(evutil_socket_t fd, short what, void *arg)
 
 static void ring_failed(struct doorbell *bell, int error)
 {
+	static struct log_limit limit;
 	char text[ENDPOINT_TEXT_SIZE];
 
-	log_warn("%s -> service %s: the program's listener %s does not take the connection: %s", bell->peer,
-		 bell->service, endpoint_format(&bell->far, text), strerror(error));
+	if (log_limited(&limit))
+		log_warn("%s -> service %s: the program's listener %s does not take the connection: %s", bell->peer,
+			 bell->service, endpoint_format(&bell->far, text), strerror(error));
 	doorbell_free(bell);
 }
 
@@ -340,6 +341,7 @@ static struct doorbell *doorbell_new(struct node *node, const struct service *se
 void doorbell_ring(struct node *node, const struct service *service, const struct peer *peer,
 		   int fd, enum local_path path, uint32_t setup_us)
 {
+	static struct log_limit limit;
 	struct doorbell *bell = NULL;
 	int rc = -ENOENT;
 
@@ -367,8 +369,9 @@ void doorbell_ring(struct node *node, const struct service *service, const struc
 	connections_add(node, peer->name, service->port, true, fd, path, setup_us);
 	return;
 fail:
-	log_warn("%s -> service %s: cannot hand the connection to the program: %s", peer->name, service->name,
-		 rc == -ENOENT ? "its listener is gone" : strerror(-rc));
+	if (log_limited(&limit))
+		log_warn("%s -> service %s: cannot hand the connection to the program: %s", peer->name, service->name,
+			 rc == -ENOENT ? "its listener is gone" : strerror(-rc));
 	if (bell)
 		doorbell_free(bell);
 	else

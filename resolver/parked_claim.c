@@ -31,8 +31,7 @@ void spot_splice(struct spot *spot, const char *why)
 	spot_forget_event(&spot->event);
 	spot->end = spot->real = -1;
 	spot_free(spot);
-	if (splice_start(node->splices, end, real) < 0)
-		log_warn("too many connections are being copied at once (%d): one was closed", SPLICES_MAX);
+	splice_start(node->splices, end, real);
 }
 
 /* ------------------------------------------------------------ LOCAL_CLAIM_PARKED */

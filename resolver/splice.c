@@ -23,6 +23,8 @@
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/queue.h>
@@ -33,6 +35,8 @@
 #include "resolver/splice.h"
 
 #define SPLICE_CHUNK	(128 * 1024)	/* bytes for each read(): fewer cost throughput (measured against 16 KiB: half) */
+#define SPLICE_IDLE_S	120		/* then TCP keepalives: a host that vanished must not hold a pair for ever, and
+					 * NATs keep what is used within 2 h 4 min (RFC 5382 REQ-5), many less */
 #define SPLICE_TURN	8		/* reads for one wake-up, so that others get their turn */
 
 enum direction_state {
@@ -237,8 +241,19 @@ static void on_pair(evutil_socket_t fd, short what, void *arg)
 	pair_run(arg);
 }
 
+static void prepare(int fd)
+{
+	const int on = 1, idle = SPLICE_IDLE_S;
+
+	evutil_make_socket_nonblocking(fd);
+	setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
+	setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle, sizeof(idle));
+	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));	/* the writer has decided already what goes together */
+}
+
 int splice_start(struct splices *splices, int a, int b)
 {
+	static struct log_limit limit;
 	struct pair *pair = NULL;
 	unsigned int i;
 	int rc = -EUSERS;
@@ -255,7 +270,7 @@ int splice_start(struct splices *splices, int a, int b)
 	LIST_INSERT_HEAD(&splices->pairs, pair, entry);
 	splices->count++;
 	for (i = 0; i < 2; i++) {
-		evutil_make_socket_nonblocking(pair->fd[i]);
+		prepare(pair->fd[i]);
 		pair->way[i].from = i;
 		pair->way[i].to = 1 - i;
 		pair->readable[i] = event_new(splices->node->base, pair->fd[i], EV_READ | EV_PERSIST, on_pair, pair);
@@ -269,10 +284,15 @@ int splice_start(struct splices *splices, int a, int b)
 	return 0;
 undo:
 	pair_free(pair);
-	return rc;
+	a = b = -1;
 refuse:
-	close(a);
-	close(b);
+	if (log_limited(&limit))
+		log_warn("a connection that was to be copied is closed: %s (%u pairs, at most %d)", strerror(-rc),
+			 splices->count, SPLICES_MAX);
+	if (a >= 0)
+		close(a);
+	if (b >= 0)
+		close(b);
 	return rc;
 }
 

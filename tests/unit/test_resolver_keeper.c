@@ -7,6 +7,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <sys/wait.h>
@@ -285,6 +286,53 @@ static bool is_renamed(void *arg)
 	return world_file_has(arg, "punch-keeper");
 }
 
+static void a_disk_that_takes_nothing_is_no_obstacle(void **state)
+{
+	struct sockaddr_in sin = { .sin_family = AF_INET, .sin_port = htons(PORT) };
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	(void)state;
+	assert_int_equal(ask(LOCAL_STOP, -1), LOCAL_OK);
+	setenv("XDG_STATE_HOME", "/dev/null/state", 1);
+	assert_int_equal(start(), 0);
+	setenv("XDG_STATE_HOME", scratch, 1);
+	assert_int_equal(bind(fd, (struct sockaddr *)&sin, sizeof(sin)), 0);
+	assert_int_equal(listen(fd, 5), 0);
+	assert_int_equal(ask(LOCAL_LISTEN, fd), LOCAL_OK);
+	assert_true(world_file_has(scratch_path("log"), "will not remember what was published"));
+	close(fd);
+}
+
+static unsigned long cpu_ticks(pid_t pid)
+{
+	char path[64], text[512], *at;
+	unsigned long user = 0, kernel = 0;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
+	assert_true(scratch_read(path, text, sizeof(text)) > 0);
+	at = strrchr(text, ')');
+	assert_int_equal(sscanf(at, ") %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu", &user, &kernel), 2);
+	return user + kernel;
+}
+
+static void without_descriptors_it_waits_and_goes_on(void **state)
+{
+	struct rlimit few = { .rlim_cur = 24, .rlim_max = 24 };
+	unsigned long before;
+	int fds[64];
+
+	(void)state;
+	assert_int_equal(prlimit(worker(), RLIMIT_NOFILE, &few, NULL), 0);
+	before = cpu_ticks(worker());
+	for (size_t i = 0; i < COUNT(fds); i++)
+		fds[i] = reach(0);
+	world_turn(NULL, 1000);
+	for (size_t i = 0; i < COUNT(fds); i++)
+		close(fds[i]);
+	assert_int_equal(ask(LOCAL_STATUS, -1), LOCAL_OK);
+	assert_true(cpu_ticks(worker()) - before < 30);		/* of 100 in that second, had it spun */
+}
+
 static void a_killed_keeper_is_replaced(void **state)
 {
 	struct local_reply before, after;
@@ -546,6 +594,8 @@ int main(void)
 		CASE(nothing_of_the_program_stays),
 		CASE(a_killed_worker_costs_a_client_only_a_pause),
 		CASE(its_services_are_published_again),
+		CASE(a_disk_that_takes_nothing_is_no_obstacle),
+		CASE(without_descriptors_it_waits_and_goes_on),
 		CASE(a_killed_keeper_is_replaced),
 		CASE(the_keeper_is_not_found_by_the_resolvers_name),
 		CASE(stop_ends_both),
