@@ -77,6 +77,16 @@ static void test_frames_that_are_none(void **state)
 	}
 }
 
+/* Behind a bad frame there is much more: Failed must not drown in a RST */
+static void test_refusal_reaches_a_node_that_talks_on(void **state)
+{
+	static uint8_t talk[100000] = { 0xff };
+
+	(void)state;
+	for (int i = 0; i < 10; i++)
+		assert_int_equal(answer_to(i % 2, talk, sizeof(talk)), MALFORMED);
+}
+
 static void test_messages_out_of_place(void **state)
 {
 	Punch__Message message = PUNCH__MESSAGE__INIT;
@@ -339,6 +349,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_frames_that_are_none),
+		cmocka_unit_test(test_refusal_reaches_a_node_that_talks_on),
 		cmocka_unit_test(test_messages_out_of_place),
 		cmocka_unit_test(test_sizes_in_invite_and_reply),
 		cmocka_unit_test(test_largest_payload_passes),
