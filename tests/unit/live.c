@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/random.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -60,16 +61,29 @@ void live_write(const char *folder, const char *name, const char *text)
 	close(fd);
 }
 
+static uint32_t random_number(void)
+{
+	uint32_t number;
+
+	if (getrandom(&number, sizeof(number), 0) != sizeof(number))
+		abort();
+	return number;
+}
+
+/* Below the ephemeral range (32768 and above), whose ports any connection may take at any moment */
 uint16_t live_port(void)
 {
 	struct sockaddr_in sin = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
-	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	socklen_t len = sizeof(sin);
+	int fd, err;
 
-	if (fd < 0 || bind(fd, (struct sockaddr *)&sin, len) ||
-	    getsockname(fd, (struct sockaddr *)&sin, &len))
-		abort();
-	close(fd);
+	do {
+		sin.sin_port = htons((uint16_t)(10000 + random_number() % 22000));
+		fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+		if (fd < 0)
+			abort();
+		err = bind(fd, (struct sockaddr *)&sin, sizeof(sin));
+		close(fd);
+	} while (err);
 	return ntohs(sin.sin_port);
 }
 
