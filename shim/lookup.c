@@ -19,6 +19,7 @@
 #include "shim/libc.h"
 #include "shim/lookup.h"
 #include "shim/names.h"
+#include "shim/raw.h"
 
 #define KEPT_NAMES 32	/* most canonical names kept for ever, see set_canonical() */
 
@@ -84,13 +85,30 @@ static void set_canonical(struct addrinfo *first, const char *name)
 	free(copy);
 }
 
+/*
+ * ncat looks each host up for SOCK_DGRAM alone and then opens a stream to it
+ * (resolve_internal() in its ncat_core.c).  It is known by its file: Debian runs it as "nc"
+ * too.  Its datagrams (ncat --udp) are refused like anyone's.
+ */
+static bool is_ncat(void)
+{
+	static const char name[] = "/ncat";
+	size_t tail = sizeof(name) - 1;
+	char path[LIMIT_PATH];
+	long size = raw_result(syscall(SYS_readlinkat, AT_FDCWD, "/proc/self/exe", path, sizeof(path)));
+
+	return size >= (long)tail && memcmp(path + size - tail, name, tail) == 0;
+}
+
 /* A stand-in means a TCP connection: other kinds find no such name */
 static bool wants_stream(const struct addrinfo *hints)
 {
 	if (!hints)
 		return true;
-	return (hints->ai_socktype == 0 || hints->ai_socktype == SOCK_STREAM) &&
-	       (hints->ai_protocol == 0 || hints->ai_protocol == IPPROTO_TCP);
+	if (hints->ai_protocol != 0 && hints->ai_protocol != IPPROTO_TCP)
+		return false;
+	return hints->ai_socktype == 0 || hints->ai_socktype == SOCK_STREAM ||
+	       (hints->ai_socktype == SOCK_DGRAM && is_ncat());
 }
 
 static int find_peer(const struct config *config, const char *name, const char *service,
