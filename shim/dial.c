@@ -254,6 +254,7 @@ int dial_connect(int fd, const struct sockaddr *address, socklen_t size)
 		if (address && size >= (socklen_t)sizeof(sa_family_t) && address->sa_family == AF_UNSPEC &&
 		    (pending_any() || remote_any()))
 			return disconnect(fd, address, size);
+		remote_native(fd);
 		return libc_connect(fd, address, size);
 	}
 	dial.config = config_get();

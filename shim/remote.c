@@ -9,14 +9,20 @@
 #include <string.h>
 
 #include "common/standin.h"
+#include "shim/env.h"
 #include "shim/libc.h"
 #include "shim/raw.h"
 #include "shim/remote.h"
 #include "shim/table.h"
+#include "shim/tag.h"
 
 #define ACKNOWLEDGED	(1ull << REMOTE_BITS)
+#define NATIVES		4096	/* descriptors; higher ones count as native */
 
 static struct table shown;
+
+/* A bit for each descriptor that this process itself connected or accepted, once */
+static _Atomic(uint64_t) natives[NATIVES / 64];
 
 uint64_t remote_pack(const struct remote *remote)
 {
@@ -59,6 +65,7 @@ void remote_write(const struct remote *remote, struct sockaddr *address, socklen
 void remote_put(int fd, const struct remote *remote, bool acknowledged)
 {
 	table_put(&shown, raw_cookie(fd), remote_pack(remote) | (acknowledged ? ACKNOWLEDGED : 0));
+	tag_put(fd, remote->slot);
 }
 
 bool remote_any(void)
@@ -96,22 +103,49 @@ void remote_forget(int fd)
 		table_remove(&shown, raw_cookie(fd));
 }
 
+void remote_native(int fd)
+{
+	if (fd >= 0 && fd < NATIVES)
+		atomic_fetch_or_explicit(&natives[fd / 64], 1ull << fd % 64, memory_order_relaxed);
+}
+
+static bool is_native(int fd)
+{
+	return fd < 0 || fd >= NATIVES ||
+	       (atomic_load_explicit(&natives[fd / 64], memory_order_relaxed) >> fd % 64 & 1);
+}
+
+/* A socket that came through exec(), or from another process. @address: what the kernel says */
+static bool is_inherited(int fd, const struct sockaddr *address, socklen_t size, struct remote *remote)
+{
+	struct endpoint ep;
+
+	if (is_native(fd) || env_off() || endpoint_from_sockaddr(&ep, address, size) < 0)
+		return false;
+	remote->slot = tag_get(fd);
+	remote->port = ep.port;
+	remote->form = remote_form_of(address, size);
+	return remote->slot != 0;
+}
+
 int remote_getpeername(int fd, struct sockaddr *address, socklen_t *size)
 {
-	struct remote remote;
-	socklen_t room;
 	int errno_kept = errno, rc;
-	bool ours;
+	struct sockaddr_storage ss;
+	struct remote remote;
+	socklen_t full = sizeof(ss);
 
-	if (table_empty(&shown) || !address || !size || (int)*size < 0)
+	if (!address || !size || (int)*size < 0)
 		return libc_getpeername(fd, address, size);
-	ours = remote_get(fd, &remote);
-	errno = errno_kept;
-	room = *size;
-	rc = libc_getpeername(fd, address, size);	/* ENOTCONN is the kernel's to say */
-	if (rc == 0 && ours) {
-		*size = room;
+	rc = libc_getpeername(fd, (struct sockaddr *)&ss, &full);	/* ENOTCONN is the kernel's to say */
+	if (rc < 0)
+		return rc;
+	if (remote_get(fd, &remote) || is_inherited(fd, (struct sockaddr *)&ss, full, &remote)) {
 		remote_write(&remote, address, size);
+	} else {
+		memcpy(address, &ss, *size < full ? *size : full);
+		*size = full;
 	}
+	errno = errno_kept;
 	return rc;
 }

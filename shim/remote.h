@@ -53,6 +53,12 @@ int remote_acknowledge(int fd);
 /** remote_forget() - @fd is about to be disconnected */
 void remote_forget(int fd);
 
+/**
+ * remote_native() - @fd was connected or accepted by this process and is nobody of ours.  Spares
+ * getpeername() the question whether @fd was inherited. Costs no system call
+ */
+void remote_native(int fd);
+
 /** remote_getpeername() - as getpeername() */
 int remote_getpeername(int fd, struct sockaddr *address, socklen_t *size);
 

@@ -252,8 +252,10 @@ int serve_accept(int fd, struct sockaddr *address, socklen_t *size, int flags, b
 		accepted = four ? libc_accept4(fd, room, &from_size, flags) : libc_accept(fd, room, &from_size);
 		if (accepted < 0)
 			return -1;
-		if (!is_doorbell(&from, from_size))
+		if (!is_doorbell(&from, from_size)) {
+			remote_native(accepted);
 			break;
+		}
 		guard_enter(&guard);
 		rc = claim(accepted, &from, &from_size);
 		if (rc < 0)
