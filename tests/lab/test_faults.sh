@@ -41,7 +41,10 @@ lab_set natA delay=100ms
 many_bg 20 20
 lab_wait 10 "[ \"\$(sessions bob)\" -gt 0 ]"
 kill_worker bob
-lab_expect_match "the peer's resolver is killed while it is dialled" "$(many_end)" '^20 served;'
+out=$(many_end)
+# A path that was handed over in that moment ends with the process that held its other end
+lab_expect_match "the peer's resolver is killed while it is dialled ($out)" "$out" \
+	'^[0-9]+ served(, [0-9]+ early end|, [0-9]+ ECONNRESET)*; in'
 
 many_bg 20 20
 lab_wait 10 "[ \"\$(sessions alice)\" -gt 0 ]"
