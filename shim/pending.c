@@ -158,9 +158,16 @@ static enum pending_answer keep_placeholder(int fd, uint64_t cookie, uint64_t en
 	return PENDING_DONE;
 }
 
+/*
+ * The placeholder becomes what a socket is after a connect() that failed: it
+ * may have been connected for a moment, and has an error of its own to tell.
+ */
 static enum pending_answer fail(int fd, uint64_t cookie, uint64_t entry, int problem, int *error)
 {
-	raw_sockopt_int(fd, SOL_SOCKET, SO_ERROR);	/* the kernel's own view of it must not come second */
+	const struct sockaddr none = { .sa_family = AF_UNSPEC };
+
+	raw_connect(fd, &none, sizeof(none));
+	raw_sockopt_int(fd, SOL_SOCKET, SO_ERROR);
 	*error = problem;
 	set_state(cookie, entry, PENDING_STATE_FAILED, problem);
 	return PENDING_FAILED;
