@@ -59,7 +59,9 @@ for nat in one two three; do
 	[ $nat != three ] || seed=8
 	lab_nat lossy-$nat 198.51.100.$addr loss=20% seed=$seed
 	lab_host h-$nat lossy-$nat 192.168.1.2
-	lab_run h-$nat ping -n -c 200 -i 0.005 -W 1 203.0.113.10 | sed -n 's/.*icmp_seq=\([0-9]*\).*/\1/p' >"$LAB_DIR/$nat"
+	# ten more: ping does not wait long for the last answers
+	lab_run h-$nat ping -n -c 210 -i 0.005 -W 1 203.0.113.10 |
+		sed -n 's/.*icmp_seq=\([0-9]*\).*/\1/p' | awk '$1 <= 200' >"$LAB_DIR/$nat"
 done
 got=$(wc -l <"$LAB_DIR/one")
 lab_expect "20 % each way leaves about 128 of 200 ($got)" test "$got" -ge 105 -a "$got" -le 151
