@@ -32,13 +32,15 @@
 
 #include "common/limits.h"
 #include "resolver/dns.h"
+#include "resolver/srv.h"
 #include "resolver/timer.h"
 
 #define DNS_LIMIT	(5 * SECOND)	/* for a whole look-up: uplinks try again, and PUNCH_TIMEOUT is 15 s */
 #define DNS_TRY_MS	1000		/* first wait for a name server; c-ares doubles it */
 #define DNS_TRIES	3		/* 1 + 2 + 4 s, cut by DNS_LIMIT */
 #define DNS_SRV_GRACE	(1 * SECOND)	/* for SRV once the addresses are there: one lost packet */
-#define DNS_TARGETS	8		/* most SRV targets that are resolved; the rest are spare servers of spare servers */
+#define DNS_RECORDS	32		/* SRV records looked at */
+#define DNS_TARGETS	8		/* of them resolved, the first in order: the rest are spares of spares */
 #define DNS_PER_FAMILY	8		/* addresses kept of one target and family */
 #define DNS_SERVICE	"_punch._tcp."
 
@@ -54,14 +56,13 @@ struct target {
 	struct dns_query *query;
 	char host[LIMIT_HOST];
 	uint16_t port;
-	unsigned int priority, weight;
 	bool done;
 	int status;			/* ARES_* */
 	struct endpoint v6[DNS_PER_FAMILY], v4[DNS_PER_FAMILY];
 	unsigned int v6_count, v4_count;
 };
 
-enum srv {
+enum srv_state {
 	SRV_NONE,		/* not asked: the port was given, or the name stands in /etc/hosts */
 	SRV_ASKED,
 	SRV_ABSENT,		/* no such records, or no answer in time */
@@ -78,7 +79,7 @@ struct dns_query {
 	struct event *limit;		/* of the whole look-up */
 	struct event *finish;		/* zero: all is known; or the SRV grace */
 	struct watch *watches;
-	enum srv srv;
+	enum srv_state srv;
 	struct target targets[1 + DNS_TARGETS];
 	unsigned int target_count;
 	int error;			/* found before anything was asked */
@@ -237,84 +238,47 @@ static uint32_t random_below(uint32_t n)
 	uint32_t r = 0;
 
 	/* Spreads load, guards nothing: the bias of % and a failure that gives 0 do no harm */
-	if (getrandom(&r, sizeof(r), GRND_NONBLOCK) != sizeof(r))
-		r = 0;
-	return n ? r % n : 0;
-}
-
-/*
- * RFC 2782: lowest priority first; within one priority draw by weight, those of weight 0
- * placed first so that they have a small chance.
- */
-static void targets_order(struct target *t, unsigned int n)
-{
-	unsigned int i, j, pick, sum, drawn;
-	struct target swap;
-
-	for (i = 0; i + 1 < n; i++) {
-		for (j = i + 1; j < n; j++) {
-			if (t[j].priority < t[i].priority ||
-			    (t[j].priority == t[i].priority && t[j].weight < t[i].weight)) {
-				swap = t[i];
-				t[i] = t[j];
-				t[j] = swap;
-			}
-		}
-	}
-	for (i = 0; i + 1 < n; i++) {
-		for (sum = 0, j = i; j < n && t[j].priority == t[i].priority; j++)
-			sum += t[j].weight;
-		drawn = random_below(sum + 1);
-		for (pick = i, sum = t[i].weight; sum < drawn; sum += t[pick].weight)
-			pick++;
-		swap = t[pick];
-		memmove(&t[i + 1], &t[i], (pick - i) * sizeof(*t));
-		t[i] = swap;
-	}
+	return getrandom(&r, sizeof(r), GRND_NONBLOCK) == sizeof(r) && n ? r % n : 0;
 }
 
 static void srv_take(struct dns_query *q, const struct ares_srv_reply *list)
 {
 	const struct ares_srv_reply *r;
+	struct srv found[DNS_RECORDS];
+	unsigned int n = 0, i;
 	struct target *t;
 
-	for (r = list; r && q->target_count < 1 + DNS_TARGETS; r = r->next) {
+	for (r = list; r && n < DNS_RECORDS; r = r->next) {
 		if (!r->port || !*r->host || !strcmp(r->host, ".") || strlen(r->host) >= LIMIT_HOST)
 			continue;
-		t = &q->targets[q->target_count++];
-		strcpy(t->host, r->host);
-		t->port = r->port;
-		t->priority = r->priority;
-		t->weight = r->weight;
+		found[n] = (struct srv){ .port = r->port, .priority = r->priority, .weight = r->weight };
+		strcpy(found[n++].host, r->host);
 	}
-	if (q->target_count == 1) {
-		q->srv = SRV_REFUSED;
-		return;
-	}
-	q->srv = SRV_FOUND;
+	q->srv = n ? SRV_FOUND : SRV_REFUSED;
 	evtimer_del(q->finish);		/* the grace, should it run */
-	targets_order(&q->targets[1], q->target_count - 1);
+	srv_order(found, n, random_below);
+	for (i = 0; i < n && i < DNS_TARGETS; i++) {
+		t = &q->targets[q->target_count++];
+		t->query = q;
+		strcpy(t->host, found[i].host);
+		t->port = found[i].port;
+	}
+	for (i = 1; i < q->target_count; i++)
+		ask_addresses(&q->targets[i]);
 }
 
 static void on_srv(void *arg, int status, int timeouts, unsigned char *answer, int size)
 {
 	struct dns_query *q = arg;
 	struct ares_srv_reply *list = NULL;
-	unsigned int i;
 
 	(void)timeouts;
 	if (status == ARES_EDESTRUCTION || q->srv != SRV_ASKED)
 		return;
 	q->srv = SRV_ABSENT;
-	if (status == ARES_SUCCESS && ares_parse_srv_reply(answer, size, &list) == ARES_SUCCESS && list) {
+	if (status == ARES_SUCCESS && ares_parse_srv_reply(answer, size, &list) == ARES_SUCCESS && list)
 		srv_take(q, list);
-		for (i = 1; i < q->target_count; i++) {
-			q->targets[i].query = q;
-			ask_addresses(&q->targets[i]);
-		}
-	}
-	if (list)
-		ares_free_data(list);
+	ares_free_data(list);	/* NULL does no harm */
 	query_settle(q);
 }
 
@@ -322,7 +286,9 @@ static void on_srv(void *arg, int status, int timeouts, unsigned char *answer, i
 
 static void query_free(struct dns_query *q)
 {
+	struct event *events[] = { q->timer, q->limit, q->finish };
 	struct watch *w;
+	unsigned int i;
 
 	*q->link = q->next;
 	if (q->next)
@@ -334,12 +300,9 @@ static void query_free(struct dns_query *q)
 		event_free(w->event);
 		free(w);
 	}
-	if (q->timer)
-		event_free(q->timer);
-	if (q->limit)
-		event_free(q->limit);
-	if (q->finish)
-		event_free(q->finish);
+	for (i = 0; i < 3; i++)
+		if (events[i])
+			event_free(events[i]);
 	free(q);
 }
 
@@ -526,10 +489,10 @@ struct dns_query *dns_lookup(struct dns *dns, const char *text, uint16_t port, d
 	q->timer = evtimer_new(dns->base, on_timer, q);
 	q->limit = evtimer_new(dns->base, on_finish, q);
 	q->finish = evtimer_new(dns->base, on_finish, q);
-	if (!q->timer || !q->limit || !q->finish) {
-		query_free(q);
-		return NULL;
+	if (q->timer && q->limit && q->finish) {
+		query_start(q, text, port);
+		return q;
 	}
-	query_start(q, text, port);
-	return q;
+	query_free(q);
+	return NULL;
 }

@@ -23,8 +23,6 @@
  */
 #include <assert.h>
 #include <errno.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -32,6 +30,7 @@
 #include <sys/random.h>
 
 #include "common/log.h"
+#include "common/rtt.h"
 #include "common/tls.h"
 #include "resolver/ports.h"
 #include "resolver/session.h"
@@ -357,10 +356,5 @@ int uplink_observed(const struct uplink *uplink, struct endpoint *observed)
 
 uint32_t uplink_rtt_us(const struct uplink *uplink)
 {
-	struct tcp_info info = { 0 };
-	socklen_t size = sizeof(info);
-
-	if (!uplink->tls || getsockopt(uplink_tls_fd(uplink->tls), IPPROTO_TCP, TCP_INFO, &info, &size))
-		return 0;
-	return info.tcpi_rtt;
+	return uplink->tls ? rtt_us(uplink_tls_fd(uplink->tls)) : 0;
 }

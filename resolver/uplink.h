@@ -3,7 +3,7 @@
  * uplink.h - INTERFACE - the node's TLS connection to one rendezvous server
  *
  * Connects by itself (all addresses, RFC 8305 staggering), says Hello, keeps alive, reconnects with
- * exponential backoff and jitter (0.2 s to 30 s; at once after a network
+ * exponential backoff and jitter (0.2 s to 10 s; at once after a network
  * change or when somebody calls uplink_wake()), pins the server's key
  * ([node] rendezvous-key, else trust on first use, known.c).
  */
@@ -69,7 +69,7 @@ int uplink_local(const struct uplink *uplink, struct endpoint *local);
 /** uplink_hello_changed() - node_receives() changed: say Hello again */
 void uplink_hello_changed(struct uplink *uplink);
 
-/** uplink_rtt_us() - TCP_INFO's smoothed round-trip time, 0 when not connected */
+/** uplink_rtt_us() - round-trip time to the server, the least of late (common/rtt.h), 0 when not connected */
 uint32_t uplink_rtt_us(const struct uplink *uplink);
 
 #endif
