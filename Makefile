@@ -13,6 +13,8 @@ V	?= 0
 ifeq ($(V),0)
 Q	:= @
 endif
+# For targets that build much before they run something; who says -j himself is obeyed
+FAST	= $(if $(findstring -j,$(MAKEFLAGS)),,-j$(shell nproc))
 say	= $(if $(Q),@printf '  %-7s %s\n' $(1) $(2))
 
 WARN	= -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
@@ -33,7 +35,7 @@ LIB_EVENT	= -levent -levent_openssl
 DEPS	= gcc make pkg-config libevent-dev libc-ares-dev libinih-dev libcmocka-dev libprotobuf-c-dev \
 	  protobuf-c-compiler libhiredis-dev libssl-dev libjson-c-dev
 DEPS_TEST = nftables iproute2 iputils-ping util-linux procps openssh-server openssh-client rsync netcat-openbsd \
-	  curl python3 socat iperf3 jq strace redis-server git clang clang-tidy cppcheck musl dnsmasq-base mandoc \
+	  curl python3 socat iperf3 jq strace redis-server git clang clang-tidy cppcheck musl musl-tools dnsmasq-base mandoc \
 	  wget nodejs postgresql-15 nginx-light busybox ncat lftp gunicorn apache2-bin
 
 # What of common/ and conf/ is pure, and so may be linked into the shim
@@ -106,17 +108,17 @@ deps:
 deps-build:
 	@tests/deps $(DEPS)
 test: deps
-	@$(MAKE) --no-print-directory all tests-build
+	@$(MAKE) --no-print-directory $(FAST) all tests-build
 	@tests/run
 demo: deps
-	@$(MAKE) --no-print-directory all $(LABTOOLS)
+	@$(MAKE) --no-print-directory $(FAST) all $(LABTOOLS)
 	@tests/lab/demo.sh
 bench: deps
-	@$(MAKE) --no-print-directory all tests-build
+	@$(MAKE) --no-print-directory $(FAST) all tests-build
 	@tests/bench/run
-asan:
-	@$(MAKE) --no-print-directory B=$(B)/asan OPT='-O1 -g -fno-omit-frame-pointer' SAN='-fsanitize=address,undefined' all tests-build
-lint:
+asan: deps
+	@$(MAKE) --no-print-directory $(FAST) B=$(B)/asan OPT='-O1 -g -fno-omit-frame-pointer' SAN='-fsanitize=address,undefined' all tests-build
+lint: deps
 	@tests/check/lint
 
 install: all
