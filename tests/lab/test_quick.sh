@@ -13,7 +13,7 @@ lab_bg bob echo punch --secret "$word" --as bob --rendezvous rdv socat TCP-LISTE
 lab_wait_port bob 9000
 lab_wait 20 "lab_run bob env PUNCH_SECRET='$word' PUNCH_AS=bob PUNCH_RENDEZVOUS=rdv punchctl status --json | jq -e '.services | length == 1' >/dev/null"
 
-try() { echo hello | lab_run alice timeout 20 punch "$@" nc -N -w 10 bob.punch 9000 2>"$LAB_DIR/err"; }
+try() { echo hello | lab_run alice timeout 20 punch "$@" nc -N -w 18 bob.punch 9000 2>"$LAB_DIR/err"; }
 lab_expect_eq 'with the word: bytes pass' "$(try --secret "$word" --rendezvous rdv)" hello
 lab_expect_eq 'with the word: direct' "$(lab_run alice env PUNCH_SECRET="$word" PUNCH_RENDEZVOUS=rdv \
 	punchctl status --json | jq -r '.connections[-1].path')" direct
