@@ -116,6 +116,9 @@ demo: deps
 bench: deps
 	@$(MAKE) --no-print-directory $(FAST) all tests-build
 	@tests/bench/run
+bench-nat: deps
+	@$(MAKE) --no-print-directory all tests-build
+	@tests/bench/nat.sh
 asan: deps
 	@$(MAKE) --no-print-directory $(FAST) B=$(B)/asan OPT='-O1 -g -fno-omit-frame-pointer' SAN='-fsanitize=address,undefined' all tests-build
 lint: deps
@@ -134,9 +137,10 @@ help:
 	@echo 'make          build everything into build/; make deps-build: install what that needs'
 	@echo 'make demo     the main job in a lab: ssh and rsync between two hosts behind NATs'
 	@echo 'make test     every test; installs what is missing, ends with "N passed, N failed"'
-	@echo 'make bench    figures; make asan: build with sanitizers; make lint: checkers'
+	@echo 'make bench    figures; make bench-nat: direct paths over a population of NATs'
+	@echo 'make asan     build with sanitizers; make lint: checkers'
 	@echo 'make install  PREFIX=/usr/local DESTDIR='
 
-.PHONY: all deps deps-build test tests-build demo bench asan lint install clean help
+.PHONY: all deps deps-build test tests-build demo bench bench-nat asan lint install clean help
 .DELETE_ON_ERROR:
 -include $(shell find $(B)/obj $(B)/pic -name '*.d' 2>/dev/null)
