@@ -75,14 +75,14 @@ static void *upward(void *arg)
 
 static int join(int fd)
 {
-	struct flow up = { .from = STDIN_FILENO, .to = fd, .name = "sending" };
-	struct flow down = { .from = fd, .to = STDOUT_FILENO, .name = "receiving" };
+	static char buffers[2][CHUNK];
+	struct flow up = { .from = STDIN_FILENO, .to = fd, .name = "sending", .buffer = buffers[0] };
+	struct flow down = { .from = fd, .to = STDOUT_FILENO, .name = "receiving", .buffer = buffers[1] };
 	pthread_t thread;
+	int error = pthread_create(&thread, NULL, upward, &up);
 
-	up.buffer = malloc(CHUNK);
-	down.buffer = malloc(CHUNK);
-	if (!up.buffer || !down.buffer || pthread_create(&thread, NULL, upward, &up)) {
-		log_error("out of memory");
+	if (error) {
+		log_error("cannot start a thread: %s", strerror(error));
 		return CTL_FAILED;
 	}
 	flow_run(&down);

@@ -19,7 +19,7 @@
 #include "resolver/timer.h"
 #include "resolver/uplink.h"
 
-#define DOCTOR_WAIT	(3 * SECOND)	/* DNS, TCP, TLS, Hello and a probe over a slow path: ten round trips of 200 ms and a loss */
+#define DOCTOR_WAIT	(3 * SECOND)	/* DNS, TCP, TLS, Hello, a probe: ten round trips of 200 ms and a loss */
 #define DOCTOR_LOOK	(50 * MS)	/* between two looks whether all is known */
 #define DOCTOR_TEXT	8192		/* bytes of the text for people */
 

@@ -21,7 +21,7 @@
 #define PULSE_ANSWER	(5 * SECOND)	/* wait for each answer: above every round trip plus a TCP retransmission or two */
 
 #define BACKOFF_FIRST	(200 * MS)	/* a server that restarts is back within a few of these */
-#define BACKOFF_MOST	(10 * SECOND)	/* a host that serves is reachable again this soon after its server; RDV_GRACE counts on it */
+#define BACKOFF_MOST	(10 * SECOND)	/* a serving host is reachable this soon after its server is; RDV_GRACE counts on it */
 
 enum pulse_action {
 	PULSE_NOTHING,
