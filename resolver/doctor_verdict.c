@@ -69,9 +69,9 @@ const char *doctor_verdict(const struct doctor_facts *facts)
 	case PUNCH__MAPPING__MAPPING_ADDRESS_PORT_DEPENDENT:
 		if (facts->ipv6_route)
 			return "The NAT is a hard one (a new port for each destination): direct connections should "
-			       "work with peers that have IPv6, the others may be relayed.";
-		return "The NAT is a hard one (a new port for each destination): direct connections work with "
-		       "peers that are openly reachable, many others are relayed.";
+			       "work with peers whose own NAT is not like that, and with those that have IPv6.";
+		return "The NAT is a hard one (a new port for each destination): direct connections should work with "
+		       "most peers whose own NAT is not like that; between two of the kind they are relayed.";
 	default:
 		return "The NAT is not measured yet: ask again in a few seconds; until then everything can be relayed.";
 	}

@@ -33,6 +33,7 @@ UNIT_test_relay_hostile_live = tests/unit/live.c tests/unit/relay_client.c $(LIB
 UNIT_test_dns		= tests/unit/world.c resolver/dns.c resolver/srv.c common/endpoint.c
 UNIT_test_srv		= resolver/srv.c
 UNIT_test_race		= tests/unit/world.c resolver/race.c common/endpoint.c
+UNIT_test_doctor_verdict = resolver/doctor_verdict.c
 UNIT_test_pulse		= resolver/pulse.c
 UNIT_test_known		= resolver/known.c resolver/pin.c $(LIBCOMMON)
 UNIT_test_uplink	= tests/unit/world.c resolver/netwatch.c resolver/reach.c $(wildcard resolver/uplink*.c) resolver/dns.c resolver/srv.c resolver/race.c \
@@ -40,6 +41,7 @@ UNIT_test_uplink	= tests/unit/world.c resolver/netwatch.c resolver/reach.c $(wil
 UNIT_test_uplink_hostile = tests/unit/world.c $(wildcard resolver/uplink*.c) resolver/dns.c resolver/srv.c resolver/race.c \
 			  resolver/pulse.c resolver/known.c resolver/pin.c $(LIBCOMMON)
 UNIT_test_relayleg	= tests/unit/world.c resolver/relayleg.c resolver/dns.c resolver/srv.c resolver/race.c $(LIBCOMMON)
+UNIT_test_shim_table	= shim/table.c
 UNIT_test_nat_core	= $(filter-out tests/lab/nat.c,$(wildcard tests/lab/nat*.c))
 UNIT_test_nat_link	= $(UNIT_test_nat_core)
 

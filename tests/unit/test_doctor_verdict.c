@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * test_doctor_verdict.c - each measured value has a word, each network a sentence
+ */
+#include "tests/unit/scratch.h"
+#include "common/punch.pb-c.h"
+#include "resolver/doctor_verdict.h"
+
+static void every_known_value_has_a_word_and_unknown_ones_have_none(void **state)
+{
+	uint32_t i;
+
+	(void)state;
+	assert_null(doctor_mapping(PUNCH__MAPPING__MAPPING_UNKNOWN));
+	assert_null(doctor_filtering(PUNCH__FILTERING__FILTERING_UNKNOWN));
+	assert_null(doctor_port_rule(PUNCH__PORT_RULE__PORT_RULE_UNKNOWN));
+	for (i = 1; i <= PUNCH__MAPPING__MAPPING_ADDRESS_PORT_DEPENDENT; i++)
+		assert_non_null(doctor_mapping(i));
+	for (i = 1; i <= PUNCH__FILTERING__FILTERING_SYN_ACK_ONLY; i++)
+		assert_non_null(doctor_filtering(i));
+	for (i = 1; i <= PUNCH__PORT_RULE__PORT_RULE_RANDOM; i++)
+		assert_non_null(doctor_port_rule(i));
+	assert_null(doctor_mapping(99));
+	assert_null(doctor_filtering(UINT32_MAX));
+	assert_null(doctor_port_rule(6));
+}
+
+static void assert_says(const struct doctor_facts *facts, const char *text)
+{
+	const char *verdict = doctor_verdict(facts);
+
+	if (!strstr(verdict, text))
+		fail_msg("\"%s\" does not say \"%s\"", verdict, text);
+	assert_int_equal(verdict[strlen(verdict) - 1], '.');
+}
+
+static void servers_come_before_nats(void **state)
+{
+	struct doctor_facts facts = { .mapping = PUNCH__MAPPING__MAPPING_NONE };
+
+	(void)state;
+	assert_says(&facts, "set [node] rendezvous");
+	facts.uplinks = 2;
+	assert_says(&facts, "No rendezvous answers");
+	facts.ready = 1;
+	assert_says(&facts, "no NAT");
+}
+
+static void harder_networks_promise_less(void **state)
+{
+	struct doctor_facts facts = { .uplinks = 1, .ready = 1 };
+
+	(void)state;
+	assert_says(&facts, "not measured yet");
+	facts.mapping = PUNCH__MAPPING__MAPPING_ENDPOINT_INDEPENDENT;
+	assert_says(&facts, "should work with most peers");
+	facts.filtering = PUNCH__FILTERING__FILTERING_SYN_ACK_ONLY;
+	assert_says(&facts, "drops every inbound SYN");
+	facts.filtering = PUNCH__FILTERING__FILTERING_UNKNOWN;
+	facts.mapping = PUNCH__MAPPING__MAPPING_ADDRESS_PORT_DEPENDENT;
+	assert_says(&facts, "two of the kind they are relayed");
+	facts.ipv6_route = true;
+	assert_says(&facts, "those that have IPv6");
+}
+
+int main(void)
+{
+	static const struct CMUnitTest tests[] = {
+		cmocka_unit_test(every_known_value_has_a_word_and_unknown_ones_have_none),
+		cmocka_unit_test(servers_come_before_nats),
+		cmocka_unit_test(harder_networks_promise_less),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
