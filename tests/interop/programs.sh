@@ -177,7 +177,7 @@ one_client() {
 	fi
 	: >"$LAB_DIR/claims" && chmod 666 "$LAB_DIR/claims" # nginx's workers run as nobody
 	S_USED[$on]=1
-	S_FROM[$on]+=${S_FROM[$on]:+, }$name
+	S_FROM[$on]+=${S_FROM[$on]:+; }$name
 	for route in direct relay; do
 		run_client "$name" "$route"
 		report "$name" "$route" && continue

@@ -22,6 +22,8 @@ client ssh openssh-client sshd \
 	'ssh $SSH bob "cat $W/data" | sum' "$SUM"
 client 'ssh -o ConnectTimeout' openssh-client sshd \
 	'ssh $SSH -o ConnectTimeout=10 bob sha256sum <$W/data' "$SUM  -"
+client 'ssh, as seen by the session' openssh-client sshd \
+	"ssh \$SSH bob 'echo \$SSH_CONNECTION' | grep -coE '^$STANDIN [0-9]+ '" 1
 client scp openssh-client sshd \
 	'scp -q $SSH $W/data bob:$OUT/there && scp -q $SSH bob:$OUT/there back && sum <back' "$SUM"
 client sftp openssh-client sshd \
@@ -176,6 +178,7 @@ client psql postgresql-client-15 postgres \
 	'psql -h carol -U postgres -AtX -c "select sum(n), max(length(repeat(md5(n::text), 100))) from generate_series(1, 10000) n"' '50005000|3200'
 
 programs_run
+logs_show_standin sshd "$(lab_log sshd)" 'Accepted publickey'
 logs_show_standin 'python http.server' "$(lab_log 'python http.server')" GET
 logs_show_standin 'node http' "$(lab_log 'node http')" /data
 logs_show_standin nginx "$W/nginx/access" GET
