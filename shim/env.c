@@ -20,8 +20,6 @@
 #define ARENA_SIZE	(4 * LIMIT_PATH)
 #define TIMEOUT_MOST_S	60	/* the resolver's own limit; a parked socket gives up after 127 s */
 
-extern char **environ;
-
 static struct {
 	bool on;
 	char arena[ARENA_SIZE];

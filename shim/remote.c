@@ -24,6 +24,9 @@ static struct table shown;
 /* A bit for each descriptor that this process itself connected or accepted, once */
 static _Atomic(uint64_t) natives[NATIVES / 64];
 
+/* A slot below, then 16 bits of port, then 2 of form: see remote_pack() */
+_Static_assert((STANDIN_SLOTS - 1) >> 18 == 0, "a slot has 18 bits");
+
 uint64_t remote_pack(const struct remote *remote)
 {
 	return (uint64_t)remote->slot | (uint64_t)remote->port << 18 | (uint64_t)remote->form << 34;
@@ -37,7 +40,6 @@ struct remote remote_unpack(uint64_t value)
 		.form = (enum remote_form)(value >> 34 & 3),
 	};
 
-	_Static_assert(STANDIN_SLOTS == 1u << 18, "a slot has 18 bits");
 	return remote;
 }
 

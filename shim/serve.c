@@ -132,14 +132,15 @@ void serve_init(void)
 {
 	const char *pid = getenv("LISTEN_PID"), *count = getenv("LISTEN_FDS");
 	const struct config *config;
-	int fd, most;
+	long most;
+	int fd;
 
 	if (env_off() || !pid || !count || strtoul(pid, NULL, 10) != (unsigned long)getpid())
 		return;
 	config = config_get();
 	if (!config || !config_has_services(config))
 		return;
-	most = atoi(count);
+	most = strtol(count, NULL, 10);
 	if (most > LISTEN_FDS_MOST)
 		most = LISTEN_FDS_MOST;
 	for (fd = LISTEN_FDS_START; fd < LISTEN_FDS_START + most; fd++) {

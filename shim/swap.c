@@ -233,7 +233,7 @@ static void control(const struct swap *swap, int operation)
 /* Another thread may have closed the number and got it for something else */
 static bool is_still(const struct swap *swap, int fd)
 {
-	struct stat st;
+	struct stat st = { 0 };
 
 	return fstat(fd, &st) == 0 && S_ISSOCK(st.st_mode) && st.st_ino == swap->inode;
 }

@@ -1,0 +1,21 @@
+# SPDX-License-Identifier: MIT
+"""passed.py PORT LIBRARY: as systemd does, listen and execute a server that never calls listen() itself
+
+The server accepts one connection on descriptor 3 and says who it is.
+"""
+import os
+import socket
+import sys
+
+SERVER = """
+import socket
+server = socket.socket(fileno=3)
+connection, peer = server.accept()
+connection.sendall(peer[0].encode())
+"""
+
+listener = socket.create_server(("0.0.0.0", int(sys.argv[1])))
+os.dup2(listener.fileno(), 3)
+os.set_inheritable(3, True)
+os.environ.update(LD_PRELOAD=sys.argv[2], LISTEN_FDS="1", LISTEN_PID=str(os.getpid()))
+os.execvp(sys.executable, [sys.executable, "-c", SERVER])

@@ -1,0 +1,15 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+# listen() and accept() for peers
+# parallel: yes
+. "$(dirname "$0")/shim.sh"
+
+ulimit -Sn 64
+under "$B/tests/shim/serve" || status=1
+under "$B/tests/shim/names" || status=1
+
+ring() { timeout 10 "$DOUBLE" ring bob "$WEB" </dev/null; }
+passed() { [ "$(ring)" = 239.192.0.101 ]; }
+start python3 tests/shim/passed.py "$WEB" "$LIB/libpunch.so"
+check "a socket that systemd passed is published" wait_for passed
+exit $status
