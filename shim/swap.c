@@ -257,6 +257,7 @@ int swap_socket(int fd, int fresh)
 	unsigned int i;
 	int rc;
 
+	swap.inode = 0;
 	swap.registration_count = 0;
 	swap.places[0] = fd;
 	swap.place_count = 1;
