@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 #include "common/endpoint.h"
+#include "common/hash.h"
 #include "common/log.h"
 #include "resolver/netwatch.h"
 #include "resolver/ports.h"
@@ -39,14 +40,13 @@ struct netwatch {
 	uint64_t digest;
 };
 
-/* FNV-1a: tells changes apart, guards nothing */
+/* Tells changes apart, guards nothing */
 static uint64_t mix(uint64_t digest, const void *data, size_t size)
 {
-	const uint8_t *at = data;
+	uint8_t seed[HASH_SEED_SIZE] = { 0 };
 
-	while (size--)
-		digest = (digest ^ *at++) * 0x100000001b3ULL;
-	return digest;
+	memcpy(seed, &digest, sizeof(digest));
+	return hash_bytes(seed, data, size);
 }
 
 static uint64_t mix_endpoint(uint64_t digest, const struct endpoint *ep)
@@ -58,7 +58,7 @@ static uint64_t mix_endpoint(uint64_t digest, const struct endpoint *ep)
 static uint64_t network_digest(void)
 {
 	static const int families[] = { AF_INET, AF_INET6 };
-	uint64_t digest = 0xcbf29ce484222325ULL;
+	uint64_t digest = 0;
 	struct ifaddrs *list = NULL, *at;
 	struct endpoint ep;
 	unsigned int i;

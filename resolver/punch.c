@@ -113,6 +113,7 @@ static bool is_early(int error, uint64_t took)
 void punch_result(struct punch *punch, int index, int error, uint64_t now)
 {
 	struct attempt *a = &punch->attempts[index];
+	unsigned int most = a->plan.tactic == TACTIC_LAN ? PUNCH_TRIES_LAN : PUNCH_TRIES;
 	uint64_t took = now - a->since, span;
 
 	assert(index >= 0 && (unsigned int)index < punch->count && a->state == ATTEMPT_CONNECTING);
@@ -121,7 +122,7 @@ void punch_result(struct punch *punch, int index, int error, uint64_t now)
 		attempt_set_state(a, ATTEMPT_ESTABLISHED);
 	} else if (error == EADDRNOTAVAIL) {
 		attempt_set_state(a, ATTEMPT_ACCEPTED);
-	} else if (is_early(error, took) && a->tries < PUNCH_TRIES) {
+	} else if (is_early(error, took) && a->tries < most) {
 		span = took > PUNCH_WAIT_MIN ? took - PUNCH_WAIT_MIN : 0;
 		a->due = now + PUNCH_WAIT_MIN + span * punch->random(punch->random_arg) / UINT32_MAX;
 		attempt_set_state(a, ATTEMPT_WAITING);

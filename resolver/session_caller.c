@@ -68,6 +68,9 @@ static void caller_no_uplink(struct session *s, uint64_t now)
 			     s->peer.name, uplink_name(worst), *uplink_problem(worst) ? uplink_problem(worst) :
 			     "cannot be reached");
 	} else {
+		/* Somebody needs it now: its own pauses have grown while nobody did */
+		for (i = 0; i < node->uplink_count; i++)
+			uplink_wake(node->uplinks[i]);
 		session_arm(s, clock_before(s->deadline, s->patience));
 	}
 }
