@@ -112,11 +112,15 @@ static bool is_early(int error, uint64_t took)
 
 void punch_result(struct punch *punch, int index, int error, uint64_t now)
 {
-	struct attempt *a = &punch->attempts[index];
-	unsigned int most = a->plan.tactic == TACTIC_LAN ? PUNCH_TRIES_LAN : PUNCH_TRIES;
-	uint64_t took = now - a->since, span;
+	struct attempt *a;
+	unsigned int most;
+	uint64_t took, span;
 
-	assert(index >= 0 && (unsigned int)index < punch->count && a->state == ATTEMPT_CONNECTING);
+	assert(index >= 0 && (unsigned int)index < punch->count);
+	a = &punch->attempts[index];
+	assert(a->state == ATTEMPT_CONNECTING);
+	most = a->plan.tactic == TACTIC_LAN ? PUNCH_TRIES_LAN : PUNCH_TRIES;
+	took = now - a->since;
 	a->error = error;
 	if (!error) {
 		attempt_set_state(a, ATTEMPT_ESTABLISHED);

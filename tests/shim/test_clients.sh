@@ -4,7 +4,7 @@
 # parallel: yes
 . "$(dirname "$0")/shim.sh"
 
-HTTP=$((28000 + $$ % 4000)) ECHO=$((32000 + $$ % 4000)) REDIS=$((36000 + $$ % 4000))
+HTTP=$((28000 + $$ % 4000)) ECHO=$((12000 + $$ % 2000)) REDIS=$((14000 + $$ % 2000)) # below the ephemeral ports
 mkdir "$T/www" && echo 'page of bob' >"$T/www/index.html"
 start python3 -m http.server --bind 127.0.0.1 --directory "$T/www" $HTTP >/dev/null 2>&1
 start python3 tests/shim/echo.py $ECHO 2>/dev/null
