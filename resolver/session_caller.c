@@ -71,7 +71,7 @@ static void caller_no_uplink(struct session *s, uint64_t now)
 		/* Somebody needs it now: its own pauses have grown while nobody did */
 		for (i = 0; i < node->uplink_count; i++)
 			uplink_wake(node->uplinks[i]);
-		session_arm(s, clock_before(s->deadline, s->patience));
+		session_arm(s, clock_before(now + SESSION_RETRY, clock_before(s->deadline, s->patience)));
 	}
 }
 
