@@ -172,10 +172,16 @@ static void caller_invite(struct session *s)
 
 static void caller_timeout(struct session *s)
 {
+	/* It was on another try: what ended the last one is the reason */
+	if (s->excuse && s->state <= SESSION_INVITED) {
+		session_fail(s, s->excuse, "%s", s->excuse_text);
+		return;
+	}
 	switch (s->state) {
 	case SESSION_UPLINK:
-		if (s->excuse)
-			session_fail(s, s->excuse, "%s", s->excuse_text);
+		if (s->queued)
+			session_fail(s, ENOBUFS, "%s: too many connections are being set up, and its turn did not "
+				     "come in time", s->peer.name);
 		else
 			caller_no_uplink(s, clock_now());
 		break;
@@ -200,9 +206,6 @@ static void caller_timeout(struct session *s)
 static void caller_queue(struct session *s, uint64_t now)
 {
 	s->uplink = NULL;
-	if (!s->excuse)
-		caller_excuse(s, ENOBUFS, "%s: too many connections are being set up, and its turn did not come in time",
-			      s->peer.name);
 	session_arm(s, clock_before(now + SESSION_QUEUE_LOOK, s->deadline));
 }
 
@@ -234,7 +237,6 @@ void caller_advance(struct session *s)
 			caller_queue(s, now);
 			return;
 		}
-		s->excuse = 0;
 		session_set_state(s, SESSION_PORTS);
 	}
 	if (s->state == SESSION_PORTS) {
@@ -256,6 +258,9 @@ static bool caller_accepted(struct session *s, const struct answer *answer)
 
 	switch (answer->status) {
 	case PUNCH__ANSWER_STATUS__ANSWER_ACCEPTED:
+		s->excuse = 0;
+		s->away_since = 0;
+		s->grace = false;
 		return true;
 	case PUNCH__ANSWER_STATUS__ANSWER_NO_SERVICE:
 		session_fail(s, ECONNREFUSED, "%s: nothing is published on port %u there; look at [service] in "
@@ -344,16 +349,32 @@ void caller_answered(struct session *s, const Punch__Answered *message)
 	session_relays(s, message->relays, message->n_relays);
 }
 
+/* Is it too early to believe that the peer is away? */
+static bool caller_is_patient(const struct session *s)
+{
+	return clock_now() < s->away_since + (s->grace ? SESSION_GRACE_PATIENCE : SESSION_OFFLINE_PATIENCE);
+}
+
+/* "Too many" while asking again for a peer that is away is no news of the peer */
+static void caller_limited(struct session *s, const char *text)
+{
+	if (!s->away_since)
+		caller_excuse(s, ETIMEDOUT, "%s: rendezvous %s: %s", s->peer.name, uplink_name(s->uplink), text);
+	if (s->away_since && !caller_is_patient(s))
+		session_fail(s, s->excuse, "%s", s->excuse_text);
+	else
+		caller_retry_later(s);
+}
+
 /* Ask the other servers, then all of them again: a peer that was restarted or moved is back within a second */
 static void caller_offline(struct session *s, bool grace)
 {
-	uint64_t now = clock_now();
 	char key[KEY_TEXT_SIZE];
 	unsigned int i;
 
 	s->grace = s->grace || grace;
 	if (!s->away_since)
-		s->away_since = now;
+		s->away_since = clock_now();
 	caller_excuse(s, EHOSTUNREACH, "%s: not connected to %s, or does not know our key %s; is a program under "
 		      "punch running there, and is [peer %s] key right?", s->peer.name, uplink_name(s->uplink),
 		      key_text(s->node->key.public, key), s->peer.name);
@@ -362,7 +383,7 @@ static void caller_offline(struct session *s, bool grace)
 			s->tried |= 1u << i;
 	if (choose_uplink(s)) {
 		caller_retry(s, 0);
-	} else if (now < s->away_since + (s->grace ? SESSION_GRACE_PATIENCE : SESSION_OFFLINE_PATIENCE)) {
+	} else if (caller_is_patient(s)) {
 		s->tried = 0;
 		caller_retry(s, SESSION_RETRY);
 	} else {
@@ -377,8 +398,7 @@ void caller_failed(struct session *s, const Punch__Failed *message)
 	if (message->reason == PUNCH__FAIL_REASON__FAIL_OFFLINE) {
 		caller_offline(s, message->retry);
 	} else if (message->reason == PUNCH__FAIL_REASON__FAIL_LIMIT && message->retry) {
-		caller_excuse(s, ETIMEDOUT, "%s: rendezvous %s: %s", s->peer.name, uplink_name(s->uplink), text);
-		caller_retry_later(s);
+		caller_limited(s, text);
 	} else {
 		session_fail(s, message->reason == PUNCH__FAIL_REASON__FAIL_TIMEOUT ? ETIMEDOUT : ENETUNREACH,
 			     "%s: rendezvous %s: %s", s->peer.name, uplink_name(s->uplink), text);
