@@ -204,6 +204,31 @@ static void every_epoll_set_follows(void **state)
 	close(second);
 }
 
+static void what_another_process_still_holds_is_silent(void **state)
+{
+	int fd = start("lazy", AF_INET, 0), epoll = epoll_create1(0), far, events;
+	struct epoll_event event = { 0 };
+	pid_t pid;
+
+	(void)state;
+	epoll_with(epoll, fd, EPOLLIN);
+	assert_true(wait_for(fd, POLLOUT) & POLLOUT);
+	pid = fork();
+	if (pid == 0) {
+		pause();
+		_exit(0);
+	}
+	assert_int_equal(socket_error(fd), 0);	/* the child keeps the placeholder, which ends after a second */
+	far = accept(listener, NULL, NULL);
+	events = epoll_wait(epoll, &event, 1, 1500);
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+	assert_int_equal(events, 0);
+	close(far);
+	close(fd);
+	close(epoll);
+}
+
 struct waiter {
 	int epoll;
 	int fd;			/* that it was woken for with POLLIN */
@@ -329,6 +354,7 @@ int main(void)
 		cmocka_unit_test(epoll_stays_edge_triggered),
 		cmocka_unit_test(epoll_from_before_connect_stays),
 		cmocka_unit_test(every_epoll_set_follows),
+		cmocka_unit_test(what_another_process_still_holds_is_silent),
 		cmocka_unit_test(a_thread_in_epoll_wait_is_woken_by_the_real_socket),
 		cmocka_unit_test(duplicates_follow),
 		cmocka_unit_test(many_at_once),

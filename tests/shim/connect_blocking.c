@@ -111,6 +111,15 @@ static void send_timeout_ends_the_wait_and_the_socket_goes_on(void **state)
 	close(fd);
 }
 
+/* Connections of tests that gave up */
+static void drain(int patience_ms)
+{
+	struct pollfd pollfd = { .fd = listener, .events = POLLIN };
+
+	while (poll(&pollfd, 1, patience_ms) == 1)
+		close(accept(listener, NULL, NULL));
+}
+
 static void on_alarm(int number)
 {
 	(void)number;
@@ -195,6 +204,39 @@ static void leaving_by_siglongjmp_leaks_nothing_and_breaks_nothing(void **state)
 	close(fd);
 }
 
+/* At any moment: in the kernel's connect(), in a request to the resolver, in the middle of a swap */
+static void leaving_at_any_moment_leaks_nothing(void **state)
+{
+	struct address lazy = peer("lazy", AF_INET, port), bob = peer("bob", AF_INET, port);
+	int before = descriptors(), fd = -1;
+	volatile int i, left = 0;
+
+	(void)state;
+	for (i = 0; i < 300; i++) {
+		const struct itimerval timer = { .it_value = { .tv_usec = 20 + i * 7 } }, none = { 0 };
+
+		fd = tcp(AF_INET, 0);
+		if (sigsetjmp(leave, 1) == 0) {
+			signal(SIGALRM, on_alarm_leave);
+			setitimer(ITIMER_REAL, &timer, NULL);
+			join(fd, &lazy);
+			setitimer(ITIMER_REAL, &none, NULL);
+		} else {
+			left++;
+		}
+		signal(SIGALRM, SIG_IGN);
+		close(fd);
+		drain(0);
+	}
+	assert_true(left > 10);
+	assert_int_equal(descriptors(), before);
+	drain(200);
+	fd = tcp(AF_INET, 0);
+	assert_int_equal(join(fd, &bob), 0);
+	assert_connected(fd, listener);
+	close(fd);
+}
+
 static void *connect_bob(void *argument)
 {
 	struct address *bob = argument;
@@ -262,6 +304,7 @@ int main(void)
 		cmocka_unit_test(connect_again_after_a_signal_waits_on),
 		cmocka_unit_test(a_restarting_handler_is_not_noticed),
 		cmocka_unit_test(leaving_by_siglongjmp_leaks_nothing_and_breaks_nothing),
+		cmocka_unit_test(leaving_at_any_moment_leaks_nothing),
 		cmocka_unit_test(threads_connect_side_by_side),
 		cmocka_unit_test(descriptors_are_refused_when_none_is_left),
 	};

@@ -36,6 +36,7 @@
 
 #define THINGS		256
 #define CLAIM		SECOND		/* unclaimed for so long: spliced */
+#define RESET		(20 * MS)	/* a failed one is connected for so long */
 #define ALIAS		0x0a090002u	/* 10.9.0.2 is bob's literal alias */
 
 /* A port of the program's socket that waits */
@@ -51,6 +52,7 @@ struct waiting {
 	socklen_t park_size;
 	uint32_t slot;
 	uint16_t port;
+	int failing;		/* completed, to be reset: for a moment the program sees a connection */
 };
 
 struct bell {
@@ -168,6 +170,7 @@ static void park(int fd, const struct local_request *in, struct local_reply *rep
 	w->completer = w->real = -1;
 	w->slot = reply->slot;
 	w->error = peers[peer].error;
+	w->failing = 0;
 	w->port = in->target.port;
 	w->at = clock_now() + (uint64_t)(peers[peer].delay_ms < 0 ? (int)in->timeout_ms : peers[peer].delay_ms) * MS;
 }
@@ -225,10 +228,15 @@ static void reset(struct waiting *w)
 /* Its time has come */
 static void waiting_turn(struct waiting *w)
 {
+	const struct timeval limit = { .tv_sec = 2 }, none = { 0 };
 	struct sockaddr_storage to;
 	struct endpoint ep;
 	socklen_t size;
 
+	if (w->failing) {
+		reset(w);
+		return;
+	}
 	if (w->completer >= 0) {		/* nobody claimed it */
 		splice_add(dup(w->completer), w->real);
 		unpark(w);
@@ -243,12 +251,12 @@ static void waiting_turn(struct waiting *w)
 	endpoint_parse(&ep, "127.0.0.1", w->port);
 	size = (socklen_t)endpoint_to_sockaddr(&ep, w->park.ss_family, &to);
 	w->real = socket(w->park.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	setsockopt(w->real, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit));
 	if (!w->error && connect(w->real, (struct sockaddr *)&to, size) < 0)
 		w->error = errno;
-	if (w->error)
-		reset(w);
-	else
-		w->at = clock_now() + CLAIM;
+	setsockopt(w->real, SOL_SOCKET, SO_SNDTIMEO, &none, sizeof(none));
+	w->failing = w->error != 0;
+	w->at = clock_now() + (w->failing ? RESET : CLAIM);
 }
 
 static void leave(int *fd)
