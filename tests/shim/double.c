@@ -395,11 +395,18 @@ static void publish(int fd, struct local_reply *reply)
 
 /* ------------------------------------------------------------ requests */
 
-static int handle(const struct local_request *in, int fd, struct local_reply *reply)
+static int handle(const struct local_request *in, int fd, int own, struct local_reply *reply)
 {
+	int trusted;
+
 	memset(reply, 0, sizeof(*reply));
 	memset(reply->token, 7, sizeof(reply->token));
 	reply->magic = LOCAL_MAGIC;
+	trusted = own || memcmp(in->token, reply->token, sizeof(in->token)) == 0;
+	if (!trusted && in->kind != LOCAL_CLAIM_PARKED && in->kind != LOCAL_CLAIM_DOORBELL) {
+		reply->status = LOCAL_DENIED;
+		return -1;
+	}
 	if (!local_config_equal(&in->config, &config)) {
 		reply->status = LOCAL_OTHER_CONFIG;
 		return -1;
@@ -433,11 +440,14 @@ static void serve(int listener)
 	int client = accept4(listener, NULL, NULL, SOCK_CLOEXEC), fd, pass = -1;
 	struct local_request in;
 	struct local_reply reply;
+	struct ucred who = { 0 };
+	socklen_t size = sizeof(who);
 
 	if (client < 0)
 		return;
+	getsockopt(client, SOL_SOCKET, SO_PEERCRED, &who, &size);
 	if (local_recv(client, &in, sizeof(in), &fd) == (ssize_t)sizeof(in)) {
-		pass = handle(&in, fd, &reply);
+		pass = handle(&in, fd, who.uid == getuid(), &reply);
 		local_send(client, &reply, sizeof(reply), pass);
 	}
 	if (pass >= 0)

@@ -108,7 +108,7 @@ static int elsewhere(void)
 
 static int dropped(void)
 {
-	if (setgroups(0, NULL) < 0 || setresgid(65534, 65534, 0) < 0 || setresuid(65534, 65534, 0) < 0)
+	if (setgroups(0, NULL) < 0 || setegid(65534) < 0 || seteuid(65534) < 0)
 		return 40;
 	return look_up();
 }
