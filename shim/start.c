@@ -38,6 +38,12 @@
 #define FD_MOST		65536	/* without close_range(): no higher descriptor is looked for */
 #define SIGNALS		64	/* the kernel's _NSIG */
 
+/*
+ * Functions that run on the helper's stack, which ends without unwinding: the
+ * address sanitizer would take its leavings for objects of the next one.
+ */
+#define UNSANITIZED __attribute__((no_sanitize_address))
+
 /* The kernel's struct sigaction, all zero: SIG_DFL */
 struct kernel_sigaction {
 	void *handler;
@@ -62,7 +68,7 @@ struct start {
 };
 
 /* Defaults for all; they stay blocked */
-static void reset_handlers(void)
+UNSANITIZED static void reset_handlers(void)
 {
 	const struct kernel_sigaction by_default = { 0 };
 	int n;
@@ -75,7 +81,7 @@ static void reset_handlers(void)
  * A server with seteuid() in force: a process whose two users differ counts as
  * set-uid and would ignore its environment.
  */
-static void become_effective(void)
+UNSANITIZED static void become_effective(void)
 {
 	long uid = syscall(SYS_geteuid), gid = syscall(SYS_getegid);
 
@@ -83,7 +89,7 @@ static void become_effective(void)
 	syscall(SYS_setresuid, uid, uid, uid);
 }
 
-static void arrange_descriptors(bool keep_stderr)
+UNSANITIZED static void arrange_descriptors(bool keep_stderr)
 {
 	int null = raw_open("/dev/null", O_RDWR), last = keep_stderr ? 1 : 2, fd;
 
@@ -99,7 +105,7 @@ static void arrange_descriptors(bool keep_stderr)
 	}
 }
 
-static int become_resolver(void *argument)
+UNSANITIZED static int become_resolver(void *argument)
 {
 	static char name[] = "punch-resolver", background[] = "--background";
 	char *const arguments[] = { name, background, NULL };
@@ -114,7 +120,7 @@ static int become_resolver(void *argument)
 }
 
 /* Return: exit status of @pid, or -errno */
-static int await(int pid, int pidfd)
+UNSANITIZED static int await(int pid, int pidfd)
 {
 	const struct timespec limit = { .tv_sec = START_LIMIT_S };
 	struct pollfd pollfd = { .fd = pidfd, .events = POLLIN };
@@ -130,7 +136,7 @@ static int await(int pid, int pidfd)
 	return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 
-static int help(void *argument)
+UNSANITIZED static int help(void *argument)
 {
 	struct start *start = argument;
 	int pid, pidfd = -1;
