@@ -2,10 +2,12 @@
 /*
  * config.c - which names, addresses and ports are ours
  *
- * Read once for the life of the process, at the first call that could be
- * ours.  A process of root reads at once when it is loaded: what comes next may be
+ * Read at the first call that could be ours, and again by a look-up that finds the file
+ * changed.  A process of root reads at once when it is loaded: what comes next may be
  * chroot() or setuid(), and then the file is out of reach and every
  * peer's name would have to be refused.
+ *
+ * One that was published is never freed: other threads may hold it.
  */
 #include <errno.h>
 #include <stdatomic.h>
@@ -13,6 +15,7 @@
 #include <string.h>
 #include <strings.h>
 #include <sys/auxv.h>
+#include <sys/stat.h>
 
 #include "conf/conf.h"
 #include "shim/config.h"
@@ -27,6 +30,7 @@
  * @node:		file mode
  * @aliases:		literal aliases, sorted
  * @error:		first complaint of the loader; code 0: none
+ * @version:		of the file, taken before it was read; all zero: it was not there
  */
 struct config {
 	struct local_config local;
@@ -37,6 +41,7 @@ struct config {
 	struct endpoint *aliases;
 	unsigned int alias_count;
 	struct conf_error error;
+	struct stat version;
 };
 
 /* NULL: not read yet.  &none: there is none */
@@ -131,8 +136,11 @@ static void load_quick(struct config *config)
 
 static void load_file(struct config *config)
 {
-	int rc = conf_node_load(&config->node, config->local.path, &config->error);
+	int rc;
 
+	if (stat(config->local.path, &config->version) < 0)
+		memset(&config->version, 0, sizeof(config->version));
+	rc = conf_node_load(&config->node, config->local.path, &config->error);
 	if (rc == 0 && !aliases_build(config))
 		rc = -ENOMEM;
 	else if (rc < 0)
@@ -144,24 +152,32 @@ static void load_file(struct config *config)
 	config->unreadable = rc < 0 && rc != -EINVAL && !config->node.peer_count;
 }
 
-static struct config *load(void)
+/* @path: NULL for quick mode. Return: NULL when out of memory */
+static struct config *load_from(const char *path)
 {
-	struct config *config;
-	char path[LIMIT_PATH];
+	struct config *config = calloc(1, sizeof(*config));
 
-	if (!env_get("PUNCH_SECRET") && conf_node_path(path, env_get) < 0)
-		return &none;
-	config = calloc(1, sizeof(*config));
 	if (!config)
 		return NULL;
-	if (env_get("PUNCH_SECRET")) {
-		load_quick(config);
-	} else {
+	if (path) {
 		strcpy(config->local.path, path);
 		load_file(config);
+	} else {
+		load_quick(config);
 	}
 	local_tag(config->tag, &config->local);		/* fails where the file cannot be read either */
 	return config;
+}
+
+static struct config *load(void)
+{
+	char path[LIMIT_PATH];
+
+	if (env_get("PUNCH_SECRET"))
+		return load_from(NULL);
+	if (conf_node_path(path, env_get) < 0)
+		return &none;
+	return load_from(path);
 }
 
 const struct config *config_get(void)
@@ -182,6 +198,39 @@ const struct config *config_get(void)
 		errno = errno_kept;
 	}
 	return config == &none ? NULL : config;
+}
+
+static bool has_changed(const struct config *config)
+{
+	const struct stat *was = &config->version;
+	struct stat is;
+
+	if (config->quick || stat(config->local.path, &is) < 0)
+		return false;		/* out of reach, or between two versions: what is known counts */
+	return is.st_dev != was->st_dev || is.st_ino != was->st_ino || is.st_size != was->st_size ||
+	       is.st_mtim.tv_sec != was->st_mtim.tv_sec || is.st_mtim.tv_nsec != was->st_mtim.tv_nsec;
+}
+
+const struct config *config_fresh(void)
+{
+	int errno_kept = errno;
+	struct config *old, *config;
+
+	if (!config_get())
+		return NULL;
+	old = atomic_load(&current);
+	if (has_changed(old)) {
+		config = load_from(old->local.path);
+		if (config) {
+			/* a tag stays: it names the resolver that this process has to do with */
+			strcpy(config->tag, old->tag[0] ? old->tag : config->tag);
+			if ((config->unreadable && !old->unreadable) ||
+			    !atomic_compare_exchange_strong(&current, &old, config))
+				config_free(config);
+		}
+	}
+	errno = errno_kept;
+	return atomic_load(&current);
 }
 
 void config_init(void)

@@ -24,6 +24,12 @@ void config_init(void);
  */
 const struct config *config_get(void);
 
+/**
+ * config_fresh() - the same, read again when the file has changed since; for look-ups, which may
+ * cost a stat(): a name that has become a peer's must not go to DNS
+ */
+const struct config *config_fresh(void);
+
 /** config_local() - how requests name this configuration */
 const struct local_config *config_local(const struct config *config);
 

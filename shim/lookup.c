@@ -37,7 +37,7 @@ const struct config *lookup_owner(const char *name)
 
 	if (!name || !*name || is_numeric(name))
 		return NULL;
-	config = config_get();
+	config = config_fresh();
 	return config && config_owns_name(config, name) ? config : NULL;
 }
 

@@ -19,6 +19,19 @@ except OSError as e:
 	print(errno.errorcode[e.errno])"
 }
 
+grown() {
+	sed '/^.peer slow/,/^key/d' "$T/conf/punch.conf" >"$T/conf/small.conf"
+	PUNCH_CONF=$T/conf/small.conf under python3 -c "
+import os, socket
+socket.getaddrinfo('bob', 22)
+os.rename('$T/conf/punch.conf', '$T/conf/small.conf')
+print(socket.gethostbyname('slow'))
+os.rename('$T/conf/small.conf', '$T/conf/punch.conf')"
+}
+says_102() { [ "$(grown 2>&1)" = 239.192.0.102 ]; }
+check "a peer added while a program runs is known to it" says_102
+PUNCH_CONF=$T/conf/small.conf "$DOUBLE" stop
+
 sed -i 's/^rendezvous = .*/rendezvous = no such host!/' "$T/conf/punch.conf"
 broken() {
 	local said lines
