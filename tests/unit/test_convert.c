@@ -47,6 +47,14 @@ static struct description a_description(unsigned int count)
 	d.filtering = PUNCH__FILTERING__FILTERING_SYN_ACK_ONLY;
 	d.port_rule = PUNCH__PORT_RULE__PORT_RULE_RANDOM;
 	d.hops = 64;
+	d.stray_syn = PUNCH__STRAY_SYN__STRAY_SYN_ICMP;
+	d.hairpin = PUNCH__HAIRPIN__HAIRPIN_YES;
+	d.port_low = 1024;
+	d.port_high = 65535;
+	d.port_step = -2;
+	d.port_pace = 65536000;
+	d.lifetime = UINT32_MAX;
+	d.nats = 64;
 	for (i = 0; i < count && i < LIMIT_CANDIDATES; i++) {
 		d.candidates[i].type = 1 + i % 4;
 		d.candidates[i].priority = 0xffffffff - i;
@@ -331,7 +339,7 @@ static void make_raw(struct raw *raw)
 	raw->description.n_candidates = 2;
 }
 
-enum { SPOIL_COUNT = 26 };
+enum { SPOIL_COUNT = 34 };
 
 static void spoil(struct raw *raw, int which)
 {
@@ -364,6 +372,14 @@ static void spoil(struct raw *raw, int which)
 	case 23: raw->endpoint.port = 65536; break;
 	case 24: raw->endpoint.address.len = 5; break;
 	case 25: raw->endpoint.address.len = 0; break;
+	case 26: raw->nat.stray_syn = (Punch__StraySyn)4; break;
+	case 27: raw->nat.hairpin = (Punch__Hairpin)3; break;
+	case 28: raw->nat.port_low = raw->nat.port_high + 1; break;
+	case 29: raw->nat.port_high = 65536; break;
+	case 30: raw->nat.port_step = 65536; break;
+	case 31: raw->nat.port_step = -65536; break;
+	case 32: raw->nat.port_pace = 65536001; break;
+	case 33: raw->nat.nats = 65; break;
 	default: fail_msg("no such case"); break;
 	}
 }
