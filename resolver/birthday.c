@@ -6,11 +6,11 @@
  *
  * A NAT with address-and-port dependent mapping gives each connection another
  * public port, which nobody can know beforehand.  But the side behind it (the *held* side)
- * can open many connections to the one fixed endpoint of the other: 256
- * sockets, 256 public ports, each open for that endpoint.  The other side
+ * can open many connections to the one fixed endpoint of the other: 240
+ * sockets, 240 public ports, each open for that endpoint.  The other side
  * guesses: from its one fixed port it connects to many ports of the held side's public address. One
  * hit is enough.  With h ports open among N, g different guesses miss
- * all of them with probability exp(-h g / N): 0.03 % for 256 and 2,048 of 64,512 (measured: 5 of 5).
+ * all of them with probability exp(-h g / N): 0.05 % for 240 and 2,048 of 64,512.
  *
  * The held side stays still: a renewed socket would have a new port, and the
  * SYN of a guess on its way would find the old one closed.  The guessing side
@@ -26,10 +26,10 @@
 
 #define PORT_LOW	1024	/* below, NATs give none */
 #define PORTS		(65536 - PORT_LOW)
-#define AHEAD		192	/* ports after the one seen: 256 held sockets, and the other traffic of its network */
+#define AHEAD		192	/* ports after the one seen: 240 held sockets, and the other traffic of its network */
 #define BLOCK_SMALL	512	/* ports; usual size of a carrier's block (RFC 7422 4.1 has 1,000 and less) */
 #define BLOCK_LARGE	2048
-#define TAKE_SMALL	320	/* guesses in the small block: with 256 held in it none is missed */
+#define TAKE_SMALL	320	/* guesses in the small block: with 240 held in it none is missed */
 #define TAKE_LARGE	512
 
 /* Which ports are among the guesses already */

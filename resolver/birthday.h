@@ -13,16 +13,17 @@
 #include "common/clock.h"
 
 /* Sockets that the held side keeps open, and SYNs that the guessing side has under way: 512
- * half-open connections broke a home router's table, 256 are the most a side may have */
-#define BIRTHDAY_HELD	256
+ * half-open connections broke a home router's table, 256 are the most a side may have (budget.h), and the
+ * plain attempts need some */
+#define BIRTHDAY_HELD	240
 
 /* Where the ports seen lie close together, they may be all that the NAT gives to this host: a
  * carrier's block of 128 was used up by 256 sockets, and nothing else got out for
  * ten seconds.  Guesses start near the port seen, so few sockets are enough there. */
 #define BIRTHDAY_HELD_NEAR 48
-#define BIRTHDAY_WAVE	256
+#define BIRTHDAY_WAVE	240
 
-/* A miss of all: exp(-256 * 2048 / 64512) = 0.03 % */
+/* A miss of all: exp(-240 * 2048 / 64512) = 0.05 % */
 #define BIRTHDAY_GUESSES 2048
 
 /* A wave is abandoned when its answers had their round trip and this; a SYN into a closed port is never answered */

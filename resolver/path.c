@@ -75,6 +75,11 @@ enum local_path path_kind(const struct path *path)
 	return path->kind;
 }
 
+int path_remote(const struct path *path, struct endpoint *remote)
+{
+	return endpoint_remote(path->fd, remote);
+}
+
 bool path_disproved(const struct path *path)
 {
 	return path->disproved;

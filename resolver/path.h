@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <event2/event.h>
 
+#include "common/endpoint.h"
 #include "common/local.h"
 #include "common/preamble.h"
 
@@ -54,6 +55,9 @@ void path_free(struct path *path);
 
 enum path_state path_state(const struct path *path);
 enum local_path path_kind(const struct path *path);
+
+/** path_remote() - address of the far end (of a relayed path: the relay's). Return: 0 or -errno */
+int path_remote(const struct path *path, struct endpoint *remote);
 
 /** path_disproved() - a dialled path whose far end sent a wrong preamble */
 bool path_disproved(const struct path *path);

@@ -9,6 +9,7 @@
 
 #include "common/clock.h"
 #include "common/secret.h"
+#include "resolver/budget.h"
 #include "resolver/path.h"
 #include "resolver/plan.h"
 #include "resolver/ports.h"
@@ -70,11 +71,12 @@ enum session_state {
 	SESSION_STATE_COUNT
 };
 
-/* One connect() under way */
+/* One connect() under way: of an attempt, or one of many (session_mass.c) */
 struct dial {
 	struct session *session;
+	struct mass *mass;	/* NULL: of an attempt */
 	int index;		/* of the attempt */
-	int fd;			/* -1 none */
+	int fd;			/* half-open, counted in the budget; -1 none */
 	struct event *event;
 };
 
@@ -130,6 +132,7 @@ struct session {
 	struct plan plan;
 	struct punch punch;
 	struct dial dials[PLAN_ATTEMPTS];
+	unsigned int syns;		/* sent so far, of all tries */
 	uint64_t go;
 	struct path *paths[SESSION_PATHS];
 	struct path *chosen;
@@ -148,6 +151,7 @@ struct sessions {
 	struct node *node;
 	TAILQ_HEAD(, session) list;
 	unsigned int count;
+	struct budget budget;
 	uint8_t replays[SESSION_REPLAYS][SESSION_SIZE];
 	unsigned int replay_next;
 };
@@ -169,6 +173,15 @@ void session_fail(struct session *s, int error, const char *format, ...)
 /* session_describe.c */
 int session_take_ports(struct session *s);	/* 0, -EAGAIN: waits, will advance */
 void session_describe(struct session *s);
+
+/* session_dials.c: sockets on their way to being connected */
+void session_run_attempts(struct session *s);
+int dial_connect(struct dial *dial, uint16_t local, const struct endpoint *to, uint8_t ttl,
+		 void (*ready)(evutil_socket_t fd, short what, void *arg));
+int dial_error(const struct dial *dial);	/* positive errno of a dial that became ready, 0 connected */
+int dial_take(struct dial *dial);		/* its socket, which is the caller's from here on */
+void dial_close(struct dial *dial);
+void session_trust(struct session *s, const struct path *path);
 
 /* session_paths.c: from two descriptions to a nominated path, alike for both roles */
 int session_listen(struct session *s);

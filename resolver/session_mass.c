@@ -10,12 +10,9 @@
  * well have met somebody else's open port, which speaks against nobody.
  */
 #include <assert.h>
-#include <errno.h>
-#include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <unistd.h>
 
 #include "common/log.h"
 #include "resolver/birthday.h"
@@ -27,15 +24,9 @@
 
 static_assert(BIRTHDAY_HELD <= BIRTHDAY_WAVE, "one array serves both roles");
 
-struct mass_dial {
-	struct mass *mass;
-	struct event *event;
-	int fd;			/* -1 none */
-};
-
 struct mass {
 	struct session *session;
-	struct mass_dial dials[BIRTHDAY_WAVE];
+	struct dial dials[BIRTHDAY_WAVE];
 	struct birthday birthday;	/* guessing side */
 	struct event *timer;
 	bool held;
@@ -45,57 +36,19 @@ struct mass {
 
 static unsigned int masses;		/* alive in this process */
 
-static void dial_close(struct mass_dial *dial)
-{
-	if (dial->event)
-		event_free(dial->event);
-	dial->event = NULL;
-	if (dial->fd >= 0)
-		close(dial->fd);
-	dial->fd = -1;
-}
-
 static void on_dial(evutil_socket_t fd, short what, void *arg)
 {
-	struct mass_dial *dial = arg;
-	struct session *s = dial->mass->session;
-	socklen_t len = sizeof(int);
-	int error = 0;
+	struct dial *dial = arg;
+	struct session *s = dial->session;
 
+	(void)fd;
 	(void)what;
-	if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &len) || error) {
+	if (dial_error(dial)) {
 		dial_close(dial);
 		return;
 	}
 	session_note(s, dial->mass->held ? "a held port was hit" : "a guess hit a port");
-	dial->fd = -1;
-	dial_close(dial);
-	session_add_path(s, fd, LOCAL_PATH_DIRECT, false);
-}
-
-static int dial_connect(struct mass_dial *dial, uint16_t local, const struct endpoint *to, uint8_t ttl)
-{
-	const struct session *s = dial->mass->session;
-	int len, err = 0, minttl = SESSION_MINTTL, low = ttl, standard = -1;
-	struct sockaddr_storage ss;
-
-	len = endpoint_to_sockaddr(to, s->family, &ss);
-	if (len < 0)
-		return len;
-	dial->fd = port_socket(s->family, local);
-	if (dial->fd < 0)
-		return dial->fd;
-	setsockopt(dial->fd, IPPROTO_IP, IP_MINTTL, &minttl, sizeof(minttl));
-	if (ttl)
-		setsockopt(dial->fd, IPPROTO_IP, IP_TTL, &low, sizeof(low));
-	if (connect(dial->fd, (struct sockaddr *)&ss, (socklen_t)len) && errno != EINPROGRESS)
-		err = -errno;
-	if (ttl)
-		setsockopt(dial->fd, IPPROTO_IP, IP_TTL, &standard, sizeof(standard));
-	if (err)
-		return err;
-	dial->event = event_new(s->node->base, dial->fd, EV_WRITE, on_dial, dial);
-	return !dial->event || event_add(dial->event, NULL) ? -ENOMEM : 0;
+	session_add_path(s, dial_take(dial), LOCAL_PATH_DIRECT, false);
 }
 
 static void hold(struct mass *mass)
@@ -106,9 +59,7 @@ static void hold(struct mass *mass)
 	if (mass->session->own.port_rule != PUNCH__PORT_RULE__PORT_RULE_RANDOM)
 		most = BIRTHDAY_HELD_NEAR;
 	for (i = 0; i < most; i++) {
-		if (dial_connect(&mass->dials[i], 0, &plan->mass_remote, plan->mass_ttl))
-			dial_close(&mass->dials[i]);
-		else
+		if (!dial_connect(&mass->dials[i], 0, &plan->mass_remote, plan->mass_ttl, on_dial))
 			open++;
 	}
 	session_note(mass->session, "holding %u ports", open);
@@ -124,8 +75,7 @@ static void guess(struct mass *mass, uint64_t now)
 	for (i = 0; i < n; i++) {
 		dial_close(&mass->dials[i]);
 		to.port = mass->birthday.guesses[first + i];
-		if (dial_connect(&mass->dials[i], s->lanes[0].port->number, &to, 0))
-			dial_close(&mass->dials[i]);
+		dial_connect(&mass->dials[i], s->lanes[0].port->number, &to, 0, on_dial);
 	}
 	if (n)
 		session_note(s, "guessing %u ports", n);
@@ -188,6 +138,7 @@ void mass_start(struct session *s)
 	mass->session = s;
 	mass->held = s->plan.mass == PLAN_MASS_HOLD;
 	for (i = 0; i < BIRTHDAY_WAVE; i++) {
+		mass->dials[i].session = s;
 		mass->dials[i].mass = mass;
 		mass->dials[i].fd = -1;
 	}

@@ -72,6 +72,7 @@ static void on_path(void *arg, struct path *path)
 		drop_path(s, path);
 		break;
 	case PATH_PROVEN:
+		session_trust(s, path);
 		session_note(s, "%s path proven", path_kind(path) == LOCAL_PATH_RELAY ? "relayed" :
 			     path_kind(path) == LOCAL_PATH_LAN ? "LAN" : "direct");
 		break;
@@ -166,90 +167,6 @@ int session_listen(struct session *s)
 			return -ENOMEM;
 	}
 	return 0;
-}
-
-/* ---------------------------------------------------------------- dials */
-
-static void dial_close(struct dial *dial)
-{
-	if (dial->event)
-		event_free(dial->event);
-	dial->event = NULL;
-	if (dial->fd >= 0)
-		close(dial->fd);
-	dial->fd = -1;
-}
-
-static void dial_over(struct dial *dial, int error)
-{
-	struct session *s = dial->session;
-	enum local_path kind = s->punch.attempts[dial->index].plan.tactic == TACTIC_LAN ? LOCAL_PATH_LAN :
-											  LOCAL_PATH_DIRECT;
-	int fd = dial->fd;
-
-	if (error) {
-		dial_close(dial);
-	} else {
-		dial->fd = -1;
-		dial_close(dial);
-		session_add_path(s, fd, kind, true);
-	}
-	punch_result(&s->punch, dial->index, error, clock_now());
-}
-
-static void on_dial(evutil_socket_t fd, short what, void *arg)
-{
-	struct dial *dial = arg;
-	struct session *s = dial->session;
-	socklen_t len = sizeof(int);
-	int error = 0;
-
-	(void)what;
-	if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &len))
-		error = errno;
-	dial_over(dial, error);
-	session_consider(s);
-}
-
-static int dial_connect(struct session *s, struct dial *dial, const struct attempt_plan *plan, uint8_t ttl)
-{
-	struct sockaddr_storage ss;
-	int len, err = 0, low = ttl, minttl = SESSION_MINTTL, standard = -1;
-
-	len = endpoint_to_sockaddr(&plan->remote, s->family, &ss);
-	if (len < 0)
-		return len;
-	dial->fd = port_socket(s->family, s->lanes[plan->lane].port->number);
-	if (dial->fd < 0)
-		return dial->fd;
-	if (plan->remote.family == AF_INET)
-		setsockopt(dial->fd, IPPROTO_IP, IP_MINTTL, &minttl, sizeof(minttl));
-	if (ttl && plan->remote.family == AF_INET)
-		setsockopt(dial->fd, IPPROTO_IP, IP_TTL, &low, sizeof(low));
-	if (connect(dial->fd, (struct sockaddr *)&ss, (socklen_t)len) && errno != EINPROGRESS)
-		err = -errno;
-	/* At once: the SYN has left, everything after it must reach the far end */
-	if (ttl && plan->remote.family == AF_INET)
-		setsockopt(dial->fd, IPPROTO_IP, IP_TTL, &standard, sizeof(standard));
-	if (err)
-		return err;
-	dial->event = event_new(s->node->base, dial->fd, EV_WRITE, on_dial, dial);
-	return !dial->event || event_add(dial->event, NULL) ? -ENOMEM : 0;
-}
-
-static void run_attempts(struct session *s)
-{
-	uint8_t ttl;
-	int i, err;
-
-	while ((i = punch_next(&s->punch, clock_now(), &ttl)) >= 0) {
-		struct dial *dial = &s->dials[i];
-
-		dial->index = i;
-		err = dial_connect(s, dial, &s->punch.attempts[i].plan, ttl);
-		if (err)
-			dial_over(dial, -err);
-	}
 }
 
 static uint32_t random32(void *arg)
@@ -386,9 +303,13 @@ static bool any_path(const struct session *s)
 
 uint64_t session_paths_deadline(const struct session *s)
 {
-	uint64_t window = s->go + s->plan.window, deadline = clock_before(s->deadline, punch_deadline(&s->punch));
+	uint64_t window = s->go + s->plan.window, now = clock_now(), due = punch_deadline(&s->punch), deadline;
 
-	return clock_now() < window ? clock_before(deadline, window) : deadline;
+	/* Too many SYNs are under way to send what is due */
+	if (due <= now && !budget_room(&s->node->sessions->budget))
+		due = now + BUDGET_WAIT;
+	deadline = clock_before(s->deadline, due);
+	return now < window ? clock_before(deadline, window) : deadline;
 }
 
 /* No path, nor a socket that may become one. Return: true when the try is over */
@@ -435,7 +356,7 @@ void session_consider(struct session *s)
 
 	if (s->state != SESSION_PUNCHING)
 		return;
-	run_attempts(s);
+	session_run_attempts(s);
 	if (s->caller)
 		choose(s, now);
 	else if (!any_path(s) && !s->leg_count && now >= late)

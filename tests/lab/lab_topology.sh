@@ -19,6 +19,8 @@
 #	Change a box's, or a wire's, options while connections live.
 # lab_nat_flush NAME
 #	The box was switched off and on: it forgets every mapping.
+# lab_nat_syns NAME
+#	How many SYNs have left through a box of our own so far, the kernel's repetitions included.
 #
 # WIRE-OPTION: delay= jitter= loss= loss-in= loss-out= seed=, on the way between that host (or NAT)
 # and `inet`, one way, each way. On a NAT of our own they are options like the others.
@@ -119,6 +121,8 @@ lab_set() {
 }
 
 lab_nat_flush() { lab_ctl "$1" flush; }
+
+lab_nat_syns() { "$LAB_BUILD/lab/nat" --ctl "${LAB_CTL[$1]}" --do syns | sed -n 's/^ok //p'; }
 
 # lab_ipv6 NAME IFNAME: IPv6 on one device. It is off by default: the kernel sends multicast of its
 # own on every device that has it, at times that no seed repeats.

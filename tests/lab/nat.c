@@ -12,6 +12,7 @@
  *	set OPTION=VALUE...		change options; connections live on
  *	flush				forget all mappings (the box was switched off and on)
  *	mappings			tell how many there are
+ *	syns				tell how many SYNs came from inside
  */
 #include <errno.h>
 #include <getopt.h>
@@ -136,8 +137,10 @@ static void box_command(void *arg, char *line, char *answer, size_t size)
 		snprintf(answer, size, "ok");
 	} else if (!strcmp(line, "mappings")) {
 		snprintf(answer, size, "ok %u", nat_mappings(b->nat));
+	} else if (!strcmp(line, "syns")) {
+		snprintf(answer, size, "ok %llu", (unsigned long long)nat_syns(b->nat));
 	} else {
-		snprintf(answer, size, "error: \"%.100s\": expected inside, set, flush or mappings", line);
+		snprintf(answer, size, "error: \"%.100s\": expected inside, set, flush, mappings or syns", line);
 	}
 }
 

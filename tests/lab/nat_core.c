@@ -99,6 +99,11 @@ unsigned int nat_mappings(const struct nat *n)
 	return n->map_count;
 }
 
+uint64_t nat_syns(const struct nat *n)
+{
+	return n->syns;
+}
+
 static bool is_bare_syn(const struct nat_view *v)
 {
 	return v->kind == NAT_KIND_TCP && (v->tcp_flags & (NAT_TCP_SYN | NAT_TCP_ACK)) == NAT_TCP_SYN;
@@ -285,12 +290,13 @@ static const char *outbound_refused(const struct nat *n, const struct nat_view *
 
 static void outbound(struct nat *n, unsigned int host, const struct nat_pkt *p, struct nat_view *v)
 {
-	bool loop = IN6_ARE_ADDR_EQUAL(&v->flow.dst, &n->conf.outside);
+	bool loop = IN6_ARE_ADDR_EQUAL(&v->flow.dst, &n->conf.outside), syn = is_bare_syn(v);
 	const char *refused = outbound_refused(n, v);
 	struct nat_end near, far, out;
 	struct nat_session *s;
 	struct nat_map *m;
 
+	n->syns += syn;
 	if (refused) {
 		nat_drop(n, v, false, refused);
 		return;
@@ -320,7 +326,7 @@ static void outbound(struct nat *n, unsigned int host, const struct nat_pkt *p, 
 		}
 	}
 	out = s->map->out;
-	if (is_bare_syn(v))
+	if (syn)
 		nat_held_cancel(n, &out, &far);
 	nat_session_track(n, s, v, false);
 	nat_pkt_set_end(v, true, &out.addr, out.port);

@@ -175,4 +175,12 @@ void nat_flush(struct nat *n);
  */
 unsigned int nat_mappings(const struct nat *n);
 
+/**
+ * nat_syns() - Count the bare SYNs that hosts behind the box sent, the kernel's repetitions included
+ * @n:	box
+ *
+ * Return: their number since the box was made.
+ */
+uint64_t nat_syns(const struct nat *n);
+
 #endif

@@ -65,6 +65,7 @@ struct nat {
 	struct nat_session *in[NAT_BUCKETS], *out[NAT_BUCKETS];
 	struct nat_session *all;
 	unsigned int map_count, session_count;
+	uint64_t syns;	/* from inside */
 	uint64_t sweep; /* when to look for expired sessions */
 	uint32_t made;	/* ports given out in sequence */
 	uint64_t rng_ports, rng_in, rng_out;

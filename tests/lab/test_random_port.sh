@@ -10,9 +10,11 @@ lab_internet
 lab_server rdv 203.0.113.10
 punch_servers
 n=0
-# pair NAME A-NAT-OPTIONS -- B-NAT-OPTIONS: makes alice and bob anew, behind NATs of their own
+# pair NAME A-NAT-OPTIONS -- B-NAT-OPTIONS: makes alice and bob anew, behind NATs of their own. SYNs of
+# a whole try are at most BUDGET_SESSION, and once more those held when the kernel repeats them
+MOST=$((2560 + 240))
 pair() {
-	local name=$1 a=() b=() path tries=0
+	local name=$1 a=() b=() path tries=0 side syns
 	shift
 	while [ "$1" != -- ]; do
 		a+=("$1")
@@ -33,6 +35,10 @@ pair() {
 	punch_published "bob$n" 9000
 	lab_expect_eq "$name: bytes pass" "$(echo hello | lab_run "alice$n" timeout 20 punch nc -N -w 15 "bob$n" 9000)" hello
 	lab_expect_eq "$name: direct" "$(punch_last_path "alice$n")" direct
+	for side in "natA$n" "natB$n"; do
+		syns=$(lab_nat_syns "$side")
+		lab_expect "$name: $syns SYNs through $side" test "$syns" -le "$MOST"
+	done
 	lab_note "$name: set up in $(punch_status "alice$n" '.connections[-1].setup_ms') ms"
 }
 # The chance to miss with all guesses is 0.03 %
@@ -48,5 +54,8 @@ pair 'callee passes only SYN-ACK' mapping=address-port port=random -- port=prese
 # --- and where one side does not want it, the relay is taken without waiting
 sed -i 's/^name = .*/&\naggressive = no/' "$(punch_dir "alice$n")/punch.conf"
 lab_run "alice$n" punchctl stop
+before=$(($(lab_nat_syns "natA$n") + $(lab_nat_syns "natB$n")))
 echo hello | lab_run "alice$n" timeout 20 punch nc -N -w 15 "bob$n" 9000 >/dev/null
 lab_expect_eq 'aggressive = no: relayed' "$(punch_last_path "alice$n")" relay
+syns=$(($(lab_nat_syns "natA$n") + $(lab_nat_syns "natB$n") - before))
+lab_expect "aggressive = no: no more than the plain attempts, $syns SYNs" test "$syns" -le 40

@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * budget.h - how many SYNs punching may send: at once, an attempt, a minute, and to one address
+ *
+ * Pure: no sockets, time is an argument.
+ */
+#ifndef PUNCH_BUDGET_H
+#define PUNCH_BUDGET_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/bucket.h"
+#include "common/endpoint.h"
+
+/* Sockets in SYN_SENT at one time, of all sessions together: 512 broke a home router's table (warpgate) */
+#define BUDGET_OPEN	256
+
+/* SYNs of one session: 2,048 guesses, 240 held sockets, and the plain attempts with their retries */
+#define BUDGET_SESSION	2560
+
+/* The same again to one address that never proved to be the peer's, and from then on as many each
+ * minute: what a server that lies about a peer's address can have us send there */
+#define BUDGET_TARGET	2560
+
+/* To all such addresses together */
+#define BUDGET_ALL	5120
+
+#define BUDGET_TARGETS	64		/* addresses remembered */
+#define BUDGET_TRUST	(600 * SECOND)	/* an address where the peer's key was proven counts as the peer's for this long */
+
+/* Look again after this, where BUDGET_OPEN was reached: a fraction of the shortest round trip on the Internet */
+#define BUDGET_WAIT	(5 * MS)
+
+/**
+ * struct budget_target - an address that SYNs went to
+ * @address:	family 0: unused; of IPv6 the /64, without port
+ * @trusted:	until when its SYNs are free
+ */
+struct budget_target {
+	struct endpoint address;
+	struct bucket sent;
+	uint64_t trusted;
+};
+
+/** struct budget - of one node; zeroed: nothing was sent */
+struct budget {
+	unsigned int open;
+	struct bucket all;
+	struct budget_target targets[BUDGET_TARGETS];
+};
+
+/** budget_room() - may one more socket be half-open? */
+static inline bool budget_room(const struct budget *budget)
+{
+	return budget->open < BUDGET_OPEN;
+}
+
+/**
+ * budget_take() - a SYN is about to be sent
+ * @session:	SYNs of the session so far, counted here
+ * @to:		where to; its port does not matter
+ * Return: 0: the socket counts as half-open until budget_done(). -EBUSY: too many half-open ones.
+ * -EDQUOT: too many SYNs, of the session, to this address or to all.
+ */
+int budget_take(struct budget *budget, unsigned int *session, const struct endpoint *to, uint64_t now);
+
+/** budget_done() - a socket is half-open no more */
+void budget_done(struct budget *budget);
+
+/** budget_trust() - whoever answers at this address has proven the peer's key */
+void budget_trust(struct budget *budget, const struct endpoint *address, uint64_t now);
+
+#endif
