@@ -34,6 +34,11 @@ struct conf_error {
 enum conf_encrypt { CONF_ENCRYPT_AUTO, CONF_ENCRYPT_YES, CONF_ENCRYPT_NO };	/* = Punch__Encrypt */
 enum conf_route { CONF_ROUTE_AUTO, CONF_ROUTE_DIRECT, CONF_ROUTE_RELAY };	/* = Punch__Route */
 
+/* [node] keepalive: seconds, or one of these */
+#define CONF_KEEPALIVE_AUTO	0u
+#define CONF_KEEPALIVE_NO	UINT32_MAX
+#define CONF_KEEPALIVE_MOST	32767u	/* the kernel's own limit */
+
 struct conf_peer {
 	char name[LIMIT_NAME];
 	char key[KEY_TEXT_SIZE];
@@ -61,6 +66,7 @@ struct conf_node {
 	char rendezvous[CONF_WORDS];
 	char rendezvous_key[KEY_TEXT_SIZE];
 	bool cautious;			/* aggressive = no: never guess ports */
+	unsigned int keepalive;		/* seconds of silence before the kernel probes, or CONF_KEEPALIVE_* */
 	struct conf_peer *peers;	/* malloc()ed array */
 	unsigned int peer_count;
 	struct conf_service *services;

@@ -70,12 +70,27 @@ static void take_aggressive(struct conf_walk *walk, const char *value)
 		node_of(walk)->cautious = no;
 }
 
+static void take_keepalive(struct conf_walk *walk, const char *value)
+{
+	unsigned int seconds;
+
+	if (strcmp(value, "auto") == 0)
+		node_of(walk)->keepalive = CONF_KEEPALIVE_AUTO;
+	else if (strcmp(value, "no") == 0)
+		node_of(walk)->keepalive = CONF_KEEPALIVE_NO;
+	else if (conf_number(value, 1, CONF_KEEPALIVE_MOST, &seconds))
+		node_of(walk)->keepalive = seconds;
+	else
+		conf_fail(walk, value, "expected auto, no, or seconds from 1 to %u", CONF_KEEPALIVE_MOST);
+}
+
 static const struct conf_key node_keys[] = {
 	{ "name", take_node_name },
 	{ "key", take_node_key },
 	{ "rendezvous", take_rendezvous },
 	{ "rendezvous-key", take_rendezvous_key },
 	{ "aggressive", take_aggressive },
+	{ "keepalive", take_keepalive },
 	{ NULL, NULL },
 };
 

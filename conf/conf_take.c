@@ -147,8 +147,7 @@ bool conf_take_public_key(struct conf_walk *walk, const char *value, char out[KE
 	return true;
 }
 
-/* Decimal digits alone. Return: false when there is anything else, or it is out of range */
-static bool parse_number(const char *text, unsigned int low, unsigned int high, unsigned int *out)
+bool conf_number(const char *text, unsigned int low, unsigned int high, unsigned int *out)
 {
 	unsigned long long n = 0;
 	size_t i;
@@ -164,7 +163,7 @@ static bool parse_number(const char *text, unsigned int low, unsigned int high, 
 bool conf_take_number(struct conf_walk *walk, const char *value, unsigned int low, unsigned int high,
 		      unsigned int *out)
 {
-	if (parse_number(value, low, high, out))
+	if (conf_number(value, low, high, out))
 		return true;
 	if (strchr(value, '#'))
 		conf_fail(walk, value, "expected a number from %u to %u; a comment begins with \";\"", low, high);
@@ -245,7 +244,7 @@ static bool host_port_ok(const char *word, bool need_port)
 	if (!colon)
 		return !need_port && conf_host_ok(host);
 	*colon = '\0';
-	return conf_host_ok(host) && parse_number(colon + 1, 1, UINT16_MAX, &port);
+	return conf_host_ok(host) && conf_number(colon + 1, 1, UINT16_MAX, &port);
 }
 
 bool conf_take_hosts(struct conf_walk *walk, const char *value, bool need_port, char out[CONF_WORDS])

@@ -105,6 +105,8 @@ bool conf_take_text(struct conf_walk *walk, const char *value, char *out, size_t
 bool conf_take_path(struct conf_walk *walk, const char *value, char out[LIMIT_PATH]);
 /** conf_take_public_key() - form only: 43 characters of base64 and "=" */
 bool conf_take_public_key(struct conf_walk *walk, const char *value, char out[KEY_TEXT_SIZE]);
+/** conf_number() - decimal digits alone. Return: false when there is anything else, or it is out of range */
+bool conf_number(const char *text, unsigned int low, unsigned int high, unsigned int *out);
 /** conf_take_number() - decimal, within the range */
 bool conf_take_number(struct conf_walk *walk, const char *value, unsigned int low, unsigned int high,
 		      unsigned int *out);

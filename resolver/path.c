@@ -20,6 +20,7 @@
 
 #include "common/endpoint.h"
 #include "common/log.h"
+#include "resolver/keepalive.h"
 
 /* A far end that is there answers in a round trip after the handshake; a stranger holds a slot no longer than this */
 static const struct timeval proving_patience = { .tv_sec = 10, .tv_usec = 0 };
@@ -245,8 +246,11 @@ int path_release(struct path *path)
 	path->fd = -1;
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &off, sizeof(off));
 	setsockopt(fd, IPPROTO_IP, IP_MINTTL, &off, sizeof(off));
+	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &off, sizeof(off));
+	setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &off, sizeof(off));
 	flags = fcntl(fd, F_GETFL);
 	if (flags >= 0)
 		fcntl(fd, F_SETFL, flags & ~O_NONBLOCK);
+	keepalive_set(fd, path->setup.keepalive);
 	return fd;
 }

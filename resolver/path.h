@@ -33,12 +33,14 @@ typedef void path_event(void *arg, struct path *path);
  * struct path_setup - what a path needs to know
  * @caller:	our role
  * @session, @secret:	kept by reference, must outlive the path
+ * @keepalive:	seconds of silence before the kernel probes the released socket, 0 never
  */
 struct path_setup {
 	struct event_base *base;
 	bool caller;
 	const uint8_t *session;
 	const struct secret *secret;
+	unsigned int keepalive;
 	path_event *event;
 	void *arg;
 };
@@ -65,7 +67,10 @@ bool path_disproved(const struct path *path);
 /** path_nominate() - caller, on a PROVEN path. Event NOMINATED or DEAD follows */
 void path_nominate(struct path *path);
 
-/** path_release() - take the bare socket out of a NOMINATED path, its options as on a fresh one (O_NONBLOCK clear). Return: fd, owned by the caller */
+/**
+ * path_release() - take the bare socket out of a NOMINATED path, its options as on a fresh one (O_NONBLOCK clear)
+ * but for keepalive. Return: fd, owned by the caller
+ */
 int path_release(struct path *path);
 
 #endif

@@ -18,16 +18,26 @@
 #include <unistd.h>
 
 #include "common/log.h"
+#include "resolver/keepalive.h"
 #include "resolver/session_internal.h"
 
 /* ---------------------------------------------------------------- paths */
 
 static void on_path(void *arg, struct path *path);
 
+/* What either side's NAT is known to forget sooner; 0 unknown */
+static uint32_t mapping_lifetime(const struct session *s)
+{
+	uint32_t own = s->own.lifetime, far = s->far.lifetime;
+
+	return own && far ? (own < far ? own : far) : own + far;
+}
+
 void session_add_path(struct session *s, int fd, enum local_path kind, bool dialled)
 {
 	struct path_setup setup = {
 		.base = s->node->base, .caller = s->caller, .session = s->id, .secret = &s->secret,
+		.keepalive = keepalive_idle(s->node->conf.keepalive, mapping_lifetime(s)),
 		.event = on_path, .arg = s,
 	};
 	unsigned int i;

@@ -244,10 +244,16 @@ static void on_pair(evutil_socket_t fd, short what, void *arg)
 static void prepare(int fd)
 {
 	const int on = 1, idle = SPLICE_IDLE_S;
+	socklen_t size = sizeof(int);
+	int kept = 0;
 
 	evutil_make_socket_nonblocking(fd);
-	setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
-	setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle, sizeof(idle));
+	/* A punched socket has its own times, which its NATs need */
+	getsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &kept, &size);
+	if (!kept) {
+		setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
+		setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle, sizeof(idle));
+	}
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));	/* the writer has decided already what goes together */
 }
 

@@ -6,11 +6,17 @@
  * but each option can be read from its socket.  An option is set only where the two
  * differ: most are at their defaults on both, and a set default is not
  * always the same as an unset one (a locked buffer no longer grows).
+ *
+ * Keepalive is the exception, because the resolver gives it to each punched socket so that NATs do not
+ * forget an idle connection (resolver/keepalive.c).  A program that chose times of its own keeps
+ * exactly what it chose, on or off.  One that only switched keepalive on, or never thought of it, gets
+ * the resolver's; what it sets later is a plain setsockopt() on the socket, and counts.
  */
 #include <linux/in6.h>
 #include <linux/ip.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <stdatomic.h>
 #include <string.h>
 #include <sys/time.h>
 
@@ -43,7 +49,8 @@ struct option {
  * much as to keep what the program did.
  */
 static const struct option options[] = {
-	{ SOL_SOCKET, SO_KEEPALIVE },
+	{ SOL_SOCKET, SO_REUSEADDR },
+	{ SOL_SOCKET, SO_REUSEPORT },
 	{ SOL_SOCKET, SO_OOBINLINE },
 	{ SOL_SOCKET, SO_LINGER },
 	{ SOL_SOCKET, SO_RCVTIMEO },
@@ -56,9 +63,6 @@ static const struct option options[] = {
 	{ SOL_SOCKET, SO_ZEROCOPY },
 	{ IPPROTO_TCP, TCP_NODELAY },
 	{ IPPROTO_TCP, TCP_CORK },
-	{ IPPROTO_TCP, TCP_KEEPIDLE },
-	{ IPPROTO_TCP, TCP_KEEPINTVL },
-	{ IPPROTO_TCP, TCP_KEEPCNT },
 	{ IPPROTO_TCP, TCP_USER_TIMEOUT },
 	{ IPPROTO_TCP, TCP_LINGER2 },
 	{ IPPROTO_TCP, TCP_CONGESTION },
@@ -80,6 +84,16 @@ static const struct option options[] = {
 	{ SOL_SOCKET, SO_PRIORITY },		/* after IP_TOS, which sets it too */
 };
 
+static const struct option keep_times[] = {
+	{ IPPROTO_TCP, TCP_KEEPIDLE },
+	{ IPPROTO_TCP, TCP_KEEPINTVL },
+	{ IPPROTO_TCP, TCP_KEEPCNT },
+};
+#define KEEP_TIMES	(sizeof(keep_times) / sizeof(keep_times[0]))
+
+/* What a fresh socket has (net.ipv4.tcp_keepalive_*), asked once; 0: not known yet */
+static _Atomic(int) keep_defaults[KEEP_TIMES];
+
 static void carry_option(const struct option *option, int from, int to)
 {
 	char wanted[OPTION_MOST] = { 0 }, present[OPTION_MOST] = { 0 };
@@ -90,6 +104,47 @@ static void carry_option(const struct option *option, int from, int to)
 		return;
 	if (wanted_size != present_size || memcmp(wanted, present, sizeof(wanted)) != 0)
 		raw_setsockopt(to, option->level, option->name, wanted, wanted_size);
+}
+
+static void learn_defaults(void)
+{
+	int fd = raw_socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, IPPROTO_TCP), value;
+	unsigned int i;
+
+	for (i = 0; fd >= 0 && i < KEEP_TIMES; i++) {
+		value = raw_sockopt_int(fd, keep_times[i].level, keep_times[i].name);
+		atomic_store_explicit(&keep_defaults[i], value, memory_order_relaxed);
+	}
+	if (fd >= 0)
+		raw_close(fd);
+}
+
+/* Did the program set one of the times? Where that cannot be known it counts as yes: its settings go first */
+static bool chose_times(int fd)
+{
+	unsigned int i;
+
+	if (!atomic_load_explicit(&keep_defaults[0], memory_order_relaxed))
+		learn_defaults();
+	for (i = 0; i < KEEP_TIMES; i++)
+		if (raw_sockopt_int(fd, keep_times[i].level, keep_times[i].name) !=
+		    atomic_load_explicit(&keep_defaults[i], memory_order_relaxed))
+			return true;
+	return false;
+}
+
+static void carry_keepalive(int from, int to)
+{
+	static const struct option keepalive = { SOL_SOCKET, SO_KEEPALIVE };
+	unsigned int i;
+
+	if (chose_times(from)) {
+		carry_option(&keepalive, from, to);
+		for (i = 0; i < KEEP_TIMES; i++)
+			carry_option(&keep_times[i], from, to);
+	} else if (raw_sockopt_int(from, SOL_SOCKET, SO_KEEPALIVE) > 0) {
+		carry_option(&keepalive, from, to);
+	}
 }
 
 /* A size that the program fixed; the kernel reports twice what was asked for */
@@ -130,6 +185,7 @@ void carry_over(int from, int to)
 		if (options[i].level != IPPROTO_IPV6 || domain == AF_INET6)
 			carry_option(&options[i], from, to);
 	}
+	carry_keepalive(from, to);
 	if (locks > 0) {
 		carry_buffer(locks, BUF_LOCK_SEND, SO_SNDBUF, from, to);
 		carry_buffer(locks, BUF_LOCK_RECEIVE, SO_RCVBUF, from, to);

@@ -78,6 +78,54 @@ static void options_and_flags_are_carried_over(void **state)
 	close(fd);
 }
 
+/* Connect with keepalive and TCP_KEEPIDLE set as told (-1: not at all). Return: the descriptor */
+static int kept(int keepalive, int idle)
+{
+	int fd = tcp(AF_INET, SOCK_NONBLOCK);
+
+	if (keepalive >= 0)
+		set_option(fd, SOL_SOCKET, SO_KEEPALIVE, keepalive);
+	if (idle >= 0)
+		set_option(fd, IPPROTO_TCP, TCP_KEEPIDLE, idle);
+	settle(start("bob", fd));
+	assert_connected(fd, listener);
+	return fd;
+}
+
+static void the_resolver_s_keepalive_stays_where_the_program_chose_no_times(void **state)
+{
+	int fd = kept(-1, -1);
+
+	(void)state;
+	assert_int_equal(option(fd, SOL_SOCKET, SO_KEEPALIVE), 1);
+	assert_int_equal(option(fd, IPPROTO_TCP, TCP_KEEPIDLE), DOUBLE_KEEPIDLE);
+	/* What is set later counts, and is read back */
+	set_option(fd, SOL_SOCKET, SO_KEEPALIVE, 0);
+	assert_int_equal(option(fd, SOL_SOCKET, SO_KEEPALIVE), 0);
+	set_option(fd, IPPROTO_TCP, TCP_KEEPIDLE, 30);
+	assert_int_equal(option(fd, IPPROTO_TCP, TCP_KEEPIDLE), 30);
+	close(fd);
+	fd = kept(1, -1);
+	assert_int_equal(option(fd, SOL_SOCKET, SO_KEEPALIVE), 1);
+	assert_int_equal(option(fd, IPPROTO_TCP, TCP_KEEPIDLE), DOUBLE_KEEPIDLE);
+	close(fd);
+}
+
+static void keepalive_times_of_the_program_s_own_stay(void **state)
+{
+	int fd = kept(1, 77);
+
+	(void)state;
+	assert_int_equal(option(fd, SOL_SOCKET, SO_KEEPALIVE), 1);
+	assert_int_equal(option(fd, IPPROTO_TCP, TCP_KEEPIDLE), 77);
+	close(fd);
+	/* Times without the switch: it is to be thrown later, by the program */
+	fd = kept(-1, 77);
+	assert_int_equal(option(fd, SOL_SOCKET, SO_KEEPALIVE), 0);
+	assert_int_equal(option(fd, IPPROTO_TCP, TCP_KEEPIDLE), 77);
+	close(fd);
+}
+
 static void a_socket_bound_to_an_address_works(void **state)
 {
 	struct sockaddr_in in = { .sin_family = AF_INET, .sin_addr = { htonl(INADDR_LOOPBACK) } };
@@ -316,6 +364,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(options_and_flags_are_carried_over),
+		cmocka_unit_test(the_resolver_s_keepalive_stays_where_the_program_chose_no_times),
+		cmocka_unit_test(keepalive_times_of_the_program_s_own_stay),
 		cmocka_unit_test(a_socket_bound_to_an_address_works),
 		cmocka_unit_test(fast_open_connects_first),
 		cmocka_unit_test(a_multipath_socket_works),

@@ -37,6 +37,7 @@
 #define THINGS		256
 #define CLAIM		SECOND		/* unclaimed for so long: spliced */
 #define RESET		(20 * MS)	/* a failed one is connected for so long */
+#define DOUBLE_KEEPIDLE	90		/* s, see under.h */
 #define ALIAS		0x0a090002u	/* 10.9.0.2 is bob's literal alias */
 
 /* A port of the program's socket that waits */
@@ -225,6 +226,15 @@ static void reset(struct waiting *w)
 	w->at = NEVER;
 }
 
+/* As the resolver does: every punched socket keeps its NATs awake */
+static void keep_alive(int fd)
+{
+	const int on = 1, idle = DOUBLE_KEEPIDLE;
+
+	setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle, sizeof(idle));
+	setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
+}
+
 /* Its time has come */
 static void waiting_turn(struct waiting *w)
 {
@@ -255,6 +265,7 @@ static void waiting_turn(struct waiting *w)
 	if (!w->error && connect(w->real, (struct sockaddr *)&to, size) < 0)
 		w->error = errno;
 	setsockopt(w->real, SOL_SOCKET, SO_SNDTIMEO, &none, sizeof(none));
+	keep_alive(w->real);
 	w->failing = w->error != 0;
 	w->at = clock_now() + (w->failing ? RESET : CLAIM);
 }
@@ -331,6 +342,7 @@ static int ring(const struct local_request *in, struct local_reply *reply)
 	b->real = -1;
 	while (b->real < 0)	/* the listener is non-blocking */
 		b->real = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+	keep_alive(b->real);
 	close(listener);
 	b->slot = peer_of(in) + 100;
 	b->at = clock_now() + CLAIM;

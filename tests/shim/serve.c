@@ -144,6 +144,7 @@ static void flags_and_inherited_options_stay(void **state)
 	assert_int_equal(fcntl(fd, F_GETFD), FD_CLOEXEC);
 	assert_true(fcntl(fd, F_GETFL) & O_NONBLOCK);
 	assert_int_equal(option(fd, SOL_SOCKET, SO_KEEPALIVE), 1);
+	assert_int_equal(option(fd, IPPROTO_TCP, TCP_KEEPIDLE), DOUBLE_KEEPIDLE);
 	assert_int_equal(option(fd, IPPROTO_TCP, TCP_NODELAY), 1);
 	assert_non_null(strstr(remote(fd), "239.192.0.101:"));
 	talk(&bob, fd);

@@ -32,6 +32,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#define DOUBLE_KEEPIDLE 90	/* s: TCP_KEEPIDLE of punched sockets, as the double's (double.c) */
 #define LIMIT_MS 5000	/* no single step of a test takes so long */
 
 struct address {

@@ -141,6 +141,9 @@ static const struct mistake {
 	{ "[node]\nkey=k\nrendezvous=0.0.0.0\n", 3, { "= 0.0.0.0" } },
 	{ "[node]\nkey=k\nrendezvous=a b c d e f g h i j k l m n o p q\n", 3, { "= q", "at most 16" } },
 	{ "[node]\nkey=k\nrendezvous=r\naggressive=maybe\n", 4, { "aggressive = maybe", "yes" } },
+	{ "[node]\nkey=k\nrendezvous=r\nkeepalive=yes\n", 4, { "keepalive = yes", "auto, no, or seconds from 1 to 32767" } },
+	{ "[node]\nkey=k\nrendezvous=r\nkeepalive=0\n", 4, { "keepalive = 0", "auto, no, or seconds" } },
+	{ "[node]\nkey=k\nrendezvous=r\nkeepalive=32768\n", 4, { "keepalive = 32768" } },
 	{ "[node]\nkey=k\nrendezvous=r\nrendezvous-key=abc\n", 4, { "rendezvous-key = abc", "43 characters" } },
 	/* [peer] */
 	{ NODE "[peer bob]\n", 5, { "[peer bob] key", "missing", "punchctl pubkey" } },

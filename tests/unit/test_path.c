@@ -8,12 +8,14 @@
 #include <stdint.h>
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
+#include "resolver/keepalive.h"
 #include "resolver/path.h"
 
 struct end {
@@ -23,6 +25,7 @@ struct end {
 	enum path_state seen;
 	unsigned int events;
 	bool nominate;		/* caller: as soon as proven */
+	unsigned int keepalive;
 };
 
 struct pair {
@@ -64,7 +67,7 @@ static struct path *start(struct pair *pair, struct end *end, bool caller, int f
 {
 	struct path_setup setup = {
 		.base = pair->base, .caller = caller, .session = end->session, .secret = &end->secret,
-		.event = on_event, .arg = end,
+		.keepalive = end->keepalive, .event = on_event, .arg = end,
 	};
 
 	return path_new(&setup, fd, LOCAL_PATH_DIRECT, true);
@@ -227,6 +230,93 @@ static void far_end_that_closes_is_dead_not_disproved(void **state)
 	assert_false(path_disproved(pair->caller.path));
 }
 
+static int option(int fd, int level, int name)
+{
+	int value = -1;
+	socklen_t size = sizeof(value);
+
+	assert_int_equal(getsockopt(fd, level, name, &value, &size), 0);
+	return value;
+}
+
+/* Everything that punching sets, or might; "fresh" is what the system gives to a new socket */
+static void assert_as_fresh(int fd)
+{
+	static const int options[][2] = {
+		{ SOL_SOCKET, SO_REUSEADDR }, { SOL_SOCKET, SO_REUSEPORT }, { SOL_SOCKET, SO_OOBINLINE },
+		{ SOL_SOCKET, SO_RCVLOWAT }, { SOL_SOCKET, SO_PRIORITY }, { SOL_SOCKET, SO_LINGER },
+		{ IPPROTO_TCP, TCP_NODELAY }, { IPPROTO_TCP, TCP_CORK }, { IPPROTO_TCP, TCP_USER_TIMEOUT },
+		{ IPPROTO_TCP, TCP_SYNCNT }, { IPPROTO_TCP, TCP_LINGER2 }, { IPPROTO_IP, IP_TTL },
+		{ IPPROTO_IP, IP_MINTTL }, { IPPROTO_IP, IP_TOS }, { IPPROTO_IP, IP_RECVERR },
+	};
+	int fresh = socket(AF_INET, SOCK_STREAM, 0), locks = -1;
+	socklen_t size = sizeof(locks);
+	unsigned int i;
+
+	for (i = 0; i < sizeof(options) / sizeof(options[0]); i++)
+		if (option(fd, options[i][0], options[i][1]) != option(fresh, options[i][0], options[i][1]))
+			fail_msg("level %d option %d", options[i][0], options[i][1]);
+	/* Buffers still grow by themselves */
+	assert_int_equal(getsockopt(fd, SOL_SOCKET, SO_BUF_LOCK, &locks, &size), 0);
+	assert_int_equal(locks, 0);
+	assert_int_equal(fcntl(fd, F_GETFL) & O_NONBLOCK, 0);
+	close(fresh);
+}
+
+static void the_released_socket_is_as_fresh(void **state)
+{
+	struct pair *pair = *state;
+	int on = 1, two = 2, fd;
+
+	setsockopt(pair->fds[0], SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+	setsockopt(pair->fds[0], SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on));
+	setsockopt(pair->fds[0], IPPROTO_IP, IP_MINTTL, &two, sizeof(two));
+	pair->caller.nominate = true;
+	both(pair);
+	run(pair, 50);
+	fd = path_release(pair->caller.path);
+	assert_as_fresh(fd);
+	assert_int_equal(option(fd, SOL_SOCKET, SO_KEEPALIVE), 0);
+	close(fd);
+	fd = path_release(pair->callee.path);
+	assert_as_fresh(fd);
+	close(fd);
+}
+
+static void a_dead_far_end_is_given_up_no_earlier_than_by_default(void **state)
+{
+	struct pair *pair = *state;
+	int fresh = socket(AF_INET, SOCK_STREAM, 0), fd, idle, interval, probes;
+	int patience = option(fresh, IPPROTO_TCP, TCP_KEEPIDLE) +
+		       option(fresh, IPPROTO_TCP, TCP_KEEPINTVL) * option(fresh, IPPROTO_TCP, TCP_KEEPCNT);
+
+	close(fresh);
+	pair->caller.nominate = true;
+	pair->caller.keepalive = 120;
+	both(pair);
+	run(pair, 50);
+	fd = path_release(pair->caller.path);
+	idle = option(fd, IPPROTO_TCP, TCP_KEEPIDLE);
+	interval = option(fd, IPPROTO_TCP, TCP_KEEPINTVL);
+	probes = option(fd, IPPROTO_TCP, TCP_KEEPCNT);
+	assert_int_equal(option(fd, SOL_SOCKET, SO_KEEPALIVE), 1);
+	assert_int_equal(idle, 120);
+	assert_int_equal(interval, 120);
+	assert_in_range(idle + interval * probes, patience - 120, patience);
+	close(fd);
+}
+
+static void keepalive_follows_what_nats_forget(void **state)
+{
+	(void)state;
+	assert_int_equal(keepalive_idle(CONF_KEEPALIVE_AUTO, 0), 120);
+	assert_int_equal(keepalive_idle(CONF_KEEPALIVE_AUTO, 7440), 120);
+	assert_int_equal(keepalive_idle(CONF_KEEPALIVE_AUTO, 60), 30);
+	assert_int_equal(keepalive_idle(CONF_KEEPALIVE_AUTO, 3), 10);
+	assert_int_equal(keepalive_idle(CONF_KEEPALIVE_NO, 60), 0);
+	assert_int_equal(keepalive_idle(45, 60), 45);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -238,6 +328,9 @@ int main(void)
 		cmocka_unit_test_setup_teardown(echo_of_our_own_preamble_proves_nothing, setup, teardown),
 		cmocka_unit_test_setup_teardown(preamble_in_single_bytes, setup, teardown),
 		cmocka_unit_test_setup_teardown(far_end_that_closes_is_dead_not_disproved, setup, teardown),
+		cmocka_unit_test_setup_teardown(the_released_socket_is_as_fresh, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_dead_far_end_is_given_up_no_earlier_than_by_default, setup, teardown),
+		cmocka_unit_test(keepalive_follows_what_nats_forget),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
