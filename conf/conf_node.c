@@ -112,6 +112,15 @@ static void *grow(void **array, unsigned int *count, size_t size)
 	return memset(bigger + n * size, 0, size);
 }
 
+/* Names are looked up without the root's dot: with it none would ever be found, and so go to DNS */
+static void drop_root(char *name)
+{
+	size_t size = strlen(name);
+
+	while (size > 1 && name[size - 1] == '.')
+		name[--size] = '\0';
+}
+
 static bool begin_peer(struct conf_walk *walk, const char *title)
 {
 	struct reading *reading = walk->out;
@@ -135,6 +144,7 @@ static bool begin_peer(struct conf_walk *walk, const char *title)
 		return false;
 	}
 	snprintf(reading->peer->name, sizeof(reading->peer->name), "%s", title);
+	drop_root(reading->peer->name);
 	reading->peer->line = walk->line;
 	return true;
 }
@@ -150,12 +160,10 @@ static void take_peer_key(struct conf_walk *walk, const char *value)
 static const char *canonical_alias(char *word, char text[ENDPOINT_TEXT_SIZE])
 {
 	struct endpoint ep;
-	size_t size = strlen(word);
 
 	if (endpoint_parse(&ep, word, 0) == 0)
 		return endpoint_format_address(&ep, text);
-	if (size > 1 && word[size - 1] == '.')
-		word[size - 1] = '\0';
+	drop_root(word);
 	return word;
 }
 

@@ -397,6 +397,17 @@ static void peers_are_found_by_every_name(void **state)
 	assert_null(conf_service_find(conf, 0));
 }
 
+/* "[peer bob.]" is bob: look-ups drop the root's dot, so with it kept no look-up would be ours */
+static void a_name_is_kept_without_the_roots_dot(void **state)
+{
+	struct conf_node *conf = load_good(NODE "[peer bob.]\nkey=" KEY_B "\n");
+
+	(void)state;
+	assert_string_equal(conf->peers[0].name, "bob");
+	assert_non_null(conf_peer_find(conf, "bob"));
+	assert_non_null(conf_peer_find(conf, "bob."));
+}
+
 static void words_are_walked(void **state)
 {
 	const char *cursor = "  one\ttwo  three ";
@@ -507,6 +518,7 @@ int main(void)
 		cmocka_unit_test(a_huge_file_is_told),
 		cmocka_unit_test(most_peers_and_services_fit_and_no_more),
 		cmocka_unit_test(peers_are_found_by_every_name),
+		cmocka_unit_test(a_name_is_kept_without_the_roots_dot),
 		cmocka_unit_test(words_are_walked),
 		cmocka_unit_test(the_file_is_found_in_the_documented_order),
 	};
