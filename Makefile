@@ -139,6 +139,7 @@ help:
 	@echo 'make test     every test; installs what is missing, ends with "N passed, N failed"'
 	@echo 'make bench    figures; make bench-nat: direct paths over a population of NATs'
 	@echo 'make asan     build with sanitizers; make lint: checkers'
+	@echo 'make fuzz     fuzz every decoder of bytes from outside, FUZZ_SECONDS=60 each'
 	@echo 'make install  PREFIX=/usr/local DESTDIR='
 
 .PHONY: all deps deps-build test tests-build demo bench bench-nat asan lint install clean help

@@ -96,3 +96,25 @@ $(B)/tests/shim/lib/punch-resolver: $(B)/tests/shim/double
 tests-build: $(SHIMTEST) $(B)/tests/shim/lib/punch-resolver $(B)/libpunch.so $(B)/punch
 
 .PRECIOUS: $(B)/obj/%.o
+
+# Fuzz targets: built by clang with libFuzzer, in a folder of their own, by `make fuzz` and by tests/check/test_fuzz.sh,
+# which replays tests/fuzz/corpus
+FUZZ_BUILD = $(B)/fuzz
+FUZZ_FLAGS = B=$(FUZZ_BUILD) CC=clang WARN='-Wall -Wextra -Werror' OPT='-O1 -g -fno-omit-frame-pointer' HARDEN= \
+	     SAN='-fsanitize=address,undefined,fuzzer-no-link -fno-sanitize-recover=undefined'
+FUZZERS	= $(patsubst tests/fuzz/%.c,$(B)/%,$(wildcard tests/fuzz/fuzz_*.c))
+FUZZ_fuzz_files	= rendezvous/allow.c resolver/known.c
+FUZZ_fuzz_broker = $(filter-out tests/unit/broker_log.c,$(BROKER))
+FUZZ_fuzz_local	= $(filter-out $(LIBCOMMON),$(LOCAL_SIDE))
+$(B)/fuzz_%: $(B)/obj/tests/fuzz/fuzz_%.o $(B)/obj/tests/fuzz/file.o $$(call obj,$$(FUZZ_fuzz_$$*)) $(LIBCOMMON)
+	$(call say,FUZZER,$@)
+	$(Q)$(CC) $(LDFLAGS_PROGRAM) -fsanitize=fuzzer -o $@ $^ $(TESTLIBS)
+fuzz-build: $(FUZZERS) $(B)/seeds
+# Writes tests/fuzz/corpus anew where a format has changed: build/fuzz/seeds tests/fuzz/corpus
+$(B)/seeds: $(B)/obj/tests/fuzz/seeds.o $(LIBCOMMON)
+	$(Q)$(CC) $(LDFLAGS_PROGRAM) -o $@ $^ $(TESTLIBS)
+fuzz-replay-build:
+	@$(MAKE) --no-print-directory $(FAST) $(FUZZ_FLAGS) fuzz-build
+fuzz: deps fuzz-replay-build
+	@B=$(FUZZ_BUILD) tests/fuzz/run
+.PHONY: fuzz fuzz-build fuzz-replay-build

@@ -242,7 +242,7 @@ void doctor_start(struct node *node, int as_json, void (*done)(void *arg, const 
 
 /* ------------------------------------------------------------ the process */
 
-static _Noreturn void serve(int listener)
+static struct node *open_node(int listener)
 {
 	static struct node node;
 	struct event_config *precise;
@@ -250,7 +250,6 @@ static _Noreturn void serve(int listener)
 	struct stat conf;
 	unsigned int i;
 
-	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	signal(SIGPIPE, SIG_IGN);
 	log_init("side", getenv("PUNCH_LOG"), NULL);
 	if (load_node(&node, &config, &conf, why, sizeof(why)) < 0) {
@@ -276,22 +275,36 @@ static _Noreturn void serve(int listener)
 	state_load(&node);
 	for (i = 0; i < node.conf.peer_count; i++)
 		names_slot(node.names, node.conf.peers[i].name);
-	event_base_dispatch(node.base);
-	local_free(node.local);
-	parked_free(node.parked);
-	doorbells_free(node.doorbells);
-	state_free(&node);
-	splices_free(node.splices);
-	connections_free(node.connections);
-	services_free(node.services);
-	names_free(node.names);
-	life_free(node.life);
-	event_base_free(node.base);
-	load_free(&node);
+	return &node;
+}
+
+static void close_node(struct node *node)
+{
+	local_free(node->local);
+	parked_free(node->parked);
+	doorbells_free(node->doorbells);
+	state_free(node);
+	splices_free(node->splices);
+	connections_free(node->connections);
+	services_free(node->services);
+	names_free(node->names);
+	life_free(node->life);
+	event_base_free(node->base);
+	load_free(node);
+}
+
+static _Noreturn void serve(int listener)
+{
+	struct node *node;
+
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	node = open_node(listener);
+	event_base_dispatch(node->base);
+	close_node(node);
 	exit(0);
 }
 
-static void launch(void)
+static int bind_name(void)
 {
 	char why[LOAD_WHY];
 	int listener = keeper_bind(&config, why, sizeof(why));
@@ -299,6 +312,13 @@ static void launch(void)
 	if (listener < 0)
 		fprintf(stderr, "%s\n", why);
 	MUST(listener >= 0);
+	return listener;
+}
+
+static void launch(void)
+{
+	int listener = bind_name();
+
 	side = fork();
 	if (side == 0)
 		serve(listener);
@@ -329,14 +349,25 @@ static void write_conf(const char *folder)
 	MUST(fclose(out) == 0);
 }
 
-void side_start(const char *folder)
+static void configure(const char *folder)
 {
 	memset(&config, 0, sizeof(config));
 	snprintf(config.path, sizeof(config.path), "%s/punch.conf", folder);
 	setenv("XDG_STATE_HOME", folder, 1);
 	unsetenv("STATE_DIRECTORY");
 	write_conf(folder);
+}
+
+void side_start(const char *folder)
+{
+	configure(folder);
 	launch();
+}
+
+struct event_base *side_here(const char *folder)
+{
+	configure(folder);
+	return open_node(bind_name())->base;
 }
 
 void side_kill(void)

@@ -34,6 +34,9 @@
  */
 void side_start(const char *folder);
 
+/** side_here() - the same in this very process; the caller runs the loop. Return: its base */
+struct event_base *side_here(const char *folder);
+
 /** side_again() - SIGKILL, and the next one on the same folder */
 void side_again(void);
 void side_kill(void);
