@@ -31,8 +31,6 @@
 #define PORTS_READY	PLAN_LANES	/* one session's worth, kept warm */
 #define PORTS_MAKING	32		/* makings at once: a burst of sessions, two SYNs each, stays far below 256 half-open */
 #define PORTS_AGE	(600 * SECOND)	/* facts are asked anew after this: a NAT rarely changes its kind, a laptop its NAT */
-#define PORTS_SEQUENTIAL 64		/* spread of mapped ports that still looks like counting (other traffic in between) */
-#define PORTS_BLOCK	2048		/* spread that still looks like a block (RFC 7422); random ports lie so close in 1 case of 1,000 */
 #define PORTS_SILENCE	(60 * SECOND)	/* after probe ports that did not answer: a firewall is not changed often */
 
 /* After a making that found no probe port, or a port that was lost: the server may be restarting */
@@ -72,21 +70,8 @@ static const char *mapping_text(uint32_t mapping)
 
 static void see(struct ports *ports, const struct endpoint *mapped)
 {
-	if (!mapped->family)
-		return;
-	if (!ports->low || mapped->port < ports->low)
-		ports->low = mapped->port;
-	if (mapped->port > ports->high)
-		ports->high = mapped->port;
-}
-
-/* What the ports seen so far look like, of a NAT that gives another one each time */
-static uint32_t spread_rule(const struct ports *ports)
-{
-	unsigned int spread = (unsigned int)ports->high - ports->low;
-
-	return spread <= PORTS_SEQUENTIAL ? PUNCH__PORT_RULE__PORT_RULE_SEQUENTIAL :
-	       spread <= PORTS_BLOCK ? PUNCH__PORT_RULE__PORT_RULE_BLOCK : PUNCH__PORT_RULE__PORT_RULE_RANDOM;
+	if (mapped->family)
+		portrule_see(&ports->seen, mapped->port, clock_now());
 }
 
 bool ports_silent(const struct ports *ports)
@@ -103,13 +88,11 @@ void ports_learn(struct ports *ports, const struct port *port)
 		ports->silent_until = clock_now() + PORTS_SILENCE;
 	see(ports, a);
 	see(ports, b);
-	if (facts->mapping == PUNCH__MAPPING__MAPPING_ADDRESS_PORT_DEPENDENT)
-		facts->port_rule = spread_rule(ports);
 	if (!a->family || !b->family)
 		return;
 	if (!endpoint_equal(a, b)) {
 		facts->mapping = PUNCH__MAPPING__MAPPING_ADDRESS_PORT_DEPENDENT;
-		facts->port_rule = spread_rule(ports);
+		facts->port_rule = PUNCH__PORT_RULE__PORT_RULE_UNKNOWN;	/* judged when asked for */
 	} else if (endpoint_equal(a, &port->source)) {
 		facts->mapping = PUNCH__MAPPING__MAPPING_NONE;
 		facts->port_rule = PUNCH__PORT_RULE__PORT_RULE_PRESERVED;
@@ -124,9 +107,19 @@ void ports_learn(struct ports *ports, const struct port *port)
 
 void ports_facts(const struct ports *ports, struct description *description)
 {
+	struct portrule_verdict verdict;
+
 	description->mapping = ports->facts.mapping;
 	description->filtering = ports->facts.filtering;
 	description->port_rule = ports->facts.port_rule;
+	if (ports->facts.mapping == PUNCH__MAPPING__MAPPING_ADDRESS_PORT_DEPENDENT) {
+		portrule_judge(&ports->seen, clock_now(), &verdict);
+		description->port_rule = verdict.rule;
+		description->port_low = verdict.low;
+		description->port_high = verdict.high;
+		description->port_step = verdict.step;
+		description->port_pace = verdict.pace;
+	}
 	/* Without a NAT there is nothing that a low-TTL SYN would have to leave */
 	description->hops = ports->facts.mapping == PUNCH__MAPPING__MAPPING_NONE ? 0 : ports->facts.hops;
 }
@@ -289,7 +282,7 @@ void ports_on_uplink(struct ports *ports)
 	hops_cancel(ports->hops);
 	ports->hops = NULL;
 	ports->facts_at = 0;
-	ports->low = ports->high = 0;
+	memset(&ports->seen, 0, sizeof(ports->seen));
 	ports->silent_until = 0;
 	ports_wake(ports);
 }

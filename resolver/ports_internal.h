@@ -9,6 +9,7 @@
 
 #include "common/stun.h"
 #include "resolver/hops.h"
+#include "resolver/portrule.h"
 #include "resolver/ports.h"
 #include "resolver/uplink.h"
 
@@ -58,7 +59,7 @@ struct ports {
 	unsigned int waiter_count;
 	struct event *wake;		/* serves waiters, makes more */
 	struct description facts;
-	uint16_t low, high;		/* of the mapped ports seen since the facts were new; 0 none */
+	struct portrule seen;		/* mapped ports since the facts were new */
 	uint64_t silent_until;		/* no probe port answered: do not wait for them before this */
 	uint64_t facts_at;		/* 0: never */
 	struct hops *hops;

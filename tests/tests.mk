@@ -17,6 +17,7 @@ UNIT_test_punch		= resolver/punch.c resolver/plan.c common/endpoint.c common/log
 UNIT_test_path		= resolver/path.c resolver/keepalive.c common/preamble.c common/secret.c common/log.c common/endpoint.c
 UNIT_test_birthday	= resolver/birthday.c
 UNIT_test_budget	= resolver/budget.c common/endpoint.c
+UNIT_test_portrule	= resolver/portrule.c
 BROKER = tests/unit/broker_log.c rendezvous/broker.c rendezvous/broker_nodes.c rendezvous/identity.c rendezvous/session.c common/hash.c common/secret.c common/log.c
 UNIT_test_broker	= $(BROKER)
 UNIT_test_broker_servers = $(BROKER)

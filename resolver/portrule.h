@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * portrule.h - what ports a NAT gives that gives another one to each connection
+ *
+ * Pure: no sockets, time is an argument.
+ */
+#ifndef PUNCH_PORTRULE_H
+#define PUNCH_PORTRULE_H
+
+#include <stdint.h>
+
+#include "common/clock.h"
+#include "common/punch.pb-c.h"
+
+#define PORTRULE_SEEN	16		/* ports remembered: twice what tells a block's bounds to a tenth */
+
+/* A wider spread is no block: carriers give 64 to 2,048 ports (RFC 7422; Richter et al., IMC 2016), and
+ * four ports drawn from all 64,512 lie so close in one case of ten thousand */
+#define PORTRULE_BLOCK	2048
+
+/**
+ * struct portrule - ports seen, newest last; zeroed: none
+ */
+struct portrule {
+	struct {
+		uint16_t port;
+		uint64_t at;
+	} seen[PORTRULE_SEEN];
+	unsigned int count;
+};
+
+/**
+ * struct portrule_verdict
+ * @rule:	Punch__PortRule: SEQUENTIAL, BLOCK, RANDOM, or UNKNOWN with fewer than four ports that lie close together
+ * @low, @high:	the next ports lie between these; both 0 where they may be anything
+ * @step:	SEQUENTIAL: from one mapping to the next
+ * @pace:	SEQUENTIAL: ports that others take in 1,000 s
+ */
+struct portrule_verdict {
+	uint32_t rule;
+	uint16_t low, high;
+	int32_t step;
+	uint32_t pace;
+};
+
+/** portrule_see() - one more connection of ours got @port; the oldest is forgotten when there are too many */
+void portrule_see(struct portrule *rule, uint16_t port, uint64_t now);
+
+/** portrule_judge() - from what was seen, at the time @now */
+void portrule_judge(const struct portrule *rule, uint64_t now, struct portrule_verdict *verdict);
+
+#endif
