@@ -32,11 +32,14 @@
 static struct {
 	const char *ident;
 	enum log_level level;
-	char file[LIMIT_PATH];
+	const char *file;	/* log_file, or NULL */
 	bool stderr_known;	/* the next two are valid */
 	dev_t stderr_dev;
 	ino_t stderr_ino;
 } state = { .ident = "punch", .level = LOG_LEVEL_WARN };
+
+/* Apart from the rest: a page that most programs under the shim never touch */
+static char log_file[LIMIT_PATH];
 
 static const char *const level_names[] = { "error", "warn", "info", "debug" };
 
@@ -51,9 +54,9 @@ int log_init(const char *ident, const char *level, const char *file)
 
 	state.ident = ident;
 	state.level = LOG_LEVEL_WARN;
-	state.file[0] = '\0';
-	if (file && *file && strlen(file) < sizeof(state.file))
-		strcpy(state.file, file);
+	state.file = NULL;
+	if (file && *file && strlen(file) < sizeof(log_file))
+		state.file = strcpy(log_file, file);
 
 	state.stderr_known = fstat(STDERR_FILENO, &st) == 0;
 	if (state.stderr_known) {
@@ -210,7 +213,7 @@ void log_write(enum log_level level, const char *format, ...)
 	line[size++] = '\n';
 
 	/* O_NONBLOCK: a FIFO that nobody reads must not stop the program */
-	if (state.file[0])
+	if (state.file)
 		fd = open(state.file, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0600);
 	if (fd >= 0) {
 		put(fd, line, size);

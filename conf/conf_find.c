@@ -6,7 +6,6 @@
  * under the shim: they allocate nothing and lock nothing.  Linked into the shim.
  */
 #include <errno.h>
-#include <stdio.h>
 #include <string.h>
 #include <strings.h>
 #include <unistd.h>
@@ -14,11 +13,16 @@
 #include "conf/conf.h"
 #include "conf/conf_walk.h"
 
+/* Without stdio: what the shim's constructor touches of libc every program pays for */
 static int join(char path[LIMIT_PATH], const char *folder, const char *name)
 {
-	int size = snprintf(path, LIMIT_PATH, "%s%s", folder, name);
+	size_t size = strlen(folder);
 
-	return size < 0 || size >= LIMIT_PATH ? -ENAMETOOLONG : 0;
+	if (size + strlen(name) >= LIMIT_PATH)
+		return -ENAMETOOLONG;
+	memcpy(path, folder, size);
+	strcpy(path + size, name);
+	return 0;
 }
 
 int conf_node_path(char path[LIMIT_PATH], char *(*getenv_)(const char *))
