@@ -35,24 +35,47 @@ static int folder_of(const char *path, struct stat *st)
 	return stat(folder, st) < 0 ? -errno : 0;
 }
 
-int local_tag(char tag[LOCAL_TAG], const struct local_config *config)
+/* As "%llx-". Return: behind it */
+static char *put_hex(char *to, unsigned long long number)
+{
+	int shift = 60;
+
+	while (shift && !(number >> shift & 15))
+		shift -= 4;
+	for (; shift >= 0; shift -= 4)
+		*to++ = "0123456789abcdef"[number >> shift & 15];
+	*to++ = '-';
+	return to;
+}
+
+/* Without stdio: the constructor of the shim calls it, and what it touches of libc every program pays for */
+int local_tag_of(char tag[LOCAL_TAG], const char *path)
 {
 	int saved = errno, rc;
 	const char *base;
 	struct stat st;
+	size_t size;
 
-	if (!config->path[0]) {
-		snprintf(tag, LOCAL_TAG, "q-%.*s", TAG_TEXT, config->as);
-		return 0;
-	}
-	rc = folder_of(config->path, &st);
+	rc = folder_of(path, &st);
 	errno = saved;
 	if (rc < 0)
 		return rc;
-	base = strrchr(config->path, '/');
-	base = base ? base + 1 : config->path;
-	snprintf(tag, LOCAL_TAG, "f-%llx-%llx-%.*s", (unsigned long long)st.st_dev, (unsigned long long)st.st_ino,
-		 TAG_TEXT, base);
+	base = strrchr(path, '/');
+	base = base ? base + 1 : path;
+	*tag++ = 'f';
+	*tag++ = '-';
+	tag = put_hex(put_hex(tag, st.st_dev), st.st_ino);
+	size = strnlen(base, TAG_TEXT);
+	memcpy(tag, base, size);
+	tag[size] = '\0';
+	return 0;
+}
+
+int local_tag(char tag[LOCAL_TAG], const struct local_config *config)
+{
+	if (config->path[0])
+		return local_tag_of(tag, config->path);
+	snprintf(tag, LOCAL_TAG, "q-%.*s", TAG_TEXT, config->as);
 	return 0;
 }
 

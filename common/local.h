@@ -131,6 +131,9 @@ int local_address(struct sockaddr_un *sun, uid_t uid, const struct local_config 
  */
 int local_tag(char tag[LOCAL_TAG], const struct local_config *config);
 
+/** local_tag_of() - the same for the absolute path of a punch.conf */
+int local_tag_of(char tag[LOCAL_TAG], const char *path);
+
 /** local_address_of() - as local_address(), for a TAG. Return: length */
 int local_address_of(struct sockaddr_un *sun, uid_t uid, const char *tag, unsigned int n);
 

@@ -405,15 +405,15 @@ out:
 
 int conf_walk(struct conf_walk *walk)
 {
-	char *text;
-	size_t size;
+	char *own = NULL;
 
 	memset(walk->error, 0, sizeof(*walk->error));
-	text = slurp(walk, &size);
-	if (!text)
+	if (!walk->text)
+		walk->text = own = slurp(walk, &walk->size);
+	if (!walk->text)
 		return walk->error->code;
-	walk->next = text;
-	walk->end = text + size;
+	walk->next = walk->text;
+	walk->end = walk->text + walk->size;
 	walk->line = 0;
 
 	ini_allow_multiline = false;
@@ -422,6 +422,6 @@ int conf_walk(struct conf_walk *walk)
 	/* its result repeats what read_line() and on_setting() have seen */
 	ini_parse_stream(read_line, walk, on_setting, walk);
 	check_pending(walk);
-	free(text);
+	free(own);
 	return walk->error->code;
 }

@@ -2,8 +2,8 @@
 /*
  * env.c - what the environment said when the library was loaded
  *
- * Everything lives in one static arena: no allocation, and programs that are
- * not ours touch a page or two of it.
+ * Everything lives in one static arena: no allocation, and a program touches
+ * one page of it, for each page touched costs its start a microsecond.
  */
 #include <dlfcn.h>
 #include <errno.h>
@@ -16,19 +16,19 @@
 #include "conf/conf.h"
 #include "shim/env.h"
 
-/* Two paths, the secret and the rest; a PATH that does not fit is left out */
-#define ARENA_SIZE	(4 * LIMIT_PATH)
+/* Three paths, the secret, the rest, and a short punch.conf; a PATH that does not fit is left out */
+#define ARENA_SIZE	(7 * LIMIT_PATH)
 #define TIMEOUT_MOST_S	60	/* the resolver's own limit; a parked socket gives up after 127 s */
 
 static struct {
 	bool on;
-	char arena[ARENA_SIZE];
-	size_t used;
-	char *kept[ENV_KEPT + 1];
-	unsigned int count;
 	uint32_t timeout_ms;
 	uint32_t route;
-	char resolver[LIMIT_PATH];
+	unsigned int count;
+	char *kept[ENV_KEPT + 1];
+	const char *resolver;
+	size_t used;
+	char arena[ARENA_SIZE];
 } state;
 
 /* Without these the resolver would not find its state, its files or the right words */
@@ -174,19 +174,19 @@ static size_t library_folder(char folder[LIMIT_PATH])
 static void find_resolver(void)
 {
 	static const char installed[] = "/lib/punch/", there[] = "/bin/", name[] = "punch-resolver";
-	char *path = state.resolver;
+	char *path = state.arena;
 	size_t size = library_folder(path), tail = sizeof(installed) - 1;
 
-	if (!size || size + sizeof(name) > LIMIT_PATH) {
-		path[0] = '\0';
+	if (!size || size + sizeof(name) > LIMIT_PATH)
 		return;
-	}
 	if (size >= tail && strcmp(path + size - tail, installed) == 0) {
 		size -= tail;
 		memcpy(path + size, there, sizeof(there));
 		size += sizeof(there) - 1;
 	}
 	memcpy(path + size, name, sizeof(name));
+	state.resolver = path;
+	state.used = size + sizeof(name);
 }
 
 void env_init(void)
@@ -196,9 +196,9 @@ void env_init(void)
 
 	if (getauxval(AT_SECURE))
 		return;
+	find_resolver();
 	keep_all(true);		/* ours first, should the room end */
 	keep_all(false);
-	find_resolver();
 	understood = log_init("punch", env_get("PUNCH_LOG"), env_get("PUNCH_LOG_FILE")) == 0;
 	if (!understood)
 		log_warn("PUNCH_LOG = \"%s\": should be error, warn, info or debug; using warn", env_get("PUNCH_LOG"));
@@ -230,6 +230,15 @@ char *const *env_array(void)
 	return state.kept;
 }
 
+char *env_spare(size_t take, size_t *left)
+{
+	char *from = state.arena + state.used;
+
+	state.used += take;
+	*left = sizeof(state.arena) - state.used;
+	return from;
+}
+
 uint32_t env_timeout_ms(void)
 {
 	return state.timeout_ms;
@@ -242,5 +251,5 @@ uint32_t env_route(void)
 
 const char *env_resolver(void)
 {
-	return state.resolver;
+	return state.resolver ? state.resolver : "";
 }

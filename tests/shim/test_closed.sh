@@ -32,6 +32,27 @@ says_102() { [ "$(grown 2>&1)" = 239.192.0.102 ]; }
 check "a peer added while a program runs is known to it" says_102
 PUNCH_CONF=$T/conf/small.conf "$DOUBLE" stop
 
+# What root had in reach when it began it knows later on, too
+if [ "$(id -u)" = 0 ]; then
+	mkdir "$T/jail" && chmod 755 "$T"
+	jailed() { # CALLS THAT LEAVE THE FILE BEHIND
+		[ "$(under python3 -c "
+import encodings.idna, os, socket
+$1
+print(socket.gethostbyname('bob'))" 2>&1)" = 239.192.0.101 ]
+	}
+	under python3 -c "import socket; socket.gethostbyname('bob')" # the resolver runs
+	check "in a chroot() peers are known" jailed "os.chroot('$T/jail')"
+	chmod 700 "$T/conf"
+	check "without privileges peers are known" jailed "os.seteuid(65534)"
+	cp "$T/conf/punch.conf" "$T/small.conf"
+	yes '; a comment that makes the file long' | head -n 2000 >>"$T/conf/punch.conf"
+	check "in a chroot(), from a long file" jailed "os.chroot('$T/jail')"
+	cat "$T/small.conf" >"$T/conf/punch.conf"
+	chmod 755 "$T/conf"
+	"$DOUBLE" stop
+fi
+
 sed -i 's/^rendezvous = .*/rendezvous = no such host!/' "$T/conf/punch.conf"
 broken() {
 	local said lines
