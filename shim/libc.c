@@ -2,10 +2,12 @@
 /*
  * libc.c - the one place that calls dlsym()
  *
- * The constructor finds all functions at once, so that nothing is left to be looked up
- * where it could hurt (in a signal handler, in a sandboxed child).
- * A call that arrives before the constructor ran, from another library's,
- * looks its function up itself.
+ * The constructor finds at once what may be called where a look-up could hurt: in a
+ * signal handler, or in a child forked while another thread held the loader's lock.
+ * Those are the functions that POSIX calls async-signal-safe.  Functions that look up names are not
+ * (they load libraries themselves), so they are found at their first call, which
+ * spares most programs the time.  No look-up here makes a system call.  A call
+ * that arrives before the constructor ran, from another library's, looks its function up itself.
  */
 #include <dlfcn.h>
 #include <errno.h>
@@ -24,7 +26,7 @@ enum function {
 	FUNCTION_SETSOCKOPT,
 	FUNCTION_SENDTO,
 	FUNCTION_SENDMSG,
-	FUNCTION_GETADDRINFO,
+	FUNCTION_GETADDRINFO,		/* from here on: at the first call */
 	FUNCTION_GETNAMEINFO,
 	FUNCTION_GETHOSTBYNAME,
 	FUNCTION_GETHOSTBYNAME2,
@@ -43,8 +45,11 @@ static const char *const names[] = {
 
 _Static_assert(sizeof(names) / sizeof(names[0]) == FUNCTION_COUNT, "one name for each function");
 
-static _Atomic(void *) found[FUNCTION_COUNT];
-static int on_glibc;
+/*
+ * In .data, whose page the loader has written to already: found[] in .bss would be one more page to be
+ * made at each program's start
+ */
+static _Atomic(void *) found[FUNCTION_COUNT] __attribute__((section(".data")));
 
 static void *find(enum function f)
 {
@@ -61,14 +66,20 @@ void libc_init(void)
 {
 	unsigned int f;
 
-	for (f = 0; f < FUNCTION_COUNT; f++)
+	for (f = 0; f < FUNCTION_GETADDRINFO; f++)
 		find((enum function)f);
-	on_glibc = dlsym(RTLD_NEXT, "gnu_get_libc_version") != NULL;
 }
 
 int libc_is_glibc(void)
 {
-	return on_glibc;
+	static _Atomic(int) known;	/* 1: it is, 2: it is not */
+	int kind = atomic_load_explicit(&known, memory_order_relaxed);
+
+	if (!kind) {
+		kind = dlsym(RTLD_NEXT, "gnu_get_libc_version") ? 1 : 2;
+		atomic_store_explicit(&known, kind, memory_order_relaxed);
+	}
+	return kind == 1;
 }
 
 /* "real" as a function of the right type; ISO C has no cast from void * to function pointer, POSIX does */

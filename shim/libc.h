@@ -8,7 +8,7 @@
 #include <netdb.h>
 #include <sys/socket.h>
 
-/** libc_init() - find them all; called by the constructor */
+/** libc_init() - find those that may be called from a signal handler; called by the constructor */
 void libc_init(void);
 
 /** libc_is_glibc() - or something else, such as musl */
