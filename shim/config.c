@@ -210,23 +210,30 @@ static struct config *load(void)
 	return load_from(path, NULL);
 }
 
-const struct config *config_get(void)
+/* Not read yet, or nothing is to be. Return: as config_get() */
+static struct config *first_get(void)
 {
 	struct config *config, *before = NULL;
 	int errno_kept = errno;
 
 	if (env_off())
 		return NULL;
-	config = atomic_load_explicit(&current, memory_order_acquire);
-	if (!config) {
-		config = load();
-		if (config && !atomic_compare_exchange_strong(&current, &before, config)) {
-			if (config != NONE)
-				config_free(config);
-			config = before;
-		}
-		errno = errno_kept;
+	config = load();
+	if (config && !atomic_compare_exchange_strong(&current, &before, config)) {
+		if (config != NONE)
+			config_free(config);
+		config = before;
 	}
+	errno = errno_kept;
+	return config == NONE ? NULL : config;
+}
+
+const struct config *config_get(void)
+{
+	struct config *config = atomic_load_explicit(&current, memory_order_acquire);
+
+	if (!config)
+		return first_get();
 	return config == NONE ? NULL : config;
 }
 
@@ -349,6 +356,11 @@ bool config_owns_name(const struct config *config, const char *name)
 	if (config->unreadable)
 		return strcasecmp(name, "localhost") != 0;
 	return conf_peer_find(&config->node, name) != NULL;
+}
+
+bool config_has_addresses(const struct config *config)
+{
+	return config->alias_count > 0;
 }
 
 bool config_owns_address(const struct config *config, const struct endpoint *ep)

@@ -45,6 +45,9 @@ const char *config_problem(const struct config *config);
  */
 bool config_owns_name(const struct config *config, const char *name);
 
+/** config_has_addresses() - is any literal address an alias of a peer? */
+bool config_has_addresses(const struct config *config);
+
 /** config_owns_address() - is this a literal alias of a peer? The port is ignored */
 bool config_owns_address(const struct config *config, const struct endpoint *ep);
 

@@ -61,10 +61,10 @@ static bool is_ours(const struct sockaddr *address, socklen_t size, struct endpo
 	config = config_get();
 	if (!config)
 		return false;
-	if (!standin_is_sockaddr(address, size) &&
-	    (endpoint_from_sockaddr(target, address, size) < 0 || !config_owns_address(config, target)))
-		return false;
-	return endpoint_from_sockaddr(target, address, size) == 0;
+	if (standin_is_sockaddr(address, size))
+		return endpoint_from_sockaddr(target, address, size) == 0;
+	return config_has_addresses(config) && endpoint_from_sockaddr(target, address, size) == 0 &&
+	       config_owns_address(config, target);
 }
 
 /* A socket that was parked or swapped before. Return: false when it was not */
@@ -248,15 +248,16 @@ static int disconnect(int fd, const struct sockaddr *address, socklen_t size)
 
 int dial_connect(int fd, const struct sockaddr *address, socklen_t size)
 {
-	struct dial dial = { .fd = fd, .address = address, .size = size };
+	struct endpoint target;
 
-	if (!is_ours(address, size, &dial.target)) {
+	if (!is_ours(address, size, &target)) {
 		if (address && size >= (socklen_t)sizeof(sa_family_t) && address->sa_family == AF_UNSPEC &&
 		    (pending_any() || remote_any()))
 			return disconnect(fd, address, size);
 		remote_native(fd);
 		return libc_connect(fd, address, size);
 	}
-	dial.config = config_get();
-	return dial_peer(&dial);
+	return dial_peer(&(struct dial){
+		.fd = fd, .config = config_get(), .address = address, .size = size, .target = target,
+	});
 }

@@ -23,12 +23,29 @@
 
 #define KEPT_NAMES 32	/* most canonical names kept for ever, see set_canonical() */
 
+/* a.b.c.d: most numbers are, and asking inet_aton() of those would add half to what libc's own look-up costs */
+static bool is_dotted(const char *name)
+{
+	unsigned int part, digits;
+
+	for (part = 0; part < 4; part++) {
+		unsigned int value = 0;
+
+		for (digits = 0; digits < 3 && *name >= '0' && *name <= '9'; digits++)
+			value = value * 10 + (unsigned int)(*name++ - '0');
+		if (!digits || value > 255 || *name != (part < 3 ? '.' : '\0'))
+			return false;
+		name++;
+	}
+	return true;
+}
+
 /* Digits, dots, colons, 0x: what inet_aton() or inet_pton() may take.  A peer's name is no such thing */
 static bool is_numeric(const char *name)
 {
 	struct in_addr four;
 
-	return strchr(name, ':') || inet_aton(name, &four);
+	return is_dotted(name) || strchr(name, ':') || inet_aton(name, &four);
 }
 
 const struct config *lookup_owner(const char *name)

@@ -70,7 +70,7 @@ enum pending_state {
 #define CLAIM_PAUSE_NS	200000	/* between looks at another thread's claim, which takes about 0.2 ms */
 
 static struct table parked;
-static _Atomic(uint32_t) alive;		/* entries, about */
+_Atomic(uint32_t) pending_alive;
 static _Atomic(uint64_t) horizon;	/* when the youngest of them is forgotten, monotonic microseconds */
 
 static const char *const state_names[] = { "parked", "claiming", "failed" };
@@ -103,26 +103,24 @@ static bool set_state(uint64_t cookie, uint64_t entry, enum pending_state to, in
 void pending_add(int fd, const struct remote *remote)
 {
 	table_put(&parked, raw_cookie(fd), entry_of(remote_pack(remote), PENDING_STATE_PARKED, 0));
-	atomic_fetch_add(&alive, 1);
+	atomic_fetch_add(&pending_alive, 1);
 	atomic_store(&horizon, clock_now() + env_timeout_ms() * MS + FORGET_AFTER);
 }
 
-bool pending_any(void)
+bool pending_is_fresh(void)
 {
-	if (atomic_load_explicit(&alive, memory_order_relaxed) == 0)
-		return false;
 	if (clock_now() < atomic_load(&horizon))
 		return true;
-	atomic_store(&alive, 0);
+	atomic_store(&pending_alive, 0);
 	return false;
 }
 
 static void forget(uint64_t cookie)
 {
-	uint32_t before = atomic_load(&alive);
+	uint32_t before = atomic_load(&pending_alive);
 
 	table_remove(&parked, cookie);
-	while (before && !atomic_compare_exchange_weak(&alive, &before, before - 1))
+	while (before && !atomic_compare_exchange_weak(&pending_alive, &before, before - 1))
 		;
 }
 

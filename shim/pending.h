@@ -5,7 +5,9 @@
 #ifndef PUNCH_SHIM_PENDING_H
 #define PUNCH_SHIM_PENDING_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "shim/remote.h"
 
@@ -19,8 +21,15 @@ enum pending_answer {
 /** pending_add() - @fd has been parked. @remote: what to show once it is connected */
 void pending_add(int fd, const struct remote *remote);
 
+/* pending_any() alone: how many entries there are, about; and whether the youngest still counts */
+extern _Atomic(uint32_t) pending_alive;
+bool pending_is_fresh(void);
+
 /** pending_any() - is any socket parked? No system call. While it says no, nothing else here is called */
-bool pending_any(void);
+static inline bool pending_any(void)
+{
+	return atomic_load_explicit(&pending_alive, memory_order_relaxed) != 0 && pending_is_fresh();
+}
 
 /**
  * pending_settle() - put the peer's socket in place if it is there by now

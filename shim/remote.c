@@ -130,15 +130,13 @@ static bool is_inherited(int fd, const struct sockaddr *address, socklen_t size,
 	return remote->slot != 0;
 }
 
-int remote_getpeername(int fd, struct sockaddr *address, socklen_t *size)
+static int getpeername_looked_at(int fd, struct sockaddr *address, socklen_t *size)
 {
 	int errno_kept = errno, rc;
 	struct sockaddr_storage ss;
 	struct remote remote;
 	socklen_t full = sizeof(ss);
 
-	if (!address || !size || (int)*size < 0)
-		return libc_getpeername(fd, address, size);
 	rc = libc_getpeername(fd, (struct sockaddr *)&ss, &full);	/* ENOTCONN is the kernel's to say */
 	if (rc < 0)
 		return rc;
@@ -150,4 +148,12 @@ int remote_getpeername(int fd, struct sockaddr *address, socklen_t *size)
 	}
 	errno = errno_kept;
 	return rc;
+}
+
+int remote_getpeername(int fd, struct sockaddr *address, socklen_t *size)
+{
+	/* the first is the way of programs that have to do with no peer */
+	if ((table_empty(&shown) && is_native(fd)) || !address || !size || (int)*size < 0)
+		return libc_getpeername(fd, address, size);
+	return getpeername_looked_at(fd, address, size);
 }

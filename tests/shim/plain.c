@@ -5,7 +5,8 @@
  * Does one of everything that the shim hooks, twice, between calls of
  * sched_yield() that mark the two rounds in strace's output.  The first round may load
  * the configuration; the second must look the same with and without the shim.
- * Arguments: none, or "names" to look up NAMES (blank separated) only.
+ * Arguments: none; "names" to look up NAMES (blank separated) only; or "beside" to do all that while a
+ * connection to the peer NAME, PORT is open.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -93,12 +94,24 @@ static int names(char *list)
 	return status;
 }
 
+static void connect_peer(const char *name, const char *port)
+{
+	struct addrinfo hints = { .ai_socktype = SOCK_STREAM, .ai_family = AF_INET }, *result;
+	int fd = socket(AF_INET, SOCK_STREAM, 0);
+
+	if (getaddrinfo(name, port, &hints, &result) != 0 || connect(fd, result->ai_addr, result->ai_addrlen) < 0)
+		abort();
+	freeaddrinfo(result);
+}
+
 int main(int argc, char **argv)
 {
 	int round;
 
 	if (argc > 2 && strcmp(argv[1], "names") == 0)
 		return names(argv[2]);
+	if (argc > 3 && strcmp(argv[1], "beside") == 0)
+		connect_peer(argv[2], argv[3]);
 	for (round = 0; round < 2; round++) {
 		sched_yield();
 		tcp_round();
