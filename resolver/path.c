@@ -18,12 +18,17 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "common/clock.h"
 #include "common/endpoint.h"
 #include "common/log.h"
+#include "common/rtt.h"
+#include "resolver/choice.h"
 #include "resolver/keepalive.h"
 
 /* A far end that is there answers in a round trip after the handshake; a stranger holds a slot no longer than this */
 static const struct timeval proving_patience = { .tv_sec = 10, .tv_usec = 0 };
+
+#define HANG_UP_READS 8	/* of a preamble's size: an honest far end has sent no more than two */
 
 struct path {
 	struct path_setup setup;
@@ -40,6 +45,10 @@ struct path {
 	size_t have;
 	uint8_t out[2 * PREAMBLE_SIZE];
 	size_t out_size, out_sent;
+	uint64_t since;			/* made at */
+	uint64_t leg;			/* kernel's round trip then */
+	uint64_t took;			/* connect() */
+	uint64_t rtt;			/* between both ends, known when proven */
 };
 
 static const char *const state_names[] = {
@@ -129,6 +138,37 @@ static void on_write(evutil_socket_t fd, short what, void *arg)
 		path_set_state(path, PATH_NOMINATED);
 }
 
+/* Exactly once, when the far end's preamble is here */
+static void path_measure(struct path *path)
+{
+	uint64_t proof = clock_now() - path->since, kernel = rtt_us(path->fd);
+
+	path->rtt = path->kind == LOCAL_PATH_RELAY ? path->leg + proof : choice_rtt(kernel, path->took, proof);
+	log_debug("path %d: round trip %llu us (kernel %llu, connect %llu, proof %llu)", path->fd,
+		  (unsigned long long)path->rtt, (unsigned long long)kernel, (unsigned long long)path->took,
+		  (unsigned long long)proof);
+}
+
+void path_took(struct path *path, uint64_t us)
+{
+	path->took = us;
+}
+
+uint64_t path_rtt(const struct path *path)
+{
+	return path->rtt;
+}
+
+uint64_t path_leg(const struct path *path)
+{
+	return path->leg;
+}
+
+uint64_t path_since(const struct path *path)
+{
+	return path->since;
+}
+
 static void path_received(struct path *path)
 {
 	const struct path_setup *s = &path->setup;
@@ -144,6 +184,7 @@ static void path_received(struct path *path)
 		/* The caller reads nothing more: the next byte is the program's */
 		if (s->caller)
 			event_del(path->read);
+		path_measure(path);
 		path_set_state(path, PATH_PROVEN);
 	} else if (preamble_check(path->in, PREAMBLE_NOMINATE, s->session, s->secret)) {
 		path_set_state(path, PATH_NOMINATED);
@@ -198,6 +239,8 @@ struct path *path_new(const struct path_setup *setup, int fd, enum local_path ki
 	path->kind = kind;
 	path->dialled = dialled;
 	path->fd = fd;
+	path->since = clock_now();
+	path->leg = rtt_us(fd);
 	/* A nomination must not wait for the preamble's acknowledgement (Nagle) */
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 	path->read = event_new(setup->base, fd, EV_READ | EV_PERSIST, on_read, path);
@@ -215,6 +258,8 @@ struct path *path_new(const struct path_setup *setup, int fd, enum local_path ki
 
 void path_free(struct path *path)
 {
+	unsigned int reads = 0;
+
 	if (!path)
 		return;
 	if (path->read)
@@ -225,8 +270,11 @@ void path_free(struct path *path)
 		event_free(path->report);
 	if (path->timer)
 		event_free(path->timer);
-	if (path->fd >= 0)
+	if (path->fd >= 0) {
+		while (recv(path->fd, path->in, sizeof(path->in), MSG_DONTWAIT) > 0 && ++reads < HANG_UP_READS)
+			;
 		close(path->fd);
+	}
 	free(path);
 }
 

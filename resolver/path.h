@@ -53,6 +53,12 @@ struct path_setup {
  * Return: NULL when out of memory (@fd is closed)
  */
 struct path *path_new(const struct path_setup *setup, int fd, enum local_path kind, bool dialled);
+
+/**
+ * path_free() - give the path up
+ * What came is read first: a close with unread bytes sends RST, after which NATs refuse the
+ * four-tuple for 10 s (measured); so the far end sees FIN.
+ */
 void path_free(struct path *path);
 
 enum path_state path_state(const struct path *path);
@@ -60,6 +66,21 @@ enum local_path path_kind(const struct path *path);
 
 /** path_remote() - address of the far end (of a relayed path: the relay's). Return: 0 or -errno */
 int path_remote(const struct path *path, struct endpoint *remote);
+
+/**
+ * path_took() - for the round-trip time of a direct path: connect() took @us, and both sides' SYNs may have crossed
+ * Where it is not said, the kernel's own measurement is exact.
+ */
+void path_took(struct path *path, uint64_t us);
+
+/** path_rtt() - round trip between both ends, us, of a PROVEN path; 0 when not known. Of a relayed path by both its legs */
+uint64_t path_rtt(const struct path *path);
+
+/** path_leg() - of the connection itself (relayed: to the relay), us, as measured when the path was made */
+uint64_t path_leg(const struct path *path);
+
+/** path_since() - clock_now() when the path was made */
+uint64_t path_since(const struct path *path);
 
 /** path_disproved() - a dialled path whose far end sent a wrong preamble */
 bool path_disproved(const struct path *path);

@@ -91,9 +91,18 @@ int dial_connect(struct dial *dial, uint16_t local, const struct endpoint *to, u
 	return err;
 }
 
+/* Did both sides' SYNs perhaps cross on their way? Not where one lay in wait for the other */
+static bool may_have_crossed(const struct attempt *a)
+{
+	return a->tries > 1 || (a->plan.tactic != TACTIC_OPEN && a->plan.tactic != TACTIC_DIAL);
+}
+
 static void dial_over(struct dial *dial, int error)
 {
 	struct session *s = dial->session;
+	const struct attempt *attempt = &s->punch.attempts[dial->index];
+	uint64_t now = clock_now();
+	struct path *path = NULL;
 	enum local_path kind = s->punch.attempts[dial->index].plan.tactic == TACTIC_LAN ? LOCAL_PATH_LAN :
 											  LOCAL_PATH_DIRECT;
 
@@ -102,8 +111,10 @@ static void dial_over(struct dial *dial, int error)
 	if (error)
 		dial_close(dial);
 	else
-		session_add_path(s, dial_take(dial), kind, true);
-	punch_result(&s->punch, dial->index, error, clock_now());
+		path = session_add_path(s, dial_take(dial), kind, true);
+	if (path && may_have_crossed(attempt))
+		path_took(path, now - attempt->since);
+	punch_result(&s->punch, dial->index, error, now);
 }
 
 static void on_dial(evutil_socket_t fd, short what, void *arg)

@@ -56,6 +56,9 @@
 /* A far end that is late by a retransmitted SYN or two still finds the callee listening */
 #define SESSION_LATE	(4 * SECOND)
 
+/* A path that was established when time was nearly over still gets its round trip (Roberts: P2PD) */
+#define SESSION_LATE_PROOF (200 * MS)
+
 /* IP_MINTTL of a socket that punches: the kernel compares it with the TTL quoted in an ICMP
  * time-exceeded, and so does not let a router's answer to a low-TTL SYN kill the socket (measured) */
 #define SESSION_MINTTL	2
@@ -134,6 +137,7 @@ struct session {
 	struct dial dials[PLAN_ATTEMPTS];
 	unsigned int syns;		/* sent so far, of all tries */
 	uint64_t go;
+	uint64_t over_at;		/* when the last attempt had failed; 0: some go on */
 	struct path *paths[SESSION_PATHS];
 	struct path *chosen;
 	struct mass *mass;		/* NULL unless the plan has one */
@@ -185,12 +189,17 @@ void session_trust(struct session *s, const struct path *path);
 
 /* session_paths.c: from two descriptions to a nominated path, alike for both roles */
 int session_listen(struct session *s);
-void session_add_path(struct session *s, int fd, enum local_path kind, bool dialled);
+struct path *session_add_path(struct session *s, int fd, enum local_path kind, bool dialled);	/* may be NULL */
 void session_relays(struct session *s, Punch__RelayOffer **offers, size_t count);
 void session_go(struct session *s, uint64_t go);
 void session_consider(struct session *s);
 uint64_t session_paths_deadline(const struct session *s);
+bool session_any_path(const struct session *s);
+bool session_barren(struct session *s, uint64_t now);	/* caller: nothing left to wait for, and the try is over */
 void session_paths_close(struct session *s);
+
+/* session_choice.c */
+void session_choose(struct session *s, uint64_t now);
 
 /* session_mass.c: many sockets against many guesses */
 void mass_start(struct session *s);

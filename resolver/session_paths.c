@@ -6,9 +6,8 @@
  *
  * Sockets come from three places: dials (the attempts of punch.c), listeners
  * on the lanes' ports, and relay legs.  Each becomes a path that must prove
- * itself.  The caller nominates the first direct path that did; it takes
- * a proven relay path only when no direct one can come any more, or when the plan's window after Go has
- * passed.  The relay leg was made meanwhile, so that this costs nothing but the nomination.
+ * itself.  The caller nominates one that did (session_choice.c).  The relay leg was made
+ * meanwhile, so that falling back to it costs nothing but the nomination.
  */
 #include <assert.h>
 #include <errno.h>
@@ -33,7 +32,7 @@ static uint32_t mapping_lifetime(const struct session *s)
 	return own && far ? (own < far ? own : far) : own + far;
 }
 
-void session_add_path(struct session *s, int fd, enum local_path kind, bool dialled)
+struct path *session_add_path(struct session *s, int fd, enum local_path kind, bool dialled)
 {
 	struct path_setup setup = {
 		.base = s->node->base, .caller = s->caller, .session = s->id, .secret = &s->secret,
@@ -47,9 +46,10 @@ void session_add_path(struct session *s, int fd, enum local_path kind, bool dial
 			break;
 	if (i == SESSION_PATHS) {
 		close(fd);
-		return;
+		return NULL;
 	}
 	s->paths[i] = path_new(&setup, fd, kind, dialled);
+	return s->paths[i];
 }
 
 static void drop_path(struct session *s, struct path *path)
@@ -212,6 +212,7 @@ void session_go(struct session *s, uint64_t go)
 	uint64_t until;
 
 	s->go = go;
+	s->over_at = 0;
 	if (s->route == PUNCH__ROUTE__ROUTE_RELAY) {
 		s->plan.reason = "route = relay";
 	} else {
@@ -274,34 +275,9 @@ void session_relays(struct session *s, Punch__RelayOffer **offers, size_t count)
 	}
 }
 
-/* ---------------------------------------------------------------- choice */
+/* ---------------------------------------------------------------- waiting */
 
-static struct path *best_proven(const struct session *s)
-{
-	struct path *best = NULL;
-	unsigned int i;
-
-	/* enum local_path is in order of preference */
-	for (i = 0; i < SESSION_PATHS; i++)
-		if (s->paths[i] && path_state(s->paths[i]) == PATH_PROVEN &&
-		    (!best || path_kind(s->paths[i]) < path_kind(best)))
-			best = s->paths[i];
-	return best;
-}
-
-/* Is a direct path still being proven? */
-static bool direct_pending(const struct session *s)
-{
-	unsigned int i;
-
-	for (i = 0; i < SESSION_PATHS; i++)
-		if (s->paths[i] && path_kind(s->paths[i]) != LOCAL_PATH_RELAY &&
-		    path_state(s->paths[i]) == PATH_PROVING)
-			return true;
-	return false;
-}
-
-static bool any_path(const struct session *s)
+bool session_any_path(const struct session *s)
 {
 	unsigned int i;
 
@@ -323,7 +299,7 @@ uint64_t session_paths_deadline(const struct session *s)
 }
 
 /* No path, nor a socket that may become one. Return: true when the try is over */
-static bool barren(struct session *s, uint64_t now)
+bool session_barren(struct session *s, uint64_t now)
 {
 	/* Nothing left to wait for, and late comers had their time */
 	bool over = !s->leg_count && punch_over(&s->punch, now) &&
@@ -338,28 +314,6 @@ static bool barren(struct session *s, uint64_t now)
 	return over;
 }
 
-/* The caller's choice; the callee only keeps trying until it is told */
-static void choose(struct session *s, uint64_t now)
-{
-	uint64_t deadline = session_paths_deadline(s);
-	struct path *best = best_proven(s);
-	bool hope = s->plan.count && now < s->go + s->plan.window &&
-		    (!punch_over(&s->punch, now) || direct_pending(s) || mass_active(s->mass));
-
-	if (best && (path_kind(best) != LOCAL_PATH_RELAY || !hope)) {
-		s->chosen = best;
-		session_set_state(s, SESSION_NOMINATING);
-		path_nominate(best);
-		session_arm(s, s->deadline);
-		return;
-	}
-	if (!best && !any_path(s) && barren(s, now))
-		return;
-	if (now < s->go + SESSION_TRY)
-		deadline = clock_before(deadline, s->go + SESSION_TRY);
-	session_arm(s, deadline);
-}
-
 void session_consider(struct session *s)
 {
 	uint64_t now = clock_now(), late = s->go + s->plan.window + SESSION_LATE;
@@ -368,8 +322,8 @@ void session_consider(struct session *s)
 		return;
 	session_run_attempts(s);
 	if (s->caller)
-		choose(s, now);
-	else if (!any_path(s) && !s->leg_count && now >= late)
+		session_choose(s, now);
+	else if (!session_any_path(s) && !s->leg_count && now >= late)
 		session_fail(s, ETIMEDOUT, "%s: no path came through", s->peer.name);
 	else
 		session_arm(s, clock_before(session_paths_deadline(s), now < late ? late : NEVER));

@@ -230,6 +230,23 @@ static void far_end_that_closes_is_dead_not_disproved(void **state)
 	assert_false(path_disproved(pair->caller.path));
 }
 
+/* An RST would close the four-tuple in NATs for 10 s */
+static void a_loser_ends_by_fin(void **state)
+{
+	struct pair *pair = *state;
+	uint8_t hello[PREAMBLE_SIZE];
+	char byte;
+
+	assert_int_equal(preamble_make(hello, PREAMBLE_CALLEE, pair->callee.session, &pair->callee.secret), 0);
+	assert_int_equal(send(pair->fds[1], hello, sizeof(hello), 0), PREAMBLE_SIZE);
+	pair->caller.path = start(pair, &pair->caller, true, pair->fds[0]);
+	path_free(pair->caller.path);
+	pair->caller.path = NULL;
+	fcntl(pair->fds[1], F_SETFL, 0);
+	assert_int_equal(recv(pair->fds[1], &byte, 1, 0), 0);
+	close(pair->fds[1]);
+}
+
 static int option(int fd, int level, int name)
 {
 	int value = -1;
@@ -328,6 +345,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(echo_of_our_own_preamble_proves_nothing, setup, teardown),
 		cmocka_unit_test_setup_teardown(preamble_in_single_bytes, setup, teardown),
 		cmocka_unit_test_setup_teardown(far_end_that_closes_is_dead_not_disproved, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_loser_ends_by_fin, setup, teardown),
 		cmocka_unit_test_setup_teardown(the_released_socket_is_as_fresh, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_dead_far_end_is_given_up_no_earlier_than_by_default, setup, teardown),
 		cmocka_unit_test(keepalive_follows_what_nats_forget),

@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * choice.h - which of the proven paths the caller nominates
+ *
+ * Pure: no sockets, time is an argument.
+ */
+#ifndef PUNCH_CHOICE_H
+#define PUNCH_CHOICE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/clock.h"
+
+/* A direct path is given up for the relay when its round trip is longer by more than a fifth, and by more
+ * than what a busy host adds to a measurement */
+#define CHOICE_SLOWER	6	/* to ... */
+#define CHOICE_RELAY	5
+#define CHOICE_NOISE	(10 * MS)
+
+/* A relay that was joined may yet prove to be faster: so long the direct path waits for it, at most */
+#define CHOICE_PATIENCE	(250 * MS)
+
+/**
+ * struct choice_path - a path that lives
+ * @proven:	else it is being proven
+ * @relay:	through a relay
+ * @priority:	of the candidate it leads to, RFC 6544 4.2; higher is better
+ * @rtt:	us from end to end, when @proven; 0 not known
+ * @leg:	@relay: us from us to the relay
+ * @since:	@relay: when both sides were joined; clock_now()
+ */
+struct choice_path {
+	bool proven;
+	bool relay;
+	uint32_t priority;
+	uint64_t rtt;
+	uint64_t leg;
+	uint64_t since;
+};
+
+/**
+ * choice_make() - choose
+ * @hope:	a direct path may still come about: then no relayed one is chosen for want of a direct one
+ * @again:	set to when to ask again; NEVER: when anything changes
+ * Return: index of the path to nominate, or -1
+ */
+int choice_make(const struct choice_path *paths, unsigned int count, bool hope, uint64_t now, uint64_t *again);
+
+/** choice_priority() - @type: Punch__CandidateType of the far end's candidate; 0: it was not told, so peer-reflexive */
+uint32_t choice_priority(uint32_t type);
+
+/**
+ * choice_rtt() - round trip of a direct path
+ * @kernel:	us, the least that the kernel measured (tcpi_min_rtt)
+ * @took:	us from connect() to connected, 0: somebody else's SYN came first, or was sure to
+ * @proof:	us from connected to the far end's preamble
+ *
+ * In a simultaneous open each SYN is answered by a SYN that was under way already, so that the kernel's first
+ * sample is half a round trip, and connect() takes a whole one.  A socket that lay in wait for the far end's SYN
+ * shows the same two figures, but for twice the distance; there the preamble comes right behind the ACK.
+ */
+uint64_t choice_rtt(uint64_t kernel, uint64_t took, uint64_t proof);
+
+#endif

@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * session_choice.c - the caller's choice among its session's paths; the callee only keeps trying until it is told
+ *
+ * A proven direct path is taken at once, unless the relay is much faster (choice.c).  A proven relay path waits:
+ * for the plan's window after Go, or until every attempt has failed; and 200 ms longer for what came late.
+ */
+#include "common/log.h"
+#include "resolver/choice.h"
+#include "resolver/session_internal.h"
+
+static uint32_t priority_of(const struct session *s, const struct path *path)
+{
+	struct endpoint remote;
+	uint32_t type = 0;
+	unsigned int i;
+
+	if (path_remote(path, &remote))
+		return 0;
+	for (i = 0; i < s->far.count; i++)
+		if (endpoint_equal(&s->far.candidates[i].endpoint, &remote))
+			type = s->far.candidates[i].type;
+	if (path_kind(path) == LOCAL_PATH_LAN)
+		type = PUNCH__CANDIDATE_TYPE__CANDIDATE_HOST;
+	return choice_priority(type);
+}
+
+static unsigned int gather(const struct session *s, struct choice_path out[SESSION_PATHS],
+			   struct path *paths[SESSION_PATHS])
+{
+	unsigned int i, count = 0;
+
+	for (i = 0; i < SESSION_PATHS; i++) {
+		struct path *path = s->paths[i];
+
+		if (!path || path_state(path) > PATH_PROVEN)
+			continue;
+		paths[count] = path;
+		out[count] = (struct choice_path){
+			.proven = path_state(path) == PATH_PROVEN,
+			.relay = path_kind(path) == LOCAL_PATH_RELAY,
+			.rtt = path_rtt(path), .leg = path_leg(path), .since = path_since(path),
+		};
+		if (!out[count].relay)
+			out[count].priority = priority_of(s, path);
+		count++;
+	}
+	return count;
+}
+
+/* Is a direct path still being proven? */
+static bool direct_pending(const struct session *s)
+{
+	unsigned int i;
+
+	for (i = 0; i < SESSION_PATHS; i++)
+		if (s->paths[i] && path_kind(s->paths[i]) != LOCAL_PATH_RELAY &&
+		    path_state(s->paths[i]) == PATH_PROVING)
+			return true;
+	return false;
+}
+
+/* Until when is a direct path hoped for? 0: not any more */
+static uint64_t hope_until(struct session *s, uint64_t now)
+{
+	uint64_t window = s->go + s->plan.window, until = window;
+
+	if (!s->plan.count)
+		return 0;
+	if (!punch_over(&s->punch, now) || mass_active(s->mass))
+		s->over_at = 0;
+	else if (!s->over_at)
+		s->over_at = now;
+	if (direct_pending(s))
+		until = window + SESSION_LATE_PROOF;
+	else if (s->over_at)
+		until = clock_before(window, s->over_at + SESSION_LATE_PROOF);
+	return now < until ? until : 0;
+}
+
+static void note_choice(struct session *s, const struct choice_path *paths, unsigned int count, int best)
+{
+	unsigned int i;
+
+	for (i = 0; paths[best].relay && i < count; i++)
+		if (!paths[i].relay && paths[i].proven)
+			session_note(s, "the direct path takes %.1f ms a round trip, the relayed one %.1f ms",
+				     (double)paths[i].rtt / (double)MS, (double)paths[best].rtt / (double)MS);
+}
+
+void session_choose(struct session *s, uint64_t now)
+{
+	uint64_t deadline = session_paths_deadline(s), hope = hope_until(s, now), again;
+	struct choice_path paths[SESSION_PATHS];
+	struct path *real[SESSION_PATHS];
+	unsigned int count = gather(s, paths, real);
+	int best = choice_make(paths, count, hope != 0, now, &again);
+
+	if (best >= 0) {
+		note_choice(s, paths, count, best);
+		s->chosen = real[best];
+		session_set_state(s, SESSION_NOMINATING);
+		path_nominate(s->chosen);
+		session_arm(s, s->deadline);
+		return;
+	}
+	if (!session_any_path(s) && session_barren(s, now))
+		return;
+	deadline = clock_before(deadline, again);
+	if (hope)
+		deadline = clock_before(deadline, hope);
+	if (now < s->go + SESSION_TRY)
+		deadline = clock_before(deadline, s->go + SESSION_TRY);
+	session_arm(s, deadline);
+}
