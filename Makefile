@@ -34,7 +34,7 @@ LIB_CRYPTO	= -lprotobuf-c -lssl -lcrypto
 LIB_EVENT	= -levent -levent_openssl
 
 DEPS	= gcc make pkg-config libevent-dev libc-ares-dev libinih-dev libcmocka-dev libprotobuf-c-dev \
-	  protobuf-c-compiler libhiredis-dev libssl-dev libjson-c-dev
+	  protobuf-c-compiler libhiredis-dev libssl-dev libjson-c-dev libseccomp-dev
 DEPS_TEST = nftables iproute2 iputils-ping util-linux procps openssh-server openssh-client rsync netcat-openbsd \
 	  curl python3 socat iperf3 jq strace redis-server git clang clang-tidy cppcheck musl musl-tools dnsmasq-base mandoc \
 	  wget nodejs postgresql-15 nginx-light busybox ncat lftp gunicorn apache2-bin systemd
@@ -98,10 +98,10 @@ $(B)/punchctl: $(call obj,$(CTL)) $(LIBCOMMON)
 	$(Q)$(CC) $(LDFLAGS_PROGRAM) -o $@ $^ $(LIB_CRYPTO) -l:libinih.a
 $(B)/punch-rendezvous: $(call obj,$(RENDEZVOUS)) $(LIBCOMMON)
 	$(call say,LD,$@)
-	$(Q)$(CC) $(LDFLAGS_PROGRAM) -o $@ $^ $(LIB_EVENT) $(LIB_CRYPTO) -lhiredis -l:libinih.a
+	$(Q)$(CC) $(LDFLAGS_PROGRAM) -o $@ $^ $(LIB_EVENT) $(LIB_CRYPTO) -lhiredis -lseccomp -l:libinih.a
 $(B)/punch-relay: $(call obj,$(RELAY)) $(LIBCOMMON)
 	$(call say,LD,$@)
-	$(Q)$(CC) $(LDFLAGS_PROGRAM) -o $@ $^ $(LIB_EVENT) $(LIB_CRYPTO) -l:libinih.a
+	$(Q)$(CC) $(LDFLAGS_PROGRAM) -o $@ $^ $(LIB_EVENT) $(LIB_CRYPTO) -lseccomp -l:libinih.a
 
 # --- dependencies, tests, demo
 deps:

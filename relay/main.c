@@ -2,7 +2,7 @@
 /*
  * main.c - punch-relay, the public server that joins two sockets when punching cannot
  *
- * In this order: options, configuration, secret, listen, drop, loop.
+ * In this order: options, configuration, secret, listen, drop, sandbox, loop.
  */
 #include <errno.h>
 #include <getopt.h>
@@ -26,6 +26,7 @@
 #include "relay/loop.h"
 #include "relay/metrics.h"
 #include "relay/pump.h"
+#include "relay/sandbox.h"
 #include "relay/visitor.h"
 
 #define BUFFER_KIB_MAX	65536	/* 64 MiB: 1 Gbit/s over half a second */
@@ -317,10 +318,13 @@ int main(int argc, char **argv)
 	/* Two descriptors a pipe: at most a quarter of all, the rest is for sockets */
 	carrier_limit(descriptors / 8);
 	pump_open(visitor_released);
-	announce(&conf);
-	err = loop_run();
-	if (err)
-		log_error("epoll: %s", strerror(-err));
+	err = relay_sandbox();
+	if (!err) {
+		announce(&conf);
+		err = loop_run();
+		if (err)
+			log_error("epoll: %s", strerror(-err));
+	}
 	pump_close(clock_now());
 	visitors_close(clock_now());
 	doors_close();

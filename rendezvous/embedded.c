@@ -228,7 +228,10 @@ int embedded_open(struct event_base *base, const struct endpoint *listen, unsign
 	child.up = up;
 	child.back = RDV_CHILD_BACK_MIN;
 	child.again = evtimer_new(base, on_again, NULL);
-	return child.again ? child_start() : -ENOMEM;
+	if (!child.again)
+		return -ENOMEM;
+	event_active(child.again, EV_TIMEOUT, 0);
+	return 0;
 }
 
 void embedded_close(void)

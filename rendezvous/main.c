@@ -2,7 +2,7 @@
 /*
  * main.c - punch-rendezvous, the public server that introduces nodes to each other
  *
- * In this order: options, configuration, keys, listen, drop, loop.
+ * In this order: options, configuration, keys, listen, drop, sandbox, loop.
  */
 #include <errno.h>
 #include <getopt.h>
@@ -21,6 +21,7 @@
 #include "common/log.h"
 #include "conf/conf.h"
 #include "rendezvous/allow.h"
+#include "rendezvous/sandbox.h"
 #include "rendezvous/server.h"
 
 struct options {
@@ -225,6 +226,9 @@ int main(int argc, char **argv)
 		err = drop_privileges();
 		if (err)
 			log_warn("cannot drop privileges: %s", strerror(-err));
+		err = rendezvous_sandbox(&conf);
+	}
+	if (!err) {
 		announce(&conf, &key);
 		err = event_base_dispatch(base) < 0 ? -EIO : 0;
 	}

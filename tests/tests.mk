@@ -44,6 +44,7 @@ UNIT_test_uplink	= tests/unit/world.c resolver/netwatch.c resolver/reach.c $(wil
 UNIT_test_uplink_hostile = tests/unit/world.c $(wildcard resolver/uplink*.c) resolver/dns.c resolver/srv.c resolver/race.c \
 			  resolver/pulse.c resolver/known.c resolver/pin.c $(LIBCOMMON)
 UNIT_test_relayleg	= tests/unit/world.c resolver/relayleg.c resolver/dns.c resolver/srv.c resolver/race.c $(LIBCOMMON)
+UNIT_test_sandbox	= common/sandbox.c common/drop.c common/log.c relay/sandbox.c
 UNIT_test_shim_table	= shim/table.c
 UNIT_test_nat_core	= $(filter-out tests/lab/nat.c,$(wildcard tests/lab/nat*.c))
 UNIT_test_nat_link	= $(UNIT_test_nat_core)
@@ -64,7 +65,7 @@ UNIT_test_resolver_sockdiag	= tests/unit/world.c resolver/sockdiag.c common/endp
 UNIT_test_resolver_splice	= tests/unit/world.c resolver/splice.c common/log.c
 UNIT_test_resolver_keeper	= tests/unit/world.c $(LIBCOMMON)
 
-TESTLIBS = -lcmocka $(LIB_EVENT) $(LIB_CRYPTO) -l:libinih.a -lhiredis -ljson-c -lcares
+TESTLIBS = -lcmocka $(LIB_EVENT) $(LIB_CRYPTO) -l:libinih.a -lhiredis -ljson-c -lcares -lseccomp
 
 # Any unit test without a variable of its own links all of common/ and conf/
 .SECONDEXPANSION:
