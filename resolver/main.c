@@ -22,6 +22,7 @@
 #include "resolver/keeper.h"
 #include "resolver/load.h"
 #include "resolver/process.h"
+#include "resolver/pump.h"
 #include "resolver/worker.h"
 
 /* Carries the token over the exec of a keeper; other users cannot read our environment */
@@ -32,6 +33,7 @@ enum role {
 	ROLE_BACKGROUND,
 	ROLE_KEEPER,		/* --keeper: executed by a worker whose keeper died */
 	ROLE_AGAIN,		/* --listener: executed by itself in the foreground */
+	ROLE_PUMP,		/* --pump: executed by a worker, to encrypt */
 };
 
 struct options {
@@ -74,11 +76,12 @@ static _Noreturn void usage(void)
 
 static void parse(int argc, char **argv, struct options *options)
 {
-	enum { HELP = 256, VERSION, KEEPER, LISTENER };
+	enum { HELP = 256, VERSION, KEEPER, LISTENER, PUMP };
 	static const struct option names[] = {
 		{ "background", no_argument, NULL, 'b' },	{ "verbose", no_argument, NULL, 'v' },
 		{ "help", no_argument, NULL, HELP },		{ "version", no_argument, NULL, VERSION },
 		{ "keeper", no_argument, NULL, KEEPER },	{ "listener", no_argument, NULL, LISTENER },
+		{ "pump", no_argument, NULL, PUMP },
 		{ NULL, 0, NULL, 0 },
 	};
 	int c;
@@ -92,6 +95,8 @@ static void parse(int argc, char **argv, struct options *options)
 			options->role = ROLE_KEEPER;
 		} else if (c == LISTENER) {
 			options->role = ROLE_AGAIN;
+		} else if (c == PUMP) {
+			options->role = ROLE_PUMP;
 		} else if (c == HELP) {
 			fputs(help, stdout);
 			exit(0);
@@ -207,8 +212,11 @@ int main(int argc, char **argv)
 		return EX_OSERR;
 	}
 	process_clean(options.role == ROLE_KEEPER ? KEEPER_LINK_FD + 1 :
-		      options.role == ROLE_AGAIN ? KEEPER_LISTENER_FD + 1 : STDERR_FILENO + 1);
+		      options.role == ROLE_AGAIN ? KEEPER_LISTENER_FD + 1 :
+		      options.role == ROLE_PUMP ? PUMP_LINK_FD + 1 : STDERR_FILENO + 1);
 	set_level(options.level);
+	if (options.role == ROLE_PUMP)
+		return pump_run(PUMP_LINK_FD);
 	if (load_config(&config, why, sizeof(why)) < 0 ||
 	    (options.role != ROLE_KEEPER && load_check(&config, why, sizeof(why)) < 0)) {
 		log_error("%s", why);

@@ -16,6 +16,9 @@ UNIT_test_plan		= resolver/plan.c resolver/hops.c common/endpoint.c common/log.c
 UNIT_test_punch		= resolver/punch.c resolver/plan.c common/endpoint.c common/log.c
 UNIT_test_path		= resolver/path.c resolver/choice.c resolver/keepalive.c common/rtt.c common/preamble.c common/secret.c common/log.c common/endpoint.c
 UNIT_test_choice	= resolver/choice.c
+UNIT_test_encrypt	= resolver/encrypt.c
+UNIT_test_crypt	= tests/unit/world.c resolver/crypt.c $(wildcard resolver/pump*.c) resolver/seal.c resolver/ktls.c resolver/pair.c \
+			  resolver/encrypt.c resolver/process.c $(LIBCOMMON)
 UNIT_test_birthday	= resolver/birthday.c
 UNIT_test_budget	= resolver/budget.c common/endpoint.c
 UNIT_test_portrule	= resolver/portrule.c
@@ -50,8 +53,8 @@ UNIT_test_nat_core	= $(filter-out tests/lab/nat.c,$(wildcard tests/lab/nat*.c))
 UNIT_test_nat_link	= $(UNIT_test_nat_core)
 
 # The resolver's local side as a whole, with a session that ends on this host
-LOCAL_SIDE = tests/unit/local_side.c tests/unit/world.c resolver/connections.c resolver/doorbell.c resolver/keeper.c \
-	     resolver/life.c resolver/load.c resolver/local.c resolver/lot.c resolver/names.c resolver/parked.c \
+LOCAL_SIDE = tests/unit/local_side.c tests/unit/world.c resolver/connections.c resolver/crypt.c resolver/doorbell.c resolver/keeper.c \
+	     resolver/encrypt.c resolver/life.c resolver/load.c resolver/local.c resolver/lot.c resolver/names.c resolver/parked.c \
 	     resolver/parked_claim.c resolver/peers.c resolver/ping.c resolver/process.c resolver/reply.c \
 	     resolver/request.c resolver/services.c resolver/sockdiag.c resolver/splice.c resolver/state.c \
 	     resolver/status.c $(LIBCOMMON)

@@ -1,0 +1,287 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * crypt.c - the resolver's pumps: started when needed, chosen by load, mourned
+ *
+ * Each processor gets one pump at most, and a new one is started as long as all others have something to
+ * do.  A pump is forked and executed anew, so that it holds nothing of ours; end of file on its link
+ * means that it died, and with it its connections, which the kernel resets.  When we leave, the link is all
+ * that ends: a pump that still has connections stays.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/queue.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include <openssl/crypto.h>
+
+#include "common/local.h"
+#include "common/log.h"
+#include "resolver/crypt.h"
+#include "resolver/process.h"
+#include "resolver/pump.h"
+
+#define CRYPT_PUMPS	8	/* at most; of more processors the rest is left to the programs */
+#define CRYPT_BATCH	64	/* notes taken for one wake-up */
+
+struct crypt_pump {
+	struct crypts *crypts;
+	int link;			/* -1: not running */
+	pid_t pid;
+	unsigned int connections;	/* as it told last, and what it was given since */
+	struct event *event;
+};
+
+struct crypt_job {
+	TAILQ_ENTRY(crypt_job) link;
+	struct crypts *crypts;
+	struct crypt_pump *pump;
+	uint64_t id;
+	crypt_done *done;
+	void *arg;
+};
+
+struct crypts {
+	struct node *node;
+	struct crypt_pump pumps[CRYPT_PUMPS];
+	unsigned int most;
+	TAILQ_HEAD(, crypt_job) jobs;
+	uint64_t last_id;
+};
+
+static struct crypt_job *find(const struct crypts *crypts, uint64_t id)
+{
+	struct crypt_job *job;
+
+	TAILQ_FOREACH(job, &crypts->jobs, link) {
+		if (job->id == id)
+			return job;
+	}
+	return NULL;
+}
+
+/* Takes @result->fd along */
+static void finish(struct crypt_job *job, const struct crypt_result *result)
+{
+	crypt_done *done = job->done;
+	void *arg = job->arg;
+
+	crypt_cancel(job);
+	done(arg, result);
+}
+
+/* ------------------------------------------------------------ a pump's notes */
+
+static void pump_close(struct crypt_pump *pump)
+{
+	if (pump->event)
+		event_free(pump->event);
+	pump->event = NULL;
+	if (pump->link >= 0)
+		close(pump->link);
+	pump->link = -1;
+}
+
+static void pump_died(struct crypt_pump *pump)
+{
+	const struct crypt_result dead = { .error = ECONNRESET, .fd = -1, .text = "the process that encrypts it died" };
+	struct crypt_job *job, *next;
+	int status = 0;
+
+	pump_close(pump);
+	/* Its link is closed but a moment before it can be waited for */
+	while (waitpid(pump->pid, &status, 0) < 0 && errno == EINTR)
+		;
+	if (WIFSIGNALED(status))
+		log_warn("pump %d was ended by signal %d (%s), and with it %u encrypted connections", (int)pump->pid,
+			 WTERMSIG(status), strsignal(WTERMSIG(status)), pump->connections);
+	else
+		log_warn("pump %d ended with status %d, and with it %u encrypted connections", (int)pump->pid,
+			 WEXITSTATUS(status), pump->connections);
+	pump->connections = 0;
+	for (job = TAILQ_FIRST(&pump->crypts->jobs); job; job = next) {
+		next = TAILQ_NEXT(job, link);
+		if (job->pump == pump)
+			finish(job, &dead);
+	}
+}
+
+static void take_note(struct crypt_pump *pump, struct pump_note *note, int fd)
+{
+	struct crypt_job *job = find(pump->crypts, note->id);
+	struct crypt_result result = { .error = note->error, .fd = fd, .text = note->text };
+
+	note->text[PUMP_TEXT - 1] = '\0';
+	pump->connections = note->connections;
+	if (!job || job->pump != pump || note->what == PUMP_ENDED) {
+		if (fd >= 0)
+			close(fd);	/* nobody waits for it any more */
+		return;
+	}
+	result.cover = (enum encrypt_cover)note->cover;
+	if (fd < 0 && !result.error) {
+		result.error = EMFILE;	/* it came, but there was no room for it */
+		result.text = "punch-resolver is out of descriptors";
+	}
+	finish(job, &result);
+}
+
+static void on_note(evutil_socket_t fd, short what, void *arg)
+{
+	struct crypt_pump *pump = arg;
+	struct pump_note note = { 0 };
+	unsigned int i;
+	ssize_t n;
+	int pass;
+
+	(void)what;
+	for (i = 0; i < CRYPT_BATCH && pump->link >= 0; i++) {
+		n = local_recv(fd, &note, sizeof(note), &pass);
+		if (n == -EAGAIN)
+			return;
+		if (n != -EMFILE && (n != sizeof(note) || note.magic != PUMP_MAGIC)) {
+			if (pass >= 0)
+				close(pass);
+			pump_died(pump);
+			return;
+		}
+		take_note(pump, &note, pass);
+	}
+}
+
+/* ------------------------------------------------------------ starting one */
+
+static _Noreturn void become_pump(int link)
+{
+	static char name[] = "punch-pump", option[] = "--pump";
+	char *const argv[] = { name, option, NULL };
+
+	if (dup2(fcntl(link, F_DUPFD, PUMP_LINK_FD + 1), PUMP_LINK_FD) >= 0)
+		process_again(argv);
+	_exit(127);
+}
+
+/* Return: 0 or -errno */
+static int pump_start(struct crypt_pump *pump)
+{
+	int ends[2], rc;
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0)
+		return -errno;
+	pump->pid = fork();
+	if (pump->pid == 0)
+		become_pump(ends[1]);
+	rc = pump->pid < 0 ? -errno : 0;
+	close(ends[1]);
+	if (rc < 0) {
+		close(ends[0]);
+		return rc;
+	}
+	pump->link = ends[0];
+	pump->connections = 0;
+	evutil_make_socket_nonblocking(pump->link);
+	pump->event = event_new(pump->crypts->node->base, pump->link, EV_READ | EV_PERSIST, on_note, pump);
+	if (!pump->event || event_add(pump->event, NULL) < 0) {
+		pump_close(pump);	/* which ends it, too */
+		waitpid(pump->pid, NULL, 0);
+		return -ENOMEM;
+	}
+	log_debug("pump %d started", (int)pump->pid);
+	return 0;
+}
+
+/* The one with least to do, or a new one. Return: NULL with errno */
+static struct crypt_pump *choose(struct crypts *crypts)
+{
+	struct crypt_pump *best = NULL, *empty = NULL;
+	unsigned int i;
+	int rc;
+
+	for (i = 0; i < crypts->most; i++) {
+		struct crypt_pump *pump = &crypts->pumps[i];
+
+		if (pump->link < 0)
+			empty = empty ? empty : pump;
+		else if (!best || pump->connections < best->connections)
+			best = pump;
+	}
+	if (!empty || (best && !best->connections))
+		return best;
+	rc = pump_start(empty);
+	if (rc == 0)
+		return empty;
+	log_warn("cannot start a process that encrypts: %s", strerror(-rc));
+	errno = -rc;
+	return best;
+}
+
+struct crypt_job *crypt_start(struct crypts *crypts, bool caller, const uint8_t *session, const uint8_t *key, int fd,
+			      crypt_done *done, void *arg)
+{
+	struct crypt_pump *pump = choose(crypts);
+	struct crypt_job *job = pump ? calloc(1, sizeof(*job)) : NULL;
+	struct pump_job message = { .magic = PUMP_MAGIC, .caller = caller, .id = ++crypts->last_id };
+	int rc = -errno;
+
+	if (job) {
+		memcpy(message.session, session, sizeof(message.session));
+		memcpy(message.key, key, sizeof(message.key));
+		rc = local_send(pump->link, &message, sizeof(message), fd);
+		OPENSSL_cleanse(&message, sizeof(message));
+	}
+	close(fd);
+	if (!job || rc < 0) {
+		free(job);
+		errno = -rc;
+		return NULL;
+	}
+	job->crypts = crypts;
+	job->pump = pump;
+	job->id = crypts->last_id;
+	job->done = done;
+	job->arg = arg;
+	pump->connections++;
+	TAILQ_INSERT_TAIL(&crypts->jobs, job, link);
+	return job;
+}
+
+void crypt_cancel(struct crypt_job *job)
+{
+	if (!job)
+		return;
+	TAILQ_REMOVE(&job->crypts->jobs, job, link);
+	free(job);
+}
+
+struct crypts *crypts_new(struct node *node)
+{
+	struct crypts *crypts = calloc(1, sizeof(*crypts));
+	long processors = sysconf(_SC_NPROCESSORS_ONLN);
+	unsigned int i;
+
+	if (!crypts)
+		return NULL;
+	crypts->node = node;
+	crypts->most = processors < 1 ? 1 : processors > CRYPT_PUMPS ? CRYPT_PUMPS : (unsigned int)processors;
+	TAILQ_INIT(&crypts->jobs);
+	for (i = 0; i < CRYPT_PUMPS; i++) {
+		crypts->pumps[i].crypts = crypts;
+		crypts->pumps[i].link = -1;
+	}
+	return crypts;
+}
+
+void crypts_free(struct crypts *crypts)
+{
+	unsigned int i;
+
+	if (!crypts)
+		return;
+	while (!TAILQ_EMPTY(&crypts->jobs))
+		crypt_cancel(TAILQ_FIRST(&crypts->jobs));
+	for (i = 0; i < CRYPT_PUMPS; i++)
+		pump_close(&crypts->pumps[i]);
+	free(crypts);
+}

@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * ktls.c - TLS records made and opened by the kernel, on the program's own socket
+ *
+ * The kernel's tls module (Documentation/networking/tls.rst) takes the keys of either
+ * direction.  read() and write(), sendfile() and splice(), MSG_PEEK and poll() then work on the
+ * payload, and nothing of ours is in the way: the socket survives us as a bare one does.
+ *
+ * Bytes that came before the keys stay in the socket, but the kernel looks at them only when the
+ * next ones come, or when somebody reads: a poll() on them would wait for ever.  So we look, once.
+ */
+#include <errno.h>
+#include <linux/tls.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+#include <openssl/crypto.h>
+
+#include "common/log.h"
+#include "resolver/ktls.h"
+#include "resolver/pair.h"
+
+#ifndef TCP_ULP
+#define TCP_ULP 31
+#endif
+#ifndef SOL_TLS
+#define SOL_TLS 282
+#endif
+
+static const char ulp[] = "tls";
+
+static int set_chacha(int fd, int direction, const uint8_t *key, const uint8_t *iv)
+{
+	struct tls12_crypto_info_chacha20_poly1305 info = {
+		.info = { .version = TLS_1_3_VERSION, .cipher_type = TLS_CIPHER_CHACHA20_POLY1305 },
+	};
+	int rc;
+
+	memcpy(info.key, key, sizeof(info.key));
+	memcpy(info.iv, iv, sizeof(info.iv));
+	rc = setsockopt(fd, SOL_TLS, direction, &info, sizeof(info)) < 0 ? -errno : 0;
+	OPENSSL_cleanse(&info, sizeof(info));
+	return rc;
+}
+
+static int set_aes(int fd, int direction, const uint8_t *key, const uint8_t *iv)
+{
+	struct tls12_crypto_info_aes_gcm_128 info = {
+		.info = { .version = TLS_1_3_VERSION, .cipher_type = TLS_CIPHER_AES_GCM_128 },
+	};
+	int rc;
+
+	memcpy(info.key, key, sizeof(info.key));
+	memcpy(info.salt, iv, sizeof(info.salt));
+	memcpy(info.iv, iv + sizeof(info.salt), sizeof(info.iv));
+	rc = setsockopt(fd, SOL_TLS, direction, &info, sizeof(info)) < 0 ? -errno : 0;
+	OPENSSL_cleanse(&info, sizeof(info));
+	return rc;
+}
+
+int ktls_install(int fd, const struct seal_keys *keys)
+{
+	int (*set)(int fd, int direction, const uint8_t *key, const uint8_t *iv) = keys->chacha ? set_chacha : set_aes;
+	char byte;
+	int rc;
+
+	if (setsockopt(fd, IPPROTO_TCP, TCP_ULP, ulp, sizeof(ulp)) < 0)
+		return -ENOPROTOOPT;
+	rc = set(fd, TLS_TX, keys->out.key, keys->out.iv);
+	if (rc == 0)
+		rc = set(fd, TLS_RX, keys->in.key, keys->in.iv);
+	if (rc == 0)
+		recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+	return rc == -ENOPROTOOPT ? -EIO : rc;
+}
+
+/* Does it take the keys of one cipher? */
+static bool can(bool chacha)
+{
+	const struct seal_keys keys = { .chacha = chacha };
+	int ends[2], rc;
+
+	if (pair_make(AF_INET, ends) < 0)
+		return false;
+	rc = ktls_install(ends[0], &keys);
+	close(ends[0]);
+	close(ends[1]);
+	return rc == 0;
+}
+
+unsigned int ktls_offer(void)
+{
+	static bool known;
+	static unsigned int offer;
+	const char *wish = secure_getenv("PUNCH_KTLS");
+
+	if (known)
+		return offer;
+	known = true;
+	if (wish && strcmp(wish, "no") == 0)
+		return 0;
+	offer = (can(true) ? SEAL_KERNEL_CHACHA : 0) | (can(false) ? SEAL_KERNEL_AES : 0);
+	/* One cipher at a time: tests of either */
+	if (wish && strcmp(wish, "aes") == 0)
+		offer &= SEAL_KERNEL_AES;
+	log_info("pump: TLS in the kernel: %s", offer & SEAL_KERNEL_CHACHA ? "ChaCha20-Poly1305" :
+		 offer ? "AES-128-GCM" : "no; is the module tls loaded?");
+	return offer;
+}

@@ -1,0 +1,347 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * pump.c - a process that encrypts connections for programs that do not
+ *
+ * Theory of operation
+ *
+ *	program --local socket--> pump ==TLS 1.3 on the path==> the other side's pump, or its kernel
+ *
+ * Each job is a path's socket, proven and nominated, and the session's key.  The
+ * handshake (seal.c) is made on it.  Where the kernel can go on from there it gets the keys and the
+ * program the socket itself; the pump has no part in it any more.  Otherwise the program gets one end of a
+ * local TCP connection (pair.c), and the bytes are moved here (pump_flow.c).
+ *
+ *	SHAKING --done, kernel--> (given away)
+ *	   | `-----done---------> FLOWING --both directions ended, or broken--> (freed)
+ *	   `--PUMP_SHAKE over, wrong key, resolver gone--> (freed)
+ *
+ * Nothing in here needs the resolver once a connection flows.  It stays one
+ * process for many connections; several of them share the processors, and a crash
+ * ends the connections of one (they are reset, see pump_flow.c).
+ */
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sysexits.h>
+#include <unistd.h>
+#include <openssl/crypto.h>
+
+#include "common/local.h"
+#include "common/log.h"
+#include "resolver/encrypt.h"
+#include "resolver/ktls.h"
+#include "resolver/pair.h"
+#include "resolver/process.h"
+#include "resolver/pump_internal.h"
+#include "resolver/timer.h"
+
+#define PUMP_SHAKE	(10 * SECOND)	/* two round trips; lost packets are repeated after 1, 3 and 7 s */
+#define PUMP_BATCH	16		/* jobs taken for one wake-up */
+
+enum connection_state {
+	CONNECTION_SHAKING,	/* the handshake is under way */
+	CONNECTION_FLOWING,	/* the program has its end */
+	CONNECTION_STATE_COUNT
+};
+
+static const char *const state_names[] = { "shaking", "flowing" };
+static_assert(sizeof(state_names) / sizeof(state_names[0]) == CONNECTION_STATE_COUNT, "each state has a name");
+
+/**
+ * struct connection
+ * @flow:	local is -1 while it is shaking
+ * @events:	reads and writes of local and of wire
+ */
+struct connection {
+	TAILQ_ENTRY(connection) link;
+	struct pump *pump;
+	uint64_t id;
+	enum connection_state state;
+	struct flow flow;
+	unsigned int kernel;
+	struct event *local, *wire, *timer;
+};
+
+struct pump {
+	struct event_base *base;
+	int link;			/* -1: the resolver is gone */
+	struct event *jobs;
+	TAILQ_HEAD(, connection) connections;
+	unsigned int count;
+};
+
+/* ------------------------------------------------------------ to the resolver */
+
+/* Return: 0 or -errno: then the resolver is gone, or stands still with hundreds of notes unread */
+static int tell(const struct pump *pump, uint64_t id, enum pump_what what, int error, enum encrypt_cover cover,
+		const char *text, int pass)
+{
+	struct pump_note note = {
+		.magic = PUMP_MAGIC, .what = what, .id = id, .error = error, .cover = cover,
+		.connections = pump->count,
+	};
+
+	if (pump->link < 0)
+		return -EPIPE;
+	snprintf(note.text, sizeof(note.text), "%s", text);
+	return local_send(pump->link, &note, sizeof(note), pass);
+}
+
+/* ------------------------------------------------------------ connections */
+
+static void connection_free(struct connection *c)
+{
+	struct pump *pump = c->pump;
+
+	TAILQ_REMOVE(&pump->connections, c, link);
+	pump->count--;
+	if (c->local)
+		event_free(c->local);
+	if (c->wire)
+		event_free(c->wire);
+	event_free(c->timer);
+	if (c->state == CONNECTION_FLOWING) {
+		flow_stop(&c->flow);
+		tell(pump, c->id, PUMP_ENDED, 0, ENCRYPT_PUMP, "", -1);
+	} else {
+		seal_free(c->flow.seal);
+		if (c->flow.wire >= 0)
+			close(c->flow.wire);
+	}
+	free(c);
+	if (pump->link < 0 && !pump->count)
+		event_base_loopexit(pump->base, NULL);
+}
+
+static void fail(struct connection *c, int error, const char *text)
+{
+	log_info("pump: connection %llu: %s", (unsigned long long)c->id, text);
+	tell(c->pump, c->id, PUMP_FAILED, error, ENCRYPT_BARE, text, -1);
+	connection_free(c);
+}
+
+/* Ask libevent for what is wanted now; a socket of which nothing is wanted is still watched for nothing */
+static int watch(struct event *event, short wanted, event_callback_fn callback, struct connection *c, int fd)
+{
+	event_del(event);
+	if (!wanted)
+		return 0;
+	return event_assign(event, c->pump->base, fd, wanted, callback, c) < 0 || event_add(event, NULL) < 0 ? -ENOMEM : 0;
+}
+
+static void on_flow(evutil_socket_t fd, short what, void *arg)
+{
+	struct connection *c = arg;
+	int rc = flow_run(&c->flow);
+
+	(void)fd;
+	(void)what;
+	if (rc == 0 && (watch(c->local, flow_wants_local(&c->flow), on_flow, c, c->flow.local) < 0 ||
+			watch(c->wire, flow_wants_wire(&c->flow), on_flow, c, c->flow.wire) < 0))
+		rc = -ENOMEM;
+	if (rc == 0 && c->flow.again)
+		timer_set(c->timer, 0);
+	if (rc == 0)
+		return;
+	if (rc < 0)
+		log_info("pump: connection %llu: %s", (unsigned long long)c->id, strerror(-rc));
+	connection_free(c);
+}
+
+/* ------------------------------------------------------------ after the handshake */
+
+static void set_blocking(int fd)
+{
+	int flags = fcntl(fd, F_GETFL);
+
+	if (flags >= 0)
+		fcntl(fd, F_SETFL, flags & ~O_NONBLOCK);
+}
+
+/* The keys go into the socket, the socket to the program. Return: 0 or -errno */
+static int into_kernel(struct connection *c)
+{
+	struct seal_keys keys;
+	int rc = seal_take_keys(c->flow.seal, &keys), off = 0;
+
+	if (rc == 0)
+		rc = ktls_install(c->flow.wire, &keys);
+	OPENSSL_cleanse(&keys, sizeof(keys));
+	if (rc < 0)
+		return rc;
+	setsockopt(c->flow.wire, IPPROTO_TCP, TCP_NODELAY, &off, sizeof(off));
+	set_blocking(c->flow.wire);
+	tell(c->pump, c->id, PUMP_READY, 0, ENCRYPT_KERNEL, seal_cipher(c->flow.seal), c->flow.wire);
+	connection_free(c);
+	return 0;
+}
+
+static int wire_family(int fd)
+{
+	int family = AF_INET;
+	socklen_t size = sizeof(family);
+
+	getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &family, &size);
+	return family;
+}
+
+/* Return: 0 or -errno */
+static int into_flow(struct connection *c)
+{
+	int ends[2], rc = pair_make(wire_family(c->flow.wire), ends);
+
+	if (rc < 0)
+		return rc;
+	c->flow.local = ends[0];
+	c->local = event_new(c->pump->base, c->flow.local, 0, on_flow, c);
+	event_free(c->timer);
+	c->timer = event_new(c->pump->base, -1, 0, on_flow, c);
+	c->state = CONNECTION_FLOWING;
+	log_debug("pump: connection %llu: %s -> %s, %s, %s", (unsigned long long)c->id, state_names[0], state_names[1],
+		  seal_cipher(c->flow.seal), seal_user(c->flow.seal) ? "both ends in user space" : "the far end in its kernel");
+	flow_start(&c->flow);
+	rc = c->local && c->timer ? tell(c->pump, c->id, PUMP_READY, 0, ENCRYPT_PUMP, seal_cipher(c->flow.seal), ends[1]) :
+	     -ENOMEM;
+	close(ends[1]);
+	if (rc == 0)
+		on_flow(-1, 0, c);
+	else
+		connection_free(c);
+	return 0;
+}
+
+static void on_shake(evutil_socket_t fd, short what, void *arg)
+{
+	struct connection *c = arg;
+	bool wants_write = false;
+	int rc = what & EV_TIMEOUT ? -ETIMEDOUT : seal_shake(c->flow.seal, &wants_write);
+
+	if (rc == -EAGAIN) {
+		if (watch(c->wire, wants_write ? EV_WRITE : EV_READ, on_shake, c, fd) < 0)
+			fail(c, ENOMEM, "out of memory");
+	} else if (rc == -EKEYREJECTED) {
+		fail(c, EACCES, "the far end has another key, or somebody changed what it said");
+	} else if (rc < 0) {
+		fail(c, -rc, rc == -ETIMEDOUT ? "the far end does not answer" : "the far end went away");
+	} else {
+		rc = c->kernel ? into_kernel(c) : into_flow(c);
+		if (rc == -ENOPROTOOPT)
+			rc = into_flow(c);
+		if (rc < 0)
+			fail(c, -rc, rc == -ENETUNREACH ? "no local connection can be made; is the loopback interface up?" :
+			     strerror(-rc));
+	}
+}
+
+static void on_late(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	on_shake(-1, what, arg);
+}
+
+static void connection_new(struct pump *pump, const struct pump_job *job, int fd)
+{
+	const int on = 1;
+	struct connection *c = calloc(1, sizeof(*c));
+	struct seal_setup setup = {
+		.caller = job->caller != 0, .session = job->session, .key = job->key, .fd = fd, .kernel = ktls_offer(),
+	};
+
+	if (!c || pump->count >= PUMP_MOST) {
+		tell(pump, job->id, PUMP_FAILED, c ? ENOBUFS : ENOMEM, ENCRYPT_BARE, "too many encrypted connections", -1);
+		close(fd);
+		free(c);
+		return;
+	}
+	evutil_make_socket_nonblocking(fd);
+	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+	c->pump = pump;
+	c->id = job->id;
+	c->kernel = setup.kernel;
+	c->flow.wire = fd;
+	c->flow.local = -1;
+	TAILQ_INSERT_TAIL(&pump->connections, c, link);
+	pump->count++;
+	c->timer = event_new(pump->base, -1, 0, on_late, c);
+	c->wire = event_new(pump->base, fd, EV_READ, on_shake, c);
+	c->flow.seal = seal_new(&setup);
+	if (!c->timer || !c->wire || !c->flow.seal || timer_set(c->timer, PUMP_SHAKE) < 0)
+		fail(c, ENOMEM, "out of memory");
+	else
+		on_shake(fd, 0, c);
+}
+
+/* ------------------------------------------------------------ from the resolver */
+
+static void resolver_gone(struct pump *pump)
+{
+	struct connection *c, *next;
+
+	log_debug("pump: the resolver is gone, %u connections go on", pump->count);
+	event_free(pump->jobs);
+	pump->jobs = NULL;
+	close(pump->link);
+	pump->link = -1;
+	for (c = TAILQ_FIRST(&pump->connections); c; c = next) {
+		next = TAILQ_NEXT(c, link);
+		if (c->state == CONNECTION_SHAKING)
+			connection_free(c);
+	}
+	if (!pump->count)
+		event_base_loopexit(pump->base, NULL);
+}
+
+static void on_job(evutil_socket_t fd, short what, void *arg)
+{
+	struct pump *pump = arg;
+	struct pump_job job = { 0 };
+	unsigned int i;
+	ssize_t n;
+	int pass;
+
+	(void)what;
+	for (i = 0; i < PUMP_BATCH; i++) {
+		n = local_recv(fd, &job, sizeof(job), &pass);
+		if (n == -EAGAIN)
+			return;
+		if (n != sizeof(job) || job.magic != PUMP_MAGIC || pass < 0) {
+			if (pass >= 0)
+				close(pass);
+			if (n == -EMFILE || n == sizeof(job)) {
+				tell(pump, job.id, PUMP_FAILED, EMFILE, ENCRYPT_BARE, "out of descriptors", -1);
+				continue;
+			}
+			resolver_gone(pump);
+			return;
+		}
+		connection_new(pump, &job, pass);
+		OPENSSL_cleanse(&job, sizeof(job));
+	}
+}
+
+int pump_run(int link)
+{
+	struct pump pump = { .base = event_base_new(), .link = link };
+	int status = EX_OSERR;
+
+	process_title("punch-pump", "punch-pump");
+	setsid();			/* a terminal's ^C is for the resolver, not for connections */
+	TAILQ_INIT(&pump.connections);
+	evutil_make_socket_nonblocking(link);
+	evutil_make_socket_closeonexec(link);
+	if (pump.base)
+		pump.jobs = event_new(pump.base, link, EV_READ | EV_PERSIST, on_job, &pump);
+	if (pump.jobs && event_add(pump.jobs, NULL) == 0)
+		status = event_base_dispatch(pump.base) < 0 ? EX_SOFTWARE : 0;
+	if (pump.jobs)
+		event_free(pump.jobs);
+	if (pump.base)
+		event_base_free(pump.base);
+	return status;
+}

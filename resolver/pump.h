@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * pump.h - the processes that encrypt, as the resolver sees them
+ *
+ * They are children of the resolver, executed anew so that they hold nothing of
+ * it, and talk to it over a SOCK_SEQPACKET pair: a struct pump_job with a path's socket
+ * in, a struct pump_note out.  A pump goes on until its last connection has ended, whether
+ * the resolver lives or not.
+ */
+#ifndef PUNCH_PUMP_H
+#define PUNCH_PUMP_H
+
+#include <stdint.h>
+
+#include "common/limits.h"
+
+#define PUMP_LINK_FD	3		/* where the link lies over exec, hidden option --pump */
+#define PUMP_MAGIC	0x70756d31u	/* "pum1": both ends are one build */
+#define PUMP_MOST	1024		/* connections of one pump: two descriptors each */
+#define PUMP_TEXT	160
+
+/**
+ * struct pump_job - a socket to encrypt; comes with it
+ * @id:		chosen by the resolver, comes back in notes
+ * @key:	secret.traffic
+ */
+struct pump_job {
+	uint32_t magic;
+	uint32_t caller;
+	uint64_t id;
+	uint8_t session[SESSION_SIZE];
+	uint8_t key[32];
+};
+
+enum pump_what {
+	PUMP_READY = 1,		/* comes with the socket for the program */
+	PUMP_FAILED,
+	PUMP_ENDED,		/* a connection that was READY by way of the pump is over */
+};
+
+/**
+ * struct pump_note
+ * @error:	FAILED: errno
+ * @cover:	READY: enum encrypt_cover
+ * @connections: how many the pump has now
+ * @text:	FAILED: why; READY: the cipher
+ */
+struct pump_note {
+	uint32_t magic;
+	uint32_t what;
+	uint64_t id;
+	int32_t error;
+	uint32_t cover;
+	uint32_t connections;
+	char text[PUMP_TEXT];
+};
+
+/**
+ * pump_run() - be a pump
+ * @link:	to the resolver; owned from here on
+ * Return: exit status, when the resolver is gone and the last connection, too
+ */
+int pump_run(int link);
+
+#endif

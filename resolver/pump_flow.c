@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * pump_flow.c - payload between a program's local socket and an encrypted wire
+ *
+ * Theory of operation
+ *
+ * As in splice.c, each direction reads into a buffer that all connections
+ * share, writes at once, and keeps a copy only of what the target does not take; until that
+ * is gone nothing more is read.  So an idle connection holds no buffer, and a reader that stalls
+ * one of some 128 KiB a direction, plus what the kernel's own buffers hold.
+ *
+ * Way: OPEN -> ENDING (end of file read, bytes left over) -> ENDED (shutdown() done).
+ *
+ * Both sockets have SO_LINGER 0 from the start: when this process is killed, or one side breaks, the
+ * kernel resets the other one, and nobody takes a cut for an end.  It is taken back when both
+ * directions have ended in order.
+ */
+#include <assert.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "common/log.h"
+#include "resolver/pump_internal.h"
+
+#define FLOW_IDLE_S	120	/* then TCP keepalives on the wire, as SPLICE_IDLE_S */
+#define FLOW_TURN	4	/* chunks for one wake-up, so that others get their turn */
+
+static const char *const way_names[] = { "open", "ending", "ended" };
+static_assert(sizeof(way_names) / sizeof(way_names[0]) == WAY_STATE_COUNT, "each state has a name");
+
+static uint8_t plain[SEAL_CHUNK], sealed[SEAL_ROOM];
+
+static void way_set_state(struct way *way, enum way_state state)
+{
+	assert(state > way->state);
+	log_debug("pump: way %s -> %s", way_names[way->state], way_names[state]);
+	way->state = state;
+}
+
+static void set_linger(int fd, int on)
+{
+	const struct linger linger = { .l_onoff = on, .l_linger = 0 };
+
+	setsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger));
+}
+
+void flow_start(struct flow *flow)
+{
+	const int on = 1, idle = FLOW_IDLE_S;
+
+	evutil_make_socket_nonblocking(flow->local);
+	set_linger(flow->local, 1);
+	set_linger(flow->wire, 1);
+	/* The writer has decided already what goes together */
+	setsockopt(flow->local, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+	setsockopt(flow->wire, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+	setsockopt(flow->wire, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
+	setsockopt(flow->wire, IPPROTO_TCP, TCP_KEEPIDLE, &idle, sizeof(idle));
+	/* An urgent byte arrives where it stands in the stream, rather than not at all */
+	setsockopt(flow->local, SOL_SOCKET, SO_OOBINLINE, &on, sizeof(on));
+	seal_flow(flow->seal);
+	flow->again = true;
+}
+
+/* Write as much as goes. Return: bytes taken or -errno */
+static ssize_t give(int fd, const uint8_t *data, size_t size)
+{
+	size_t done = 0;
+	ssize_t n;
+
+	while (done < size) {
+		n = send(fd, data + done, size - done, MSG_NOSIGNAL | MSG_DONTWAIT);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
+			break;
+		if (n < 0)
+			return -errno;
+		done += (size_t)n;
+	}
+	return (ssize_t)done;
+}
+
+/* Left-over bytes first. Return: 0 or -errno of a broken socket */
+static int way_flush(struct way *way, int to)
+{
+	ssize_t n;
+
+	if (!way->left)
+		return 0;
+	n = give(to, way->left + way->offset, way->size - way->offset);
+	if (n < 0)
+		return (int)n;
+	way->offset += (size_t)n;
+	if (way->offset == way->size) {
+		free(way->left);
+		way->left = NULL;
+	}
+	return 0;
+}
+
+/* Return: 0 or -errno */
+static int way_give(struct way *way, int to, const uint8_t *data, size_t size)
+{
+	ssize_t n = give(to, data, size);
+
+	if (n < 0 || (size_t)n == size)
+		return n < 0 ? (int)n : 0;
+	way->size = size - (size_t)n;
+	way->offset = 0;
+	way->left = malloc(way->size);
+	if (!way->left)
+		return -ENOMEM;
+	memcpy(way->left, data + n, way->size);
+	return 0;
+}
+
+static void way_end(struct way *way, int to)
+{
+	if (way->state != WAY_ENDING || way->left)
+		return;
+	shutdown(to, SHUT_WR);
+	way_set_state(way, WAY_ENDED);
+}
+
+/* One chunk from the program. Return: 0, -EAGAIN nothing there, -errno */
+static int take_local(struct flow *flow)
+{
+	ssize_t n = recv(flow->local, plain, sizeof(plain), MSG_DONTWAIT);
+
+	if (n < 0)
+		return errno == EINTR || errno == EWOULDBLOCK ? -EAGAIN : -errno;
+	if (n == 0)
+		way_set_state(&flow->out, WAY_ENDING);
+	n = seal_close(flow->seal, plain, (size_t)n, sealed);
+	return n < 0 ? (int)n : way_give(&flow->out, flow->wire, sealed, (size_t)n);
+}
+
+/* One chunk from the wire. Return: 0, -EAGAIN nothing there, -errno */
+static int take_wire(struct flow *flow)
+{
+	bool end;
+	ssize_t n = seal_open(flow->seal, plain, sizeof(plain), &end);
+
+	if (end)
+		way_set_state(&flow->in, WAY_ENDING);
+	return n < 0 ? (int)n : way_give(&flow->in, flow->local, plain, (size_t)n);
+}
+
+static int way_run(struct flow *flow, struct way *way, int to, int (*take)(struct flow *flow))
+{
+	unsigned int turn;
+	int rc = way_flush(way, to);
+
+	for (turn = 0; rc == 0 && turn < FLOW_TURN && way->state == WAY_OPEN && !way->left; turn++)
+		rc = take(flow);
+	if (turn == FLOW_TURN && rc == 0)
+		flow->again = true;
+	if (rc == -EAGAIN)
+		rc = 0;
+	if (rc == 0)
+		way_end(way, to);
+	return rc;
+}
+
+int flow_run(struct flow *flow)
+{
+	int rc;
+
+	flow->again = false;
+	rc = way_run(flow, &flow->out, flow->wire, take_local);
+	if (rc == 0)
+		rc = way_run(flow, &flow->in, flow->local, take_wire);
+	if (rc < 0)
+		return rc;
+	return flow->out.state == WAY_ENDED && flow->in.state == WAY_ENDED;
+}
+
+short flow_wants_local(const struct flow *flow)
+{
+	return (short)((flow->out.state == WAY_OPEN && !flow->out.left ? EV_READ : 0) |
+		       (flow->in.left ? EV_WRITE : 0));
+}
+
+short flow_wants_wire(const struct flow *flow)
+{
+	return (short)((flow->in.state == WAY_OPEN && !flow->in.left ? EV_READ : 0) |
+		       (flow->out.left ? EV_WRITE : 0));
+}
+
+void flow_stop(struct flow *flow)
+{
+	bool ordered = flow->out.state == WAY_ENDED && flow->in.state == WAY_ENDED;
+
+	if (ordered) {
+		set_linger(flow->local, 0);
+		set_linger(flow->wire, 0);
+	}
+	close(flow->local);
+	close(flow->wire);
+	free(flow->out.left);
+	free(flow->in.left);
+	seal_free(flow->seal);
+	memset(flow, 0, sizeof(*flow));
+	flow->local = flow->wire = -1;
+}

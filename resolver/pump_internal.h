@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * pump_internal.h - what pump.c and pump_flow.c share; nobody else includes it
+ */
+#ifndef PUNCH_PUMP_INTERNAL_H
+#define PUNCH_PUMP_INTERNAL_H
+
+#include <stdbool.h>
+#include <sys/queue.h>
+#include <event2/event.h>
+
+#include "resolver/pump.h"
+#include "resolver/seal.h"
+
+enum way_state {
+	WAY_OPEN,		/* bytes flow */
+	WAY_ENDING,		/* the source has ended; left-over bytes wait for the target */
+	WAY_ENDED,		/* the target was told of the end */
+	WAY_STATE_COUNT
+};
+
+/**
+ * struct way - one direction
+ * @left:	bytes that the target has not taken; NULL when none
+ */
+struct way {
+	enum way_state state;
+	uint8_t *left;
+	size_t offset, size;
+};
+
+/**
+ * struct flow - payload between the program's local socket and the wire
+ * @local, @wire: owned, non-blocking
+ * @out:	local to wire
+ * @in:		wire to local
+ * @again:	more can be done at once, without word from a socket
+ */
+struct flow {
+	int local, wire;
+	struct seal *seal;
+	struct way out, in;
+	bool again;
+};
+
+/** flow_start() - @flow with its three first members set */
+void flow_start(struct flow *flow);
+
+/** flow_run() - move what can be moved. Return: 0; 1 both directions have ended; -errno broken */
+int flow_run(struct flow *flow);
+
+/** flow_wants() - what to wait for: EV_READ and EV_WRITE of either socket */
+short flow_wants_local(const struct flow *flow);
+short flow_wants_wire(const struct flow *flow);
+
+/** flow_stop() - close both: by RST unless both directions have ended; frees what is left over and the seal */
+void flow_stop(struct flow *flow);
+
+#endif
