@@ -38,11 +38,11 @@ void connections_free(struct connections *connections)
 static bool refresh(struct connection *c)
 {
 	struct sockdiag_socket socket;
-	int rc = sockdiag_find(&c->local, &c->remote, &socket);
+	int rc = sockdiag_find(&c->track.local, &c->track.remote, &socket);
 
 	if (rc < 0)
 		return rc != -ENOENT;	/* could not be asked: keep what was known */
-	if (socket.cookie != c->cookie)
+	if (socket.cookie != c->track.cookie)
 		return false;
 	if (socket.state == TCP_TIME_WAIT || socket.state == TCP_CLOSE)
 		return false;
@@ -77,16 +77,24 @@ const struct connection *connections_get(const struct node *node, unsigned int i
 	return i < node->connections->count ? &node->connections->list[i] : NULL;
 }
 
-void connections_add(struct node *node, const char *peer, uint16_t port, bool incoming, int fd,
+void connections_track(int fd, struct track *track)
+{
+	memset(track, 0, sizeof(*track));
+	if (endpoint_local(fd, &track->local) < 0 || endpoint_remote(fd, &track->remote) < 0 ||
+	    sockdiag_cookie(fd, &track->cookie) < 0)
+		track->cookie = 0;
+}
+
+void connections_add(struct node *node, const char *peer, uint16_t port, bool incoming, const struct track *track,
 		     enum local_path path, uint32_t setup_us)
 {
 	struct connections *connections = node->connections;
 	struct connection c;
 
+	if (!track->cookie)
+		return;
 	memset(&c, 0, sizeof(c));
-	if (endpoint_local(fd, &c.local) < 0 || endpoint_remote(fd, &c.remote) < 0 ||
-	    sockdiag_cookie(fd, &c.cookie) < 0)
-		return;		/* closed by the far end already: nothing to show */
+	c.track = *track;
 	snprintf(c.peer, sizeof(c.peer), "%s", peer);
 	c.port = port;
 	c.incoming = incoming;

@@ -22,9 +22,8 @@ struct connection {
 	enum local_path path;
 	uint32_t setup_us;
 	uint64_t since, closed;
-	uint64_t cookie;
-	struct endpoint local, remote;
-	uint64_t bytes_in, bytes_out;
+	struct track track;
+	uint64_t bytes_in, bytes_out;	/* on the wire */
 };
 
 /** connections_new(), connections_free() - Return: NULL when out of memory */

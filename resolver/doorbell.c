@@ -318,7 +318,8 @@ static int ring(struct doorbell *bell, const struct service *service)
 	return rc;
 }
 
-static struct doorbell *doorbell_new(struct node *node, const struct service *service, const struct peer *peer, int fd)
+static struct doorbell *doorbell_new(struct node *node, const struct service *service, const struct peer *peer, int fd,
+				     const struct track *track)
 {
 	struct doorbell *bell = calloc(1, sizeof(*bell));
 
@@ -331,7 +332,7 @@ static struct doorbell *doorbell_new(struct node *node, const struct service *se
 	bell->port = service->port;
 	snprintf(bell->peer, sizeof(bell->peer), "%s", peer->name);
 	snprintf(bell->service, sizeof(bell->service), "%s", service->name);
-	endpoint_remote(fd, &bell->remote);
+	bell->remote = track->remote;
 	TAILQ_INSERT_TAIL(&node->doorbells->list, bell, link);
 	node->doorbells->total++;
 	node->doorbells->open++;
@@ -339,7 +340,7 @@ static struct doorbell *doorbell_new(struct node *node, const struct service *se
 }
 
 void doorbell_ring(struct node *node, const struct service *service, const struct peer *peer,
-		   int fd, enum local_path path, uint32_t setup_us)
+		   int fd, const struct track *track, enum local_path path, uint32_t setup_us)
 {
 	static struct log_limit limit;
 	struct doorbell *bell = NULL;
@@ -351,7 +352,7 @@ void doorbell_ring(struct node *node, const struct service *service, const struc
 	if (node->doorbells->open >= DOORBELLS_MAX || node->doorbells->total >= 2 * DOORBELLS_MAX)
 		goto fail;
 	rc = -ENOMEM;
-	bell = doorbell_new(node, service, peer, fd);
+	bell = doorbell_new(node, service, peer, fd, track);
 	if (!bell)
 		goto fail;
 	bell->path = path;
@@ -366,7 +367,7 @@ void doorbell_ring(struct node *node, const struct service *service, const struc
 	if (!bell->bell || !bell->peer_bell || !bell->timer || event_add(bell->bell, NULL) < 0)
 		goto fail;
 	timer_set(bell->timer, DOORBELL_RING);
-	connections_add(node, peer->name, service->port, true, fd, path, setup_us);
+	connections_add(node, peer->name, service->port, true, track, path, setup_us);
 	return;
 fail:
 	if (log_limited(&limit))

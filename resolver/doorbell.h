@@ -5,6 +5,7 @@
 #ifndef PUNCH_DOORBELL_H
 #define PUNCH_DOORBELL_H
 
+#include "resolver/connections.h"
 #include "resolver/services.h"
 
 /**
@@ -12,11 +13,12 @@
  * its accept hook claims @fd; after DOORBELL_CLAIM (1 s) unclaimed, splice
  * @service:	where; checked against the kernel once more before ringing
  * @peer:	who comes
- * @fd:		nominated, proven, bare socket; taken over in any case (closed on failure)
+ * @fd:		nominated, proven socket; taken over in any case (closed on failure)
+ * @track:	of the path that it stands for
  * @path:	for status
  * @setup_us:	for status
  */
 void doorbell_ring(struct node *node, const struct service *service, const struct peer *peer,
-		   int fd, enum local_path path, uint32_t setup_us);
+		   int fd, const struct track *track, enum local_path path, uint32_t setup_us);
 
 #endif

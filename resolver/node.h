@@ -38,6 +38,7 @@ struct node {
 	struct names *names;
 	struct doorbells *doorbells;
 	struct connections *connections;
+	struct crypts *crypts;
 	struct local *local;
 	struct parked *parked;
 	struct splices *splices;

@@ -129,9 +129,9 @@ static void on_dialled(void *arg, const struct session_result *result)
 		answer(rq, &reply, -1);
 		return;
 	}
-	reply.remote = result->remote;
+	reply.remote = result->track.remote;
 	reply.path = result->path;
-	connections_add(rq->node, rq->peer.name, rq->port, false, result->fd, result->path, result->setup_us);
+	connections_add(rq->node, rq->peer.name, rq->port, false, &result->track, result->path, result->setup_us);
 	answer(rq, &reply, result->fd);
 	close(result->fd);
 }

@@ -12,6 +12,7 @@
  *	PUNCHING <================ attempts ====================> PUNCHING
  *	         <============= preambles on each path =========>
  *	NOMINATING --------------- nomination ------------------>
+ *	COVERING <==== TLS, where it was settled so ==========> COVERING
  *	OVER                                                      OVER
  *
  * Both roles share everything between the descriptions and the nominated path
@@ -43,6 +44,7 @@ static const char *const state_names[] = {
 	[SESSION_ANSWERED] = "answered",
 	[SESSION_PUNCHING] = "punching",
 	[SESSION_NOMINATING] = "nominating",
+	[SESSION_COVERING] = "covering",
 	[SESSION_OVER] = "over",
 };
 static_assert(sizeof(state_names) / sizeof(*state_names) == SESSION_STATE_COUNT, "a name for each state");
@@ -169,6 +171,7 @@ void session_free(struct session *s)
 	unsigned int i;
 
 	session_paths_close(s);
+	crypt_cancel(s->covering);
 	if (s->waiter)
 		ports_wait_cancel(s->waiter);
 	for (i = 0; i < PLAN_LANES; i++)
@@ -240,25 +243,6 @@ void session_cancel(struct session *s)
 		session_set_state(s, SESSION_OVER);
 	session_paths_close(s);
 	session_arm(s, 0);
-}
-
-/* Ports whose protocol is encrypted by itself (IANA: ssh, https, submissions, ldaps, domain-s, ftps .. pop3s, xmpps, ircs) */
-static bool port_encrypts_itself(uint16_t port)
-{
-	static const uint16_t ports[] = { 22, 443, 465, 636, 853, 989, 990, 991, 992, 993, 994, 995, 5223, 6697 };
-	unsigned int i;
-
-	for (i = 0; i < sizeof(ports) / sizeof(*ports); i++)
-		if (ports[i] == port)
-			return true;
-	return false;
-}
-
-void session_log_bare(const struct session *s)
-{
-	if (s->port && !port_encrypts_itself(s->port))
-		log_info("%s %s:%u: the payload goes as the program sends it, punch does not encrypt it "
-			 "(encrypt = auto)", s->caller ? "to" : "from", s->peer.name, s->port);
 }
 
 /* A session that finds no descriptor in its midst fails late and for no reason that a user could see: rather later than so */

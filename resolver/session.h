@@ -5,6 +5,7 @@
 #ifndef PUNCH_SESSION_H
 #define PUNCH_SESSION_H
 
+#include "resolver/connections.h"
 #include "resolver/peers.h"
 #include "resolver/uplink.h"
 
@@ -14,13 +15,14 @@ struct session;
  * struct session_result
  * @error:	0, or the errno for the program
  * @fd:		connected, proven socket (blocking mode as a fresh socket: O_NONBLOCK clear); owned by the receiver; -1 on error
+ * @track:	of the path that it stands for
  * @text:	one line for people on error
  */
 struct session_result {
 	int error;
 	int fd;
 	enum local_path path;
-	struct endpoint remote;
+	struct track track;
 	uint32_t setup_us;
 	char text[LOCAL_TEXT];
 };

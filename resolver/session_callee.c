@@ -81,29 +81,32 @@ static int check(struct node *node, const Punch__Invited *message, struct invita
 	return 0;
 }
 
-static uint32_t admit(struct node *node, const struct invitation *in, const struct peer *peer,
-		      struct service *service)
+/* Sets the service, and what is settled on encryption. Return: Punch__AnswerStatus */
+static uint32_t admit(struct session *s, const struct invitation *in)
 {
+	enum conf_encrypt caller = (enum conf_encrypt)in->encrypt;
 	int err;
 
-	if (in->encrypt == PUNCH__ENCRYPT__ENCRYPT_YES || peer->encrypt == CONF_ENCRYPT_YES)
-		return PUNCH__ANSWER_STATUS__ANSWER_ENCRYPT;
 	/* Port 0 is a ping: a known peer may see that a path exists */
 	if (!in->port)
 		return PUNCH__ANSWER_STATUS__ANSWER_ACCEPTED;
-	err = services_admit(node, in->port, peer, service);
+	err = services_admit(s->node, in->port, &s->peer, &s->service);
 	if (err)
 		return err == -ENOENT ? PUNCH__ANSWER_STATUS__ANSWER_NO_SERVICE :
 					PUNCH__ANSWER_STATUS__ANSWER_NOT_ALLOWED;
-	if (service->encrypt == CONF_ENCRYPT_YES)
-		return PUNCH__ANSWER_STATUS__ANSWER_ENCRYPT;
-	return PUNCH__ANSWER_STATUS__ANSWER_ACCEPTED;
+	s->encrypt = encrypt_wish(s->peer.encrypt, s->service.encrypt);
+	return encrypt_settle(caller, s->encrypt, in->port, &s->encrypted) ? PUNCH__ANSWER_STATUS__ANSWER_ENCRYPT :
+									   PUNCH__ANSWER_STATUS__ANSWER_ACCEPTED;
 }
 
 static int sign_answer(struct session *s, const struct invitation *in, uint32_t status)
 {
-	struct answer answer = { .status = status, .encrypt = PUNCH__ENCRYPT__ENCRYPT_NO, .route = s->route };
+	struct answer answer = { .status = status, .route = s->route };
 
+	if (status == PUNCH__ANSWER_STATUS__ANSWER_ENCRYPT)
+		answer.encrypt = (uint32_t)s->encrypt;		/* our wish, for the caller to say what contradicts what */
+	else
+		answer.encrypt = s->encrypted ? PUNCH__ENCRYPT__ENCRYPT_YES : PUNCH__ENCRYPT__ENCRYPT_NO;
 	memcpy(answer.session, in->session, SESSION_SIZE);
 	memcpy(answer.caller_key, in->caller_key, KEY_SIZE);
 	memcpy(answer.callee_key, in->callee_key, KEY_SIZE);
@@ -224,7 +227,7 @@ void callee_invited(struct node *node, struct uplink *uplink, const Punch__Invit
 	s->rtt = (uint64_t)message->caller_rtt_us + message->own_rtt_us;
 	s->route = in.route ? in.route : (uint32_t)peer.route;
 	status = sessions_count(node->sessions) > SESSIONS_MAX || !sessions_room(node, false) ?
-		 PUNCH__ANSWER_STATUS__ANSWER_BUSY : admit(node, &in, &peer, &s->service);
+		 PUNCH__ANSWER_STATUS__ANSWER_BUSY : admit(s, &in);
 	if (status != PUNCH__ANSWER_STATUS__ANSWER_ACCEPTED) {
 		answer_and_end(s, &in, status);
 		return;
@@ -238,23 +241,21 @@ void callee_invited(struct node *node, struct uplink *uplink, const Punch__Invit
 	session_advance(s);
 }
 
-void callee_nominated(struct session *s, struct path *path)
+void callee_covered(struct session *s, int fd)
 {
-	enum local_path kind = path_kind(path);
 	uint32_t setup_us = (uint32_t)(clock_now() - s->started);
 	struct service service = s->service;
+	struct track track = s->track;
 	struct node *node = s->node;
 	struct peer peer = s->peer;
 	uint16_t port = s->port;
-	int fd = path_release(path);
+	enum local_path kind = s->kind;
 
-	log_info("from %s:%u: %s path after %.1f ms", peer.name, port,
-		 kind == LOCAL_PATH_RELAY ? "relayed" : kind == LOCAL_PATH_LAN ? "LAN" : "direct",
-		 setup_us / 1000.0);
-	session_log_bare(s);
+	log_info("from %s:%u: %s path, %s, after %.1f ms", peer.name, port, session_kind_name(kind),
+		 encrypt_cover_name(track.cover), setup_us / 1000.0);
 	session_cancel(s);
 	if (port)
-		doorbell_ring(node, &service, &peer, fd, kind, setup_us);
+		doorbell_ring(node, &service, &peer, fd, &track, kind, setup_us);
 	else
 		close(fd);
 }

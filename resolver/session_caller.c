@@ -28,6 +28,7 @@ struct session *session_dial(struct node *node, const struct peer *peer, uint16_
 	s->peer = *peer;
 	s->port = port;
 	s->family = family;
+	s->encrypt = peer->encrypt;
 	s->wish = route ? route : (uint32_t)peer->route;
 	s->route = s->wish;
 	s->deadline = s->started + timeout_ms * MS;
@@ -121,7 +122,7 @@ static struct uplink *choose_uplink(struct session *s)
 
 static void caller_invite(struct session *s)
 {
-	struct invitation in = { .port = s->port, .route = s->route, .encrypt = (uint32_t)s->peer.encrypt };
+	struct invitation in = { .port = s->port, .route = s->route, .encrypt = (uint32_t)s->encrypt };
 	Punch__Message message = PUNCH__MESSAGE__INIT;
 	Punch__Invite invite = PUNCH__INVITE__INIT;
 	Punch__Signed payload = PUNCH__SIGNED__INIT;
@@ -194,6 +195,10 @@ static void caller_timeout(struct session *s)
 	case SESSION_NOMINATING:
 		caller_no_path(s);
 		break;
+	case SESSION_COVERING:
+		session_fail(s, ETIMEDOUT, "%s: a path was found, but not encrypted within %u s (PUNCH_TIMEOUT)",
+			     s->peer.name, (unsigned int)((s->deadline - s->started) / SECOND));
+		break;
 	default:
 		session_fail(s, ETIMEDOUT, "%s: no answer through %s within %u s; is %s's network slow? (PUNCH_TIMEOUT)",
 			     s->peer.name, s->uplink ? uplink_name(s->uplink) : "the rendezvous",
@@ -213,11 +218,6 @@ void caller_advance(struct session *s)
 {
 	uint64_t now = clock_now();
 
-	if (s->peer.encrypt == CONF_ENCRYPT_YES) {
-		session_fail(s, EOPNOTSUPP, "%s: encrypt = yes: this version cannot encrypt payload; "
-			     "set encrypt = auto or no in [peer %s]", s->peer.name, s->peer.name);
-		return;
-	}
 	if (now >= s->deadline) {
 		caller_timeout(s);
 		return;
@@ -273,8 +273,10 @@ static bool caller_accepted(struct session *s, const struct answer *answer)
 			     key_text(s->node->key.public, key));
 		break;
 	case PUNCH__ANSWER_STATUS__ANSWER_ENCRYPT:
-		session_fail(s, EOPNOTSUPP, "%s: port %u demands encryption of payload (encrypt = yes), "
-			     "which this version cannot do", s->peer.name, s->port);
+		session_fail(s, ECONNREFUSED, "%s: port %u: encrypt = %s here and %s there; set it to auto in [peer %s] "
+			     "here, or in [service] or [peer] there", s->peer.name, s->port,
+			     s->encrypt == CONF_ENCRYPT_NO ? "no" : s->encrypt == CONF_ENCRYPT_YES ? "yes" : "auto",
+			     answer->encrypt == PUNCH__ENCRYPT__ENCRYPT_NO ? "no" : "yes", s->peer.name);
 		break;
 	case PUNCH__ANSWER_STATUS__ANSWER_BUSY:
 		caller_excuse(s, ECONNREFUSED, "%s: has too many connections being made; try again later",
@@ -301,6 +303,17 @@ static bool caller_answer_matches(struct session *s, const struct answer *answer
 	       !memcmp(answer->invitation_hash, hash, HASH_SIZE);
 }
 
+/* It is signed, so no server has changed it: a peer that does not keep to the rule of encrypt_settle() */
+static bool caller_encrypt_matches(struct session *s, const struct answer *answer)
+{
+	s->encrypted = answer->encrypt == PUNCH__ENCRYPT__ENCRYPT_YES;
+	if (s->encrypt == CONF_ENCRYPT_AUTO || !s->port || s->encrypted == (s->encrypt == CONF_ENCRYPT_YES))
+		return true;
+	session_fail(s, EACCES, "%s: port %u: encrypt = %s here, but it would %s; do both sides run the same version?",
+		     s->peer.name, s->port, s->encrypted ? "no" : "yes", s->encrypted ? "encrypt" : "send plain text");
+	return false;
+}
+
 void caller_answered(struct session *s, const Punch__Answered *message)
 {
 	struct answer answer;
@@ -318,7 +331,7 @@ void caller_answered(struct session *s, const Punch__Answered *message)
 			     s->peer.name, uplink_name(s->uplink), s->peer.name, s->peer.name);
 		return;
 	}
-	if (!caller_accepted(s, &answer))
+	if (!caller_accepted(s, &answer) || !caller_encrypt_matches(s, &answer))
 		return;
 	s->far = answer.description;
 	s->rtt = (uint64_t)message->callee_rtt_us + message->own_rtt_us;
@@ -431,19 +444,15 @@ void caller_no_path(struct session *s)
 			     s->leg_count ? "no answer in time" : "none was offered by the rendezvous");
 }
 
-void caller_nominated(struct session *s)
+void caller_covered(struct session *s, int fd)
 {
-	struct session_result result = { .fd = -1, .path = path_kind(s->chosen) };
+	struct session_result result = { .fd = fd, .path = s->kind, .track = s->track };
 	char text[ENDPOINT_TEXT_SIZE];
 
 	result.setup_us = (uint32_t)(clock_now() - s->started);
-	result.fd = path_release(s->chosen);
-	endpoint_remote(result.fd, &result.remote);
-	log_info("to %s:%u: %s path to %s after %.1f ms", s->peer.name, s->port,
-		 result.path == LOCAL_PATH_RELAY ? "relayed" : result.path == LOCAL_PATH_LAN ? "LAN" : "direct",
-		 endpoint_format(&result.remote, text), result.setup_us / 1000.0);
-	session_note(s, "%s path to %s", result.path == LOCAL_PATH_RELAY ? "relayed" : "direct", text);
-	session_log_bare(s);
+	log_info("to %s:%u: %s path to %s, %s, after %.1f ms", s->peer.name, s->port, session_kind_name(s->kind),
+		 endpoint_format(&s->track.remote, text), encrypt_cover_name(s->track.cover), result.setup_us / 1000.0);
+	session_note(s, "%s path to %s", s->kind == LOCAL_PATH_RELAY ? "relayed" : "direct", text);
 	session_set_state(s, SESSION_OVER);
 	session_paths_close(s);
 	session_arm(s, 0);

@@ -10,6 +10,7 @@
 #include "common/clock.h"
 #include "common/secret.h"
 #include "resolver/budget.h"
+#include "resolver/crypt.h"
 #include "resolver/path.h"
 #include "resolver/plan.h"
 #include "resolver/ports.h"
@@ -70,6 +71,7 @@ enum session_state {
 	SESSION_ANSWERED,	/* both descriptions are known, waits for Go; the relay leg is on its way */
 	SESSION_PUNCHING,	/* attempts run; ends by a nominated path or the deadline */
 	SESSION_NOMINATING,	/* caller: has chosen, the nomination is being written */
+	SESSION_COVERING,	/* a path is nominated; TLS is being set up on it */
 	SESSION_OVER,		/* result given; freed by the next turn of the loop */
 	SESSION_STATE_COUNT
 };
@@ -107,6 +109,8 @@ struct session {
 	uint16_t port;			/* 0: a ping, no service is wanted */
 	int family;
 	struct service service;		/* callee */
+	enum conf_encrypt encrypt;	/* as this side wants it ... */
+	bool encrypted;			/* ... and what both have settled */
 	uint32_t wish;			/* Punch__Route, as this side wants it ... */
 	uint32_t route;			/* ... and both sides' combined */
 
@@ -140,6 +144,9 @@ struct session {
 	uint64_t over_at;		/* when the last attempt had failed; 0: some go on */
 	struct path *paths[SESSION_PATHS];
 	struct path *chosen;
+	enum local_path kind;		/* of the nominated path ... */
+	struct track track;		/* ... and its ends */
+	struct crypt_job *covering;
 	struct mass *mass;		/* NULL unless the plan has one */
 	struct leg legs[SESSION_LEGS];
 	unsigned int leg_count;
@@ -170,9 +177,12 @@ struct session *session_find(struct sessions *sessions, const uint8_t *id, size_
 void session_advance(struct session *s);
 bool sessions_room(const struct node *node, bool caller);	/* may one more be under way? */
 void session_restart(struct session *s);	/* caller, PUNCHING: back to UPLINK, with nothing of this try left */
-void session_log_bare(const struct session *s);
 void session_fail(struct session *s, int error, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
+
+/* session_cover.c: from a nominated path to what the program gets */
+void session_cover(struct session *s, struct path *path);
+const char *session_kind_name(enum local_path kind);	/* "LAN", "direct", "relayed" */
 
 /* session_describe.c */
 int session_take_ports(struct session *s);	/* 0, -EAGAIN: waits, will advance */
@@ -212,11 +222,11 @@ void caller_answered(struct session *s, const Punch__Answered *message);
 void caller_failed(struct session *s, const Punch__Failed *message);
 bool caller_again(struct session *s);
 void caller_no_path(struct session *s);
-void caller_nominated(struct session *s);
+void caller_covered(struct session *s, int fd);
 
 /* session_callee.c */
 void callee_invited(struct node *node, struct uplink *uplink, const Punch__Invited *message);
 void callee_advance(struct session *s);
-void callee_nominated(struct session *s, struct path *path);
+void callee_covered(struct session *s, int fd);
 
 #endif

@@ -87,10 +87,7 @@ static void on_path(void *arg, struct path *path)
 			     path_kind(path) == LOCAL_PATH_LAN ? "LAN" : "direct");
 		break;
 	case PATH_NOMINATED:
-		if (s->caller)
-			caller_nominated(s);
-		else
-			callee_nominated(s, path);
+		session_cover(s, path);
 		return;
 	default:
 		break;

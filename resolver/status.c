@@ -139,8 +139,9 @@ static struct json_object *list_connections(struct node *node)
 		add_text(item, "direction", c->incoming ? "in" : "out");
 		json_object_object_add(item, "open", json_object_new_boolean(!c->closed));
 		add_text(item, "path", connection_path_name(c->path));
-		add_endpoint(item, "remote", &c->remote);
-		add_endpoint(item, "local", &c->local);
+		add_text(item, "encrypted", encrypt_cover_name(c->track.cover));
+		add_endpoint(item, "remote", &c->track.remote);
+		add_endpoint(item, "local", &c->track.local);
 		add_ms(item, "setup_ms", c->setup_us);
 		add_number(item, "bytes_in", c->bytes_in);
 		add_number(item, "bytes_out", c->bytes_out);
@@ -211,10 +212,10 @@ static void print_connection(FILE *out, struct json_object *item)
 {
 	bool incoming = strcmp(text_of(item, "direction"), "in") == 0;
 
-	fprintf(out, "%s %s port %lld%s: %s path, %s, set up in %s ms, %lld bytes in, %lld out, %lld s\n",
+	fprintf(out, "%s %s port %lld%s: %s path, %s, %s, set up in %s ms, %lld bytes in, %lld out, %lld s\n",
 		incoming ? "from" : "to", text_of(item, "peer"), number_of(item, "port"),
 		json_object_get_boolean(json_object_object_get(item, "open")) ? "" : " (closed)", text_of(item, "path"),
-		text_of(item, "remote"), text_of(item, "setup_ms"), number_of(item, "bytes_in"),
+		text_of(item, "encrypted"), text_of(item, "remote"), text_of(item, "setup_ms"), number_of(item, "bytes_in"),
 		number_of(item, "bytes_out"), number_of(item, "age_s"));
 }
 

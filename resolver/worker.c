@@ -13,6 +13,7 @@
 #include "common/clock.h"
 #include "common/log.h"
 #include "resolver/connections_internal.h"
+#include "resolver/crypt.h"
 #include "resolver/dns.h"
 #include "resolver/doorbell_internal.h"
 #include "resolver/keeper.h"
@@ -114,12 +115,13 @@ static int start_parts(struct node *node, int listener, int link, const struct s
 	node->names = names_new();
 	node->services = services_new(node);
 	node->connections = connections_new();
+	node->crypts = crypts_new(node);
 	node->splices = splices_new(node);
 	node->doorbells = doorbells_new(node);
 	node->parked = parked_new(node);
 	node->sessions = sessions_new(node);
 	if (!node->local || !node->life || !node->dns || !node->names || !node->services || !node->connections ||
-	    !node->splices || !node->doorbells || !node->parked || !node->sessions)
+	    !node->crypts || !node->splices || !node->doorbells || !node->parked || !node->sessions)
 		return -ENOMEM;
 	state_load(node);
 	give_slots(node);
@@ -150,6 +152,7 @@ static void stop_parts(struct node *node)
 	state_free(node);
 	splices_free(node->splices);
 	connections_free(node->connections);
+	crypts_free(node->crypts);
 	services_free(node->services);
 	names_free(node->names);
 	if (node->dns)

@@ -98,6 +98,7 @@ static void session_free(struct session *s)
 static void reach(struct session *s, struct session_result *result)
 {
 	struct service service;
+	struct track track;
 	int rc = services_admit(s->node, s->port, &s->peer, &service), fds[2];
 	struct sockaddr_storage ss;
 	socklen_t size;
@@ -107,7 +108,8 @@ static void reach(struct session *s, struct session_result *result)
 		snprintf(result->text, sizeof(result->text), "not allowed");
 	} else if (rc == 0) {
 		tcp_pair(fds, s->family, service.family);
-		doorbell_ring(s->node, &service, &s->peer, fds[1], LOCAL_PATH_DIRECT, 10000);
+		connections_track(fds[1], &track);
+		doorbell_ring(s->node, &service, &s->peer, fds[1], &track, LOCAL_PATH_DIRECT, 10000);
 		result->fd = fds[0];
 	} else {
 		result->fd = socket(s->family, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -135,7 +137,7 @@ static void on_session(evutil_socket_t fd, short what, void *arg)
 		reach(s, &result);
 	}
 	if (result.fd >= 0)
-		endpoint_remote(result.fd, &result.remote);
+		connections_track(result.fd, &result.track);
 	if (s->step)
 		s->step(s->arg, 5000, "half way");
 	s->done(s->arg, &result);
