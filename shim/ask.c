@@ -51,6 +51,11 @@ static void remember(uid_t uid, const struct local_reply *reply)
 	atomic_store(&memory.known, 2);
 }
 
+bool ask_knows(void)
+{
+	return atomic_load(&memory.known) == 2;
+}
+
 static bool is_user(int fd, uid_t uid)
 {
 	struct ucred peer;
@@ -144,7 +149,7 @@ static int ask_anyone(struct local_request *request, int pass, struct local_repl
 	int rc;
 
 	*fd = -1;
-	if (atomic_load(&memory.known) == 2) {
+	if (ask_knows()) {
 		memcpy(request->token, memory.token, sizeof(request->token));
 		rc = ask_user(memory.uid, request, pass, reply, fd);
 		if (rc != -ENOTCONN || memory.uid == euid)

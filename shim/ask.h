@@ -5,6 +5,8 @@
 #ifndef PUNCH_SHIM_ASK_H
 #define PUNCH_SHIM_ASK_H
 
+#include <stdbool.h>
+
 #include "common/local.h"
 #include "shim/config.h"
 
@@ -18,6 +20,9 @@ enum ask_effort {
 
 /** ask_request() - a fresh request of @kind for this configuration */
 void ask_request(struct local_request *request, const struct config *config, enum local_kind kind);
+
+/** ask_knows() - has a resolver answered this process, or its parent, already? No system call */
+bool ask_knows(void);
 
 /**
  * ask() - send a request, await the reply

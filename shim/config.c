@@ -369,6 +369,13 @@ bool config_owns_address(const struct config *config, const struct endpoint *ep)
 					  compare_addresses);
 }
 
+bool config_key_is_of_another(const struct config *config, uid_t uid)
+{
+	struct stat st;
+
+	return !config->quick && stat(config->node.key, &st) == 0 && st.st_uid != uid;
+}
+
 bool config_has_services(const struct config *config)
 {
 	return config->quick || config->node.service_count > 0;

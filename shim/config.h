@@ -7,6 +7,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "common/endpoint.h"
 #include "common/local.h"
@@ -50,6 +51,9 @@ bool config_has_addresses(const struct config *config);
 
 /** config_owns_address() - is this a literal alias of a peer? The port is ignored */
 bool config_owns_address(const struct config *config, const struct endpoint *ep);
+
+/** config_key_is_of_another() - does the file's key belong to another user than @uid? Not in quick mode, which has none */
+bool config_key_is_of_another(const struct config *config, uid_t uid);
 
 /** config_has_services() - might a listening socket be ours? */
 bool config_has_services(const struct config *config);

@@ -14,6 +14,7 @@
 
 #include "shim/config.h"
 #include "shim/dial.h"
+#include "shim/drop.h"
 #include "shim/env.h"
 #include "shim/hostent.h"
 #include "shim/libc.h"
@@ -30,12 +31,17 @@ int hook_connect(int fd, const struct sockaddr *address, socklen_t size) EXPORT(
 int hook_getsockopt(int fd, int level, int name, void *value, socklen_t *size) EXPORT("getsockopt");
 int hook_setsockopt(int fd, int level, int name, const void *value, socklen_t size) EXPORT("setsockopt");
 int hook_getpeername(int fd, struct sockaddr *address, socklen_t *size) EXPORT("getpeername");
+ssize_t hook_send(int fd, const void *data, size_t count, int flags) EXPORT("send");
 ssize_t hook_sendto(int fd, const void *data, size_t count, int flags, const struct sockaddr *address,
 		    socklen_t size) EXPORT("sendto");
 ssize_t hook_sendmsg(int fd, const struct msghdr *message, int flags) EXPORT("sendmsg");
 int hook_listen(int fd, int backlog) EXPORT("listen");
 int hook_accept(int fd, struct sockaddr *address, socklen_t *size) EXPORT("accept");
 int hook_accept4(int fd, struct sockaddr *address, socklen_t *size, int flags) EXPORT("accept4");
+int hook_setuid(uid_t uid) EXPORT("setuid");
+int hook_seteuid(uid_t uid) EXPORT("seteuid");
+int hook_setreuid(uid_t real, uid_t uid) EXPORT("setreuid");
+int hook_setresuid(uid_t real, uid_t uid, uid_t saved) EXPORT("setresuid");
 int hook_getaddrinfo(const char *name, const char *service, const struct addrinfo *hints,
 		     struct addrinfo **result) EXPORT("getaddrinfo");
 int hook_getnameinfo(const struct sockaddr *address, socklen_t size, char *host, socklen_t host_size,
@@ -85,6 +91,11 @@ int hook_getpeername(int fd, struct sockaddr *address, socklen_t *size)
 	return remote_getpeername(fd, address, size);
 }
 
+ssize_t hook_send(int fd, const void *data, size_t count, int flags)
+{
+	return send_data(fd, data, count, flags);
+}
+
 ssize_t hook_sendto(int fd, const void *data, size_t count, int flags, const struct sockaddr *address,
 		    socklen_t size)
 {
@@ -109,6 +120,30 @@ int hook_accept(int fd, struct sockaddr *address, socklen_t *size)
 int hook_accept4(int fd, struct sockaddr *address, socklen_t *size, int flags)
 {
 	return serve_accept(fd, address, size, flags, true);
+}
+
+int hook_setuid(uid_t uid)
+{
+	drop_to(uid);
+	return libc_setuid(uid);
+}
+
+int hook_seteuid(uid_t uid)
+{
+	drop_to(uid);
+	return libc_seteuid(uid);
+}
+
+int hook_setreuid(uid_t real, uid_t uid)
+{
+	drop_to(uid == (uid_t)-1 ? real : uid);
+	return libc_setreuid(real, uid);
+}
+
+int hook_setresuid(uid_t real, uid_t uid, uid_t saved)
+{
+	drop_to(uid);
+	return libc_setresuid(real, uid, saved);
 }
 
 int hook_getaddrinfo(const char *name, const char *service, const struct addrinfo *hints,

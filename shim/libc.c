@@ -24,8 +24,13 @@ enum function {
 	FUNCTION_GETPEERNAME,
 	FUNCTION_GETSOCKOPT,
 	FUNCTION_SETSOCKOPT,
+	FUNCTION_SEND,
 	FUNCTION_SENDTO,
 	FUNCTION_SENDMSG,
+	FUNCTION_SETUID,
+	FUNCTION_SETEUID,
+	FUNCTION_SETREUID,
+	FUNCTION_SETRESUID,
 	FUNCTION_GETADDRINFO,		/* from here on: at the first call */
 	FUNCTION_GETNAMEINFO,
 	FUNCTION_GETHOSTBYNAME,
@@ -38,7 +43,8 @@ enum function {
 };
 
 static const char *const names[] = {
-	"connect", "listen", "accept", "accept4", "getpeername", "getsockopt", "setsockopt", "sendto", "sendmsg",
+	"connect", "listen", "accept", "accept4", "getpeername", "getsockopt", "setsockopt", "send",
+	"sendto", "sendmsg", "setuid", "seteuid", "setreuid", "setresuid",
 	"getaddrinfo", "getnameinfo", "gethostbyname", "gethostbyname2", "gethostbyaddr",
 	"gethostbyname_r", "gethostbyname2_r", "gethostbyaddr_r",
 };
@@ -134,6 +140,12 @@ int libc_setsockopt(int fd, int level, int name, const void *value, socklen_t si
 	return real.address ? real.call(fd, level, name, value, size) : -1;
 }
 
+ssize_t libc_send(int fd, const void *data, size_t count, int flags)
+{
+	REAL(FUNCTION_SEND, ssize_t, int, const void *, size_t, int);
+	return real.address ? real.call(fd, data, count, flags) : -1;
+}
+
 ssize_t libc_sendto(int fd, const void *data, size_t count, int flags, const struct sockaddr *address,
 		    socklen_t size)
 {
@@ -145,6 +157,30 @@ ssize_t libc_sendmsg(int fd, const struct msghdr *message, int flags)
 {
 	REAL(FUNCTION_SENDMSG, ssize_t, int, const struct msghdr *, int);
 	return real.address ? real.call(fd, message, flags) : -1;
+}
+
+int libc_setuid(uid_t uid)
+{
+	REAL(FUNCTION_SETUID, int, uid_t);
+	return real.address ? real.call(uid) : -1;
+}
+
+int libc_seteuid(uid_t uid)
+{
+	REAL(FUNCTION_SETEUID, int, uid_t);
+	return real.address ? real.call(uid) : -1;
+}
+
+int libc_setreuid(uid_t real_uid, uid_t uid)
+{
+	REAL(FUNCTION_SETREUID, int, uid_t, uid_t);
+	return real.address ? real.call(real_uid, uid) : -1;
+}
+
+int libc_setresuid(uid_t real_uid, uid_t uid, uid_t saved_uid)
+{
+	REAL(FUNCTION_SETRESUID, int, uid_t, uid_t, uid_t);
+	return real.address ? real.call(real_uid, uid, saved_uid) : -1;
 }
 
 int libc_getaddrinfo(const char *name, const char *service, const struct addrinfo *hints,

@@ -7,6 +7,7 @@
 
 #include <netdb.h>
 #include <sys/socket.h>
+#include <sys/types.h>
 
 /** libc_init() - find those that may be called from a signal handler; called by the constructor */
 void libc_init(void);
@@ -25,9 +26,14 @@ int libc_accept4(int fd, struct sockaddr *address, socklen_t *size, int flags);
 int libc_getpeername(int fd, struct sockaddr *address, socklen_t *size);
 int libc_getsockopt(int fd, int level, int name, void *value, socklen_t *size);
 int libc_setsockopt(int fd, int level, int name, const void *value, socklen_t size);
+ssize_t libc_send(int fd, const void *data, size_t count, int flags);
 ssize_t libc_sendto(int fd, const void *data, size_t count, int flags, const struct sockaddr *address,
 		    socklen_t size);
 ssize_t libc_sendmsg(int fd, const struct msghdr *message, int flags);
+int libc_setuid(uid_t uid);
+int libc_seteuid(uid_t uid);
+int libc_setreuid(uid_t real_uid, uid_t uid);
+int libc_setresuid(uid_t real_uid, uid_t uid, uid_t saved_uid);
 
 int libc_getaddrinfo(const char *name, const char *service, const struct addrinfo *hints,
 		     struct addrinfo **result);

@@ -73,6 +73,10 @@ static struct table parked;
 _Atomic(uint32_t) pending_alive;
 static _Atomic(uint64_t) horizon;	/* when the youngest of them is forgotten, monotonic microseconds */
 
+/* A bit for each descriptor that was parked: a hint, which pending_settle() takes back */
+#define NUMBERS		4096	/* higher descriptors have none */
+static _Atomic(uint64_t) numbers[NUMBERS / 64];
+
 static const char *const state_names[] = { "parked", "claiming", "failed" };
 
 _Static_assert(sizeof(state_names) / sizeof(state_names[0]) == PENDING_STATE_FAILED + 1, "one name for each state");
@@ -100,8 +104,25 @@ static bool set_state(uint64_t cookie, uint64_t entry, enum pending_state to, in
 	return true;
 }
 
+static void number_set(int fd, bool on)
+{
+	if (fd < 0 || fd >= NUMBERS)
+		return;
+	if (on)
+		atomic_fetch_or_explicit(&numbers[fd / 64], 1ull << fd % 64, memory_order_relaxed);
+	else
+		atomic_fetch_and_explicit(&numbers[fd / 64], ~(1ull << fd % 64), memory_order_relaxed);
+}
+
+bool pending_may_be(int fd)
+{
+	return fd >= 0 && fd < NUMBERS && pending_any() &&
+	       (atomic_load_explicit(&numbers[fd / 64], memory_order_relaxed) >> fd % 64 & 1);
+}
+
 void pending_add(int fd, const struct remote *remote)
 {
+	number_set(fd, true);
 	table_put(&parked, raw_cookie(fd), entry_of(remote_pack(remote), PENDING_STATE_PARKED, 0));
 	atomic_fetch_add(&pending_alive, 1);
 	atomic_store(&horizon, clock_now() + env_timeout_ms() * MS + FORGET_AFTER);
@@ -250,8 +271,10 @@ enum pending_answer pending_settle(int fd, const char *call, int *error)
 
 	for (;;) {
 		cookie = raw_cookie(fd);
-		if (!table_get(&parked, cookie, &entry))
+		if (!table_get(&parked, cookie, &entry)) {
+			number_set(fd, false);
 			return PENDING_NOT;
+		}
 		if (state_of(entry) == PENDING_STATE_FAILED) {
 			*error = (int)(entry >> ERROR_SHIFT);
 			return PENDING_FAILED;

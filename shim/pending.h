@@ -32,6 +32,12 @@ static inline bool pending_any(void)
 }
 
 /**
+ * pending_may_be() - was this number parked, and not settled since?  No system call, so that send() can afford it;
+ * duplicates of the descriptor are missed
+ */
+bool pending_may_be(int fd);
+
+/**
  * pending_settle() - put the peer's socket in place if it is there by now
  * @call:	by which the program asks, for the log
  * @error:	PENDING_FAILED: errno for the program

@@ -4,6 +4,9 @@
  *
  * MSG_FASTOPEN is a connect() with data: connected first, sent then.  A
  * datagram to a stand-in address would leave the host as multicast: refused.
+ *
+ * And a program's first word to a peer, which may come without any question before: haproxy
+ * believes what poll() says.  Then this is the call that claims the peer's socket.
  */
 #include <errno.h>
 
@@ -11,6 +14,7 @@
 #include "shim/config.h"
 #include "shim/dial.h"
 #include "shim/libc.h"
+#include "shim/pending.h"
 #include "shim/raw.h"
 #include "shim/send.h"
 
@@ -48,6 +52,30 @@ static bool is_peer(const struct sockaddr *address, socklen_t size)
 	return standin_slot(&ep) || config_owns_address(config, &ep);
 }
 
+/* Return: false, with errno, when the connection has failed */
+static bool is_connected(int fd)
+{
+	enum pending_answer answer;
+	struct guard guard;
+	int error = 0;
+
+	if (!pending_may_be(fd))
+		return true;
+	guard_enter(&guard);
+	answer = pending_settle(fd, "send()", &error);
+	if (answer == PENDING_FAILED)
+		pending_forget(fd);
+	guard_leave(&guard);
+	if (answer == PENDING_FAILED)
+		errno = error;
+	return answer != PENDING_FAILED;
+}
+
+ssize_t send_data(int fd, const void *data, size_t count, int flags)
+{
+	return is_connected(fd) ? libc_send(fd, data, count, flags) : -1;
+}
+
 ssize_t send_to(int fd, const void *data, size_t count, int flags, const struct sockaddr *address, socklen_t size)
 {
 	enum verdict verdict = judge(fd, flags, address, size);
@@ -57,7 +85,7 @@ ssize_t send_to(int fd, const void *data, size_t count, int flags, const struct 
 		return -1;
 	}
 	if (verdict == VERDICT_NATIVE || !is_peer(address, size))
-		return libc_sendto(fd, data, count, flags, address, size);
+		return is_connected(fd) ? libc_sendto(fd, data, count, flags, address, size) : -1;
 	if (dial_connect(fd, address, size) < 0)
 		return -1;
 	return libc_sendto(fd, data, count, flags & ~MSG_FASTOPEN, NULL, 0);
@@ -75,7 +103,7 @@ ssize_t send_message(int fd, const struct msghdr *message, int flags)
 		return -1;
 	}
 	if (verdict == VERDICT_NATIVE || !is_peer(address, size))
-		return libc_sendmsg(fd, message, flags);
+		return is_connected(fd) ? libc_sendmsg(fd, message, flags) : -1;
 	if (dial_connect(fd, address, size) < 0)
 		return -1;
 	nameless = *message;

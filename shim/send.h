@@ -8,6 +8,9 @@
 #include <sys/socket.h>
 #include <sys/types.h>
 
+/** send_data() - as send() */
+ssize_t send_data(int fd, const void *data, size_t count, int flags);
+
 /** send_to() - as sendto() */
 ssize_t send_to(int fd, const void *data, size_t count, int flags, const struct sockaddr *address, socklen_t size);
 

@@ -4,6 +4,7 @@
  */
 #include <pthread.h>
 #include <sys/epoll.h>
+#include <sys/stat.h>
 
 #include "tests/shim/under.h"
 
@@ -68,6 +69,38 @@ static void getpeername_alone_is_enough(void **state)
 	assert_true(wait_for(fd, POLLOUT) & POLLOUT);
 	assert_non_null(strstr(remote(fd), "ff18:7075:6e63:6800::65:"));
 	assert_connected(fd, listener);
+	close(fd);
+}
+
+static void the_first_word_is_enough(void **state)
+{
+	int fd = start("lazy", AF_INET, 0), far;
+	struct stat before, after;
+	char data[8] = "";
+
+	(void)state;
+	assert_true(wait_for(fd, POLLOUT) & POLLOUT);
+	assert_int_equal(fstat(fd, &before), 0);
+	assert_int_equal(send(fd, "word", 4, MSG_NOSIGNAL), 4);		/* haproxy */
+	assert_int_equal(fstat(fd, &after), 0);
+	assert_int_not_equal(before.st_ino, after.st_ino);		/* not copied by the resolver */
+	assert_non_null(strstr(remote(fd), "239.192.0.103:"));
+	far = accept(listener, NULL, NULL);
+	assert_int_equal(read(far, data, sizeof(data)), 4);
+	assert_string_equal(data, "word");
+	close(far);
+	close(fd);
+}
+
+static void a_failure_is_told_once_by_send(void **state)
+{
+	int fd = start("refuser", AF_INET, 0);
+
+	(void)state;
+	assert_true(wait_for(fd, POLLOUT));
+	assert_int_equal(send(fd, "word", 4, MSG_NOSIGNAL), -1);
+	assert_int_equal(errno, ECONNREFUSED);
+	assert_int_equal(socket_error(fd), 0);
 	close(fd);
 }
 
@@ -347,6 +380,8 @@ int main(void)
 		cmocka_unit_test(the_kernel_answers_while_it_connects),
 		cmocka_unit_test(a_second_connect_is_told_once_that_it_worked),
 		cmocka_unit_test(getpeername_alone_is_enough),
+		cmocka_unit_test(the_first_word_is_enough),
+		cmocka_unit_test(a_failure_is_told_once_by_send),
 		cmocka_unit_test(a_failure_is_told_once_by_so_error),
 		cmocka_unit_test(a_failure_is_told_once_by_connect),
 		cmocka_unit_test(closing_early_is_harmless),

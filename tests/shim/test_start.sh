@@ -109,5 +109,20 @@ if [ "$(id -u)" = 0 ]; then
 	}
 	check "started by a program that dropped its privileges, all of them" dropped
 	setpriv --reuid=65534 --clear-groups "$T/lib/double" stop
+
+	# a key that the new user cannot read: whoever asks first is to be root still
+	key=$(dirname "$PUNCH_CONF")/alice.key
+	install -m 600 /dev/null "$key"
+	dropping() { env LD_PRELOAD="$T/lib/libpunch.so" "$T/lib/start" dropping; }
+	as() { grep -qP "^Uid:\t$1\t$1\t$1\t$1" "$T/dropped/by"; }
+	foreseen() { dropping && as 0; }
+	check "started as root by a program that drops its privileges at once" foreseen
+	dropping_again() { rm "$T/dropped/by" && dropping && [ ! -e "$T/dropped/by" ]; }
+	check "and found by the next one" dropping_again
+	"$DOUBLE" stop
+	chown 65534 "$key"
+	theirs() { dropping && as 65534; }
+	check "not started as root for a user who has the key" theirs
+	setpriv --reuid=65534 --clear-groups "$T/lib/double" stop
 fi
 exit $status
