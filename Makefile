@@ -37,7 +37,9 @@ DEPS	= gcc make pkg-config libevent-dev libc-ares-dev libinih-dev libcmocka-dev 
 	  protobuf-c-compiler libhiredis-dev libssl-dev libjson-c-dev libseccomp-dev
 DEPS_TEST = nftables iproute2 iputils-ping util-linux procps openssh-server openssh-client rsync netcat-openbsd \
 	  curl python3 socat iperf3 jq strace redis-server git clang clang-tidy cppcheck musl musl-tools dnsmasq-base mandoc \
-	  wget nodejs postgresql-15 nginx-light busybox ncat lftp gunicorn apache2-bin systemd
+	  wget nodejs postgresql-15 nginx-light busybox ncat lftp gunicorn apache2-bin systemd openssl \
+	  openjdk-17-jre-headless haproxy python3-uvicorn mosquitto mosquitto-clients memcached vsftpd \
+	  mariadb-server-core mariadb-client-core inetutils-telnet libjemalloc2 libtcmalloc-minimal4
 
 # What of common/ and conf/ is pure, and so may be linked into the shim
 PURE	= common/log.c common/endpoint.c common/standin.c common/local.c conf/conf.c conf/conf_take.c conf/conf_node.c conf/conf_find.c

@@ -4,13 +4,13 @@
 # Real programs over a punched path and over the relay, as a table; source it after lab.sh and punch.sh.
 #
 #	programs_begin "$@"
-#	server NAME PACKAGE [HOST:]PORT COMMAND
+#	server NAME PACKAGE [HOST:]PORT[,PORT] COMMAND
 #	client NAME PACKAGE SERVER COMMAND EXPECTED
 #	programs_run
 #	logs_show_standin NAME FILE REGEX
 #
 # server: COMMAND runs under punch on bob (root) or carol (an ordinary user), and is published as
-# service NAME. client: COMMAND runs under punch on alice, once directly and once with
+# service NAME, on PORT; a second PORT is one more service, which it may listen on later. client: COMMAND runs under punch on alice, once directly and once with
 # PUNCH_ROUTE=relay; its output has to be EXPECTED, every connection it made must have taken the
 # wanted path, and stderr must stay empty. The round trip between the two is 50 ms.
 #
@@ -28,13 +28,14 @@
 
 STANDIN='239\.19[2-5]\.[0-9]+\.[0-9]+'
 SERVERS=() CLIENTS=()
-declare -A S_PACKAGE S_HOST S_PORT S_COMMAND S_BAD S_USED S_ABSENT S_FROM S_CLAIM
+declare -A S_PACKAGE S_HOST S_PORT S_SECOND S_COMMAND S_BAD S_USED S_ABSENT S_FROM S_CLAIM
 declare -A C_PACKAGE C_SERVER C_COMMAND C_EXPECTED
 
 server() {
 	SERVERS+=("$1")
 	S_PACKAGE[$1]=$2 S_HOST[$1]=bob S_PORT[$1]=${3#*:} S_COMMAND[$1]=$4
 	case $3 in *:*) S_HOST[$1]=${3%:*} ;; esac
+	case $3 in *,*) S_SECOND[$1]=${3#*,} S_PORT[$1]=${S_PORT[$1]%,*} ;; esac
 }
 
 client() {
@@ -85,6 +86,8 @@ start_servers() {
 		for name in "${SERVERS[@]}"; do
 			[ "${S_HOST[$name]}" != "$host" ] ||
 				services+=$'\n'"[service ${name//[^a-z0-9]/-}]"$'\n'"port = ${S_PORT[$name]}"
+			[ "${S_HOST[$name]}" != "$host" ] || [ -z "${S_SECOND[$name]:-}" ] ||
+				services+=$'\n'"[service ${name//[^a-z0-9]/-}-2]"$'\n'"port = ${S_SECOND[$name]}"
 		done
 		punch_conf "$host" "$services"
 		: >"$LAB_DIR/log/punch-$host.log"
@@ -152,7 +155,8 @@ client_claims() {
 	grep -q 'claimed by getsockopt(SO_ERROR)' "$log" && how+=(SO_ERROR)
 	grep -q 'claimed by getpeername()' "$log" && how+=(getpeername)
 	grep -q 'claimed by another connect()' "$log" && how+=('second connect')
-	grep -q 'stays a placeholder' "$log" && how+=(splice)
+	grep -q 'claimed by send()' "$log" && how+=('first send')
+	tail -n "+$((SEEN + 1))" "$PATHS" | grep -q ' port .*, copying between' && how+=(splice)
 	printf '%s' "${how[*]/%/,}" | sed 's/,$//'
 }
 
@@ -176,6 +180,7 @@ one_client() {
 		return
 	fi
 	: >"$LAB_DIR/claims" && chmod 666 "$LAB_DIR/claims" # nginx's workers run as nobody
+	SEEN=$(wc -l <"$PATHS")
 	S_USED[$on]=1
 	S_FROM[$on]+=${S_FROM[$on]:+; }$name
 	for route in direct relay; do
