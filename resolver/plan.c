@@ -21,11 +21,13 @@
  * that the other could aim at.  It dials; the other opens towards its address, which lets the
  * dial through where filtering is by address or absent, and its
  * listener takes the connection.  Where filtering is by address and port, many
- * sockets are held against many guesses (birthday.c).  Two such sides have no direct path.
+ * sockets are held against many guesses (birthday.c).  Two such sides can meet where
+ * their next ports lie in known bands (meet.c), and have no direct path otherwise.
  */
 #include "resolver/plan.h"
 
 #include "resolver/birthday.h"
+#include "resolver/meet.h"
 
 #include <assert.h>
 #include <string.h>
@@ -231,6 +233,28 @@ static void plan_mass(struct plan *plan, const struct plan_input *in)
 		plan->window = PLAN_WINDOW;
 }
 
+/* Both ports change, but not without limits */
+static void plan_meet(struct plan *plan, const struct plan_input *in)
+{
+	const struct description *own = in->own, *peer = in->peer;
+	const struct description *caller = in->caller ? own : peer, *callee = in->caller ? peer : own;
+	const struct candidate *to = reflexive(peer, 0);
+	bool opens;
+
+	if (!to || !reflexive(own, 0) || endpoint_is_loopback(&to->endpoint) || !meet_possible(own, peer))
+		return;
+	plan->mass = PLAN_MASS_MEET;
+	plan->mass_remote = to->endpoint;
+	plan->mass_wave = in->rtt * 3 / 2 + MEET_GRACE;
+	/* As in a lane: one side's SYNs die behind its own NAT, the other's come when all of them are out */
+	opens = can_open(caller) ? in->caller : can_open(callee) && !in->caller;
+	if (opens)
+		plan->mass_ttl = (uint8_t)(own->hops + 1);
+	else if (can_open(caller) || can_open(callee))
+		plan->mass_start = PLAN_MASS_MARGIN + dial_margin(in->rtt);
+	plan->window = meet_waves(own, peer, BIRTHDAY_WAVE) * plan->mass_wave + PLAN_MASS_MARGIN + PLAN_DIAL_MARGIN_MAX;
+}
+
 static bool only_lan(const struct plan *plan)
 {
 	unsigned int i;
@@ -238,7 +262,7 @@ static bool only_lan(const struct plan *plan)
 	for (i = 0; i < plan->count; i++)
 		if (plan->attempts[i].tactic != TACTIC_LAN)
 			return false;
-	return plan->count > 0;
+	return plan->count > 0 && plan->mass == PLAN_MASS_NONE;
 }
 
 void plan_make(struct plan *plan, const struct plan_input *in)
@@ -251,11 +275,13 @@ void plan_make(struct plan *plan, const struct plan_input *in)
 	plan_hosts(plan, in);
 	for (lane = 0; lane < PLAN_LANES && !hopeless; lane++)
 		plan_lane(plan, in, lane);
-	if (!hopeless)
+	if (hopeless)
+		plan_meet(plan, in);
+	else
 		plan_mass(plan, in);
 	if (only_lan(plan))
 		plan->window = PLAN_WINDOW_LAN;
-	if (!plan->count)
+	if (plan_empty(plan))
 		plan->reason = hopeless ? "both NATs give a new port to each destination" :
 					  "no public address is known for one of the sides";
 }

@@ -63,11 +63,12 @@ struct attempt_plan {
 	uint64_t start;
 };
 
-/* One side's NAT gives random ports, the other's does not: see birthday.h */
+/* One side's NAT gives random ports, the other's does not: birthday.h. Both give new ones out of a known band: meet.h */
 enum plan_mass {
 	PLAN_MASS_NONE,
 	PLAN_MASS_HOLD,		/* many sockets towards the peer's one endpoint */
 	PLAN_MASS_GUESS,	/* many ports of the peer's one address */
+	PLAN_MASS_MEET,		/* both sides: many sockets to one port in the band of the other */
 };
 
 /**
@@ -75,8 +76,9 @@ enum plan_mass {
  * @count:	attempts; 0: no direct path is possible, take the relay at once
  * @reason:	for people, when @count is 0
  * @window:	microseconds after GO in which a direct path is hoped for
- * @mass_remote: HOLD: the endpoint; GUESS: the address, with the port that was seen last
- * @mass_ttl:	HOLD: of the SYNs, 0 the system's
+ * @mass_remote: HOLD: the endpoint; GUESS, MEET: the address, with the port that was seen last
+ * @mass_ttl:	HOLD, MEET: of the SYNs, 0 the system's
+ * @mass_wave:	MEET: microseconds from one wave to the next
  * @mass_start:	microseconds after GO
  */
 struct plan {
@@ -88,6 +90,7 @@ struct plan {
 	struct endpoint mass_remote;
 	uint8_t mass_ttl;
 	uint64_t mass_start;
+	uint64_t mass_wave;
 };
 
 /**
@@ -104,6 +107,12 @@ struct plan_input {
 	int family;
 	uint64_t rtt;
 };
+
+/** plan_empty() - nothing that could lead to a direct path */
+static inline bool plan_empty(const struct plan *plan)
+{
+	return !plan->count && plan->mass == PLAN_MASS_NONE;
+}
 
 /** plan_make() - fill @plan */
 void plan_make(struct plan *plan, const struct plan_input *in);

@@ -77,6 +77,20 @@ static bool counts(const struct portrule *rule, struct portrule_verdict *verdict
 	return true;
 }
 
+void portrule_took(struct portrule *rule, unsigned int n)
+{
+	struct portrule_verdict verdict;
+	unsigned int i, span = 65536 - PORT_FIRST;
+
+	if (!counts(rule, &verdict))
+		return;
+	for (i = 0; i < rule->count; i++) {
+		unsigned int offset = (unsigned int)rule->seen[i].port - PORT_FIRST;
+
+		rule->seen[i].port = (uint16_t)(PORT_FIRST + (offset + n * (unsigned int)verdict.step) % span);
+	}
+}
+
 static uint16_t clamp(int64_t port)
 {
 	return (uint16_t)(port < PORT_FIRST ? PORT_FIRST : port > UINT16_MAX ? UINT16_MAX : port);

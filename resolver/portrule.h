@@ -46,6 +46,9 @@ struct portrule_verdict {
 /** portrule_see() - one more connection of ours got @port; the oldest is forgotten when there are too many */
 void portrule_see(struct portrule *rule, uint16_t port, uint64_t now);
 
+/** portrule_took() - connections of ours took @n more ports, which nobody told us: a NAT that counts has gone on by them */
+void portrule_took(struct portrule *rule, unsigned int n);
+
 /** portrule_judge() - from what was seen, at the time @now */
 void portrule_judge(const struct portrule *rule, uint64_t now, struct portrule_verdict *verdict);
 

@@ -31,6 +31,7 @@
 #define PORTS_READY	PLAN_LANES	/* one session's worth, kept warm */
 #define PORTS_MAKING	32		/* makings at once: a burst of sessions, two SYNs each, stays far below 256 half-open */
 #define PORTS_AGE	(600 * SECOND)	/* facts are asked anew after this: a NAT rarely changes its kind, a laptop its NAT */
+#define PORTS_TAKEN	(240 * SECOND)	/* a NAT keeps what a SYN took for this long (RFC 5382 REQ-5: 4 min) */
 #define PORTS_SILENCE	(60 * SECOND)	/* after probe ports that did not answer: a firewall is not changed often */
 
 /* After a making that found no probe port, or a port that was lost: the server may be restarting */
@@ -72,6 +73,12 @@ static void see(struct ports *ports, const struct endpoint *mapped)
 {
 	if (mapped->family)
 		portrule_see(&ports->seen, mapped->port, clock_now());
+}
+
+void ports_took(struct ports *ports, unsigned int n)
+{
+	portrule_took(&ports->seen, n);
+	ports->taken_until = clock_now() + PORTS_TAKEN;
 }
 
 bool ports_silent(const struct ports *ports)
@@ -119,6 +126,8 @@ void ports_facts(const struct ports *ports, struct description *description)
 		description->port_high = verdict.high;
 		description->port_step = verdict.step;
 		description->port_pace = verdict.pace;
+		if (verdict.rule == PUNCH__PORT_RULE__PORT_RULE_BLOCK && clock_now() < ports->taken_until)
+			description->port_low = description->port_high = 0;
 	}
 	/* Without a NAT there is nothing that a low-TTL SYN would have to leave */
 	description->hops = ports->facts.mapping == PUNCH__MAPPING__MAPPING_NONE ? 0 : ports->facts.hops;
@@ -283,6 +292,7 @@ void ports_on_uplink(struct ports *ports)
 	ports->hops = NULL;
 	ports->facts_at = 0;
 	memset(&ports->seen, 0, sizeof(ports->seen));
+	ports->taken_until = 0;
 	ports->silent_until = 0;
 	ports_wake(ports);
 }

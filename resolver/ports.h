@@ -52,6 +52,12 @@ void port_free(struct port *port);
  */
 int port_socket(int family, uint16_t number);
 
+/**
+ * ports_took() - many connections were opened, each of which took a port of a symmetric NAT
+ * For PORTS_TAKEN after it ports_facts() tells no band of a NAT that gives out of a block
+ */
+void ports_took(struct ports *ports, unsigned int n);
+
 /** ports_facts() - what is known of the NATs here: mapping, filtering, port_rule, hops of @description */
 void ports_facts(const struct ports *ports, struct description *description);
 

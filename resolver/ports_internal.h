@@ -59,6 +59,7 @@ struct ports {
 	unsigned int waiter_count;
 	struct event *wake;		/* serves waiters, makes more */
 	struct description facts;
+	uint64_t taken_until;		/* much of a block may be in use by what we opened and closed */
 	struct portrule seen;		/* mapped ports since the facts were new */
 	uint64_t silent_until;		/* no probe port answered: do not wait for them before this */
 	uint64_t facts_at;		/* 0: never */

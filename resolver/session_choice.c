@@ -65,7 +65,7 @@ static uint64_t hope_until(struct session *s, uint64_t now)
 {
 	uint64_t window = s->go + s->plan.window, until = window;
 
-	if (!s->plan.count)
+	if (plan_empty(&s->plan))
 		return 0;
 	if (!punch_over(&s->punch, now) || mass_active(s->mass))
 		s->over_at = 0;

@@ -20,16 +20,39 @@ static void on_port(void *arg)
 	session_advance(s);
 }
 
+/* A NAT that counts has gone on since: what it gave a while ago does not tell what it gives next */
+static bool is_stale(const struct session *s, const struct port *port, const struct description *facts)
+{
+	return facts->port_rule == PUNCH__PORT_RULE__PORT_RULE_SEQUENTIAL && port->asked &&
+	       port->ready_at + SESSION_SAMPLE < s->started;
+}
+
+static struct port *take_port(struct session *s, const struct description *facts)
+{
+	struct port *port;
+
+	while ((port = ports_take(s->node->ports)) && is_stale(s, port, facts))
+		port_free(port);
+	return port;
+}
+
 int session_take_ports(struct session *s)
 {
+	struct description facts;
 	unsigned int i;
+	bool enough;
 
 	if (s->route == PUNCH__ROUTE__ROUTE_RELAY)
 		return 0;
+	memset(&facts, 0, sizeof(facts));
+	ports_facts(s->node->ports, &facts);
 	for (i = 0; i < PLAN_LANES; i++)
 		if (!s->lanes[i].port)
-			s->lanes[i].port = ports_take(s->node->ports);
-	if (s->lanes[0].port)
+			s->lanes[i].port = take_port(s, &facts);
+	/* Where each connection gets a port of its own, the rule of them wants more than one lane's */
+	enough = facts.mapping != PUNCH__MAPPING__MAPPING_ADDRESS_PORT_DEPENDENT ||
+		 facts.port_rule != PUNCH__PORT_RULE__PORT_RULE_UNKNOWN || s->lanes[PLAN_LANES - 1].port;
+	if (s->lanes[0].port && enough)
 		return 0;
 	if (!s->waiter)
 		s->waiter = ports_wait(s->node->ports, on_port, s);

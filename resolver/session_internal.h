@@ -64,6 +64,9 @@
  * time-exceeded, and so does not let a router's answer to a low-TTL SYN kill the socket (measured) */
 #define SESSION_MINTTL	2
 
+/* Of a NAT that counts, a port seen this long before the session still tells the next ones */
+#define SESSION_SAMPLE	(500 * MS)
+
 enum session_state {
 	SESSION_UPLINK,		/* caller: waits for a rendezvous that is READY, or to invite again */
 	SESSION_PORTS,		/* waits for prepared ports */

@@ -6,6 +6,7 @@
  * peer's one endpoint; their first SYN dies behind our own NATs where
  * their distance is known.  Guessing: waves of connects from the lane's one
  * port; a wave that had its time is closed (which sends nothing) before the next.
+ * Meeting: waves of sockets with ports of their own, all to one port of the peer (meet.c).
  * Whatever becomes established is a path like others, and must prove itself: a guess may
  * well have met somebody else's open port, which speaks against nobody.
  */
@@ -16,6 +17,7 @@
 
 #include "common/log.h"
 #include "resolver/birthday.h"
+#include "resolver/meet.h"
 #include "resolver/session_internal.h"
 
 /* Sessions of one node that do this at once: the courtesy limit is for a host, not a session */
@@ -29,8 +31,11 @@ struct mass {
 	struct dial dials[BIRTHDAY_WAVE];
 	struct birthday birthday;	/* guessing side */
 	struct event *timer;
-	bool held;
+	enum plan_mass role;
 	bool started;
+	unsigned int left, wave;	/* MEET: sockets that may still be opened, waves begun */
+	unsigned int waves;
+	uint64_t due;			/* MEET: the next wave */
 	uint64_t end;			/* nothing comes of it any more */
 };
 
@@ -47,7 +52,7 @@ static void on_dial(evutil_socket_t fd, short what, void *arg)
 		dial_close(dial);
 		return;
 	}
-	session_note(s, dial->mass->held ? "a held port was hit" : "a guess hit a port");
+	session_note(s, dial->mass->role == PLAN_MASS_GUESS ? "a guess hit a port" : "a held port was hit");
 	session_add_path(s, dial_take(dial), LOCAL_PATH_DIRECT, false);
 }
 
@@ -62,6 +67,7 @@ static void hold(struct mass *mass)
 		if (!dial_connect(&mass->dials[i], 0, &plan->mass_remote, plan->mass_ttl, on_dial))
 			open++;
 	}
+	ports_took(mass->session->node->ports, open);
 	session_note(mass->session, "holding %u ports", open);
 }
 
@@ -79,6 +85,38 @@ static void guess(struct mass *mass, uint64_t now)
 	}
 	if (n)
 		session_note(s, "guessing %u ports", n);
+}
+
+static uint32_t random32(void *arg)
+{
+	uint32_t value;
+
+	(void)arg;
+	secret_random(&value, sizeof(value));
+	return value;
+}
+
+/* The next wave; sockets of a side that has no more of them stay for all waves of the other */
+static void meet(struct mass *mass, uint64_t now)
+{
+	unsigned int i, n = mass->left < BIRTHDAY_WAVE ? mass->left : BIRTHDAY_WAVE, open = 0;
+	struct session *s = mass->session;
+	struct endpoint to = s->plan.mass_remote;
+
+	if (now < mass->due)
+		return;
+	mass->wave++;
+	mass->due = mass->wave < mass->waves ? mass->due + s->plan.mass_wave : NEVER;
+	if (!n)
+		return;
+	to.port = meet_target(&s->far, random32(NULL));
+	for (i = 0; i < BIRTHDAY_WAVE; i++)
+		dial_close(&mass->dials[i]);
+	for (i = 0; i < n; i++)
+		open += !dial_connect(&mass->dials[i], 0, &to, s->plan.mass_ttl, on_dial);
+	mass->left -= n;
+	ports_took(s->node->ports, open);
+	session_note(s, "%u ports for one of the peer's", open);
 }
 
 static void arm(struct mass *mass, uint64_t when)
@@ -100,21 +138,22 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
 		session_arm(mass->session, 0);
 		return;
 	}
-	if (mass->held && !mass->started)
-		hold(mass);
-	else if (!mass->held)
+	switch (mass->role) {
+	case PLAN_MASS_HOLD:
+		if (!mass->started)
+			hold(mass);
+		arm(mass, mass->end);
+		break;
+	case PLAN_MASS_GUESS:
 		guess(mass, now);
+		arm(mass, clock_before(mass->end, birthday_deadline(&mass->birthday)));
+		break;
+	default:
+		meet(mass, now);
+		arm(mass, clock_before(mass->end, mass->due));
+		break;
+	}
 	mass->started = true;
-	arm(mass, clock_before(mass->end, mass->held ? NEVER : birthday_deadline(&mass->birthday)));
-}
-
-static uint32_t random32(void *arg)
-{
-	uint32_t value;
-
-	(void)arg;
-	secret_random(&value, sizeof(value));
-	return value;
 }
 
 void mass_start(struct session *s)
@@ -136,14 +175,19 @@ void mass_start(struct session *s)
 	}
 	masses++;
 	mass->session = s;
-	mass->held = s->plan.mass == PLAN_MASS_HOLD;
+	mass->role = s->plan.mass;
 	for (i = 0; i < BIRTHDAY_WAVE; i++) {
 		mass->dials[i].session = s;
 		mass->dials[i].mass = mass;
 		mass->dials[i].fd = -1;
 	}
 	mass->end = s->go + s->plan.window;
-	if (!mass->held) {
+	if (mass->role == PLAN_MASS_MEET) {
+		mass->left = meet_sockets(&s->own, BIRTHDAY_WAVE);
+		mass->waves = meet_waves(&s->own, &s->far, BIRTHDAY_WAVE);
+		mass->due = s->go + s->plan.mass_start;
+	}
+	if (mass->role == PLAN_MASS_GUESS) {
 		birthday_draw(&mass->birthday, s->plan.mass_remote.port, s->rtt, s->go + s->plan.mass_start,
 			      random32, NULL);
 		mass->end = clock_before(mass->end, birthday_end(&mass->birthday));

@@ -300,7 +300,7 @@ bool session_barren(struct session *s, uint64_t now)
 {
 	/* Nothing left to wait for, and late comers had their time */
 	bool over = !s->leg_count && punch_over(&s->punch, now) &&
-		    (!s->plan.count || now >= s->go + s->plan.window);
+		    (plan_empty(&s->plan) || now >= s->go + s->plan.window);
 
 	if (!over && now < s->go + SESSION_TRY)
 		return false;

@@ -166,6 +166,33 @@ static void two_symmetric_sides_have_no_direct_path(void **state)
 	assert_int_equal(pb.count, 0);
 }
 
+static void two_that_count_meet_and_one_opens(void **state)
+{
+	struct description a, b;
+	struct plan pa, pb;
+
+	(void)state;
+	home(&a, "192.168.1.2:5000", "198.51.100.1:5000", NULL, APDM, 1);
+	home(&b, "192.168.1.2:6000", "198.51.100.2:6000", NULL, APDM, 2);
+	a.guess = b.guess = true;
+	a.port_rule = b.port_rule = PUNCH__PORT_RULE__PORT_RULE_SEQUENTIAL;
+	a.port_low = b.port_low = 20000;
+	a.port_high = b.port_high = 20063;
+	both(&a, &b, &pa, &pb);
+	assert_int_equal(pa.mass, PLAN_MASS_MEET);
+	assert_int_equal(pb.mass, PLAN_MASS_MEET);
+	assert_int_equal(pa.mass_ttl, 2);
+	assert_int_equal(pb.mass_ttl, 0);
+	assert_true(pb.mass_start > pa.mass_start);
+	assert_int_equal(pa.window, pb.window);
+	assert_int_equal(pa.mass_wave, pb.mass_wave);
+	assert_null(pa.reason);
+	a.port_rule = PUNCH__PORT_RULE__PORT_RULE_RANDOM;
+	both(&a, &b, &pa, &pb);
+	assert_true(plan_empty(&pa) && plan_empty(&pb));
+	assert_non_null(pa.reason);
+}
+
 static void symmetric_side_dials(void **state)
 {
 	struct description a, b;
@@ -257,6 +284,7 @@ int main(void)
 		cmocka_unit_test(unseen_side_is_near_only_in_the_same_subnet),
 		cmocka_unit_test(one_random_side_holds_and_the_other_guesses),
 		cmocka_unit_test(two_symmetric_sides_have_no_direct_path),
+		cmocka_unit_test(two_that_count_meet_and_one_opens),
 		cmocka_unit_test(symmetric_side_dials),
 		cmocka_unit_test(ipv6_needs_an_ipv6_socket),
 		cmocka_unit_test(loopback_is_never_dialled),

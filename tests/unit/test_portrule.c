@@ -90,6 +90,28 @@ static void pace_of_others_is_counted_and_extrapolated(void **state)
 	assert_in_range(verdict.low, port + 49, port + 52);
 }
 
+static void own_burst_moves_the_count_on(void **state)
+{
+	static const uint16_t ports[] = { 65000, 65001, 65002, 65003 };
+	struct portrule_verdict verdict;
+	struct portrule rule = { 0 };
+	unsigned int i;
+
+	(void)state;
+	for (i = 0; i < 4; i++)
+		portrule_see(&rule, ports[i], SECOND + i * MS);
+	portrule_took(&rule, 64);
+	portrule_see(&rule, 65069, SECOND + 50 * MS);
+	portrule_judge(&rule, SECOND + 60 * MS, &verdict);
+	assert_int_equal(verdict.rule, SEQUENTIAL);
+	assert_int_equal(verdict.low, 65070);
+	/* beyond the last port */
+	portrule_took(&rule, 600);
+	portrule_judge(&rule, SECOND + 60 * MS, &verdict);
+	assert_int_equal(verdict.rule, SEQUENTIAL);
+	assert_in_range(verdict.low, 1024, 1200);
+}
+
 /* Of @runs draws of @n ports out of blocks of @size: how many bands are the block, and lie within it */
 static void blocks(unsigned int size, unsigned int n, unsigned int runs, unsigned int *exact, unsigned int *within)
 {
@@ -174,6 +196,7 @@ int main(void)
 		cmocka_unit_test(step_of_two_is_seen),
 		cmocka_unit_test(counting_begins_again_from_below),
 		cmocka_unit_test(pace_of_others_is_counted_and_extrapolated),
+		cmocka_unit_test(own_burst_moves_the_count_on),
 		cmocka_unit_test(bounds_of_a_block_are_found),
 		cmocka_unit_test(band_that_is_no_power_of_two_is_estimated),
 		cmocka_unit_test(random_ports_have_no_band),
