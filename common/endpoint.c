@@ -299,3 +299,12 @@ bool endpoint_is_unicast(const struct endpoint *ep)
 	/* 224/4 multicast; 240/4 reserved with the broadcast address; 0/8 "this network" */
 	return !v4_in(ep, 0x00000000, 8) && !v4_in(ep, 0xe0000000, 3);
 }
+
+bool endpoint_may_refer(const struct endpoint *server, const struct endpoint *target)
+{
+	if (!endpoint_is_unicast(target) || !target->port)
+		return false;
+	if (endpoint_is_loopback(target))
+		return endpoint_is_loopback(server);
+	return !endpoint_is_private(target) || endpoint_is_private(server);
+}

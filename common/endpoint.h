@@ -64,6 +64,13 @@ bool endpoint_same_address(const struct endpoint *a, const struct endpoint *b);
 bool endpoint_is_loopback(const struct endpoint *ep);
 bool endpoint_is_any(const struct endpoint *ep);
 
+/**
+ * endpoint_may_refer() - may a server at @server send a node to @target?
+ * Not to where only the node gets: its loopback, its private networks; unless the server is there itself. A public
+ * server that could would have every node talk to what listens on its host or in its LAN.
+ */
+bool endpoint_may_refer(const struct endpoint *server, const struct endpoint *target);
+
 /** endpoint_is_private() - RFC 1918, RFC 6598 (100.64/10), link-local, ULA (fc00::/7), loopback */
 bool endpoint_is_private(const struct endpoint *ep);
 

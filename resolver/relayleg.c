@@ -42,6 +42,7 @@ static_assert(sizeof(state_names) / sizeof(*state_names) == RELAYLEG_STATE_COUNT
 struct relayleg {
 	struct node *node;
 	enum relayleg_state state;
+	struct endpoint server;		/* whose offer it is */
 	char name[LIMIT_HOST + 16];
 	int family;
 	struct dns_query *query;
@@ -232,9 +233,23 @@ static void on_race(void *arg, int fd, const struct endpoint *reached, int error
 		finish(leg, -ENOMEM, "out of memory");
 }
 
+/* Those that the server may send us to; names are judged by what they lead to. Return: how many */
+static unsigned int permitted(const struct relayleg *leg, const struct endpoint *results, unsigned int count,
+			      struct endpoint kept[DNS_RESULTS])
+{
+	unsigned int n = 0, i;
+
+	for (i = 0; i < count && n < DNS_RESULTS; i++) {
+		if (endpoint_may_refer(&leg->server, &results[i]))
+			kept[n++] = results[i];
+	}
+	return n;
+}
+
 static void on_addresses(void *arg, int error, const char *text, const struct endpoint *results,
 			 unsigned int count)
 {
+	struct endpoint kept[DNS_RESULTS];
 	struct relayleg *leg = arg;
 
 	leg->query = NULL;
@@ -242,7 +257,12 @@ static void on_addresses(void *arg, int error, const char *text, const struct en
 		finish(leg, error, text);
 		return;
 	}
-	leg->race = race_new(leg->node->base, results, count, leg->family, RELAYLEG_LIMIT, on_race, leg);
+	count = permitted(leg, results, count, kept);
+	if (!count) {
+		finish(leg, -EACCES, "refused: it is on this host or in a private network, which its rendezvous is not");
+		return;
+	}
+	leg->race = race_new(leg->node->base, kept, count, leg->family, RELAYLEG_LIMIT, on_race, leg);
 	if (!leg->race) {
 		finish(leg, -ENOMEM, "out of memory");
 		return;
@@ -270,8 +290,9 @@ static int make_hello(struct relayleg *leg, const uint8_t *ticket, size_t size)
 	return 0;
 }
 
-struct relayleg *relayleg_new(struct node *node, const char *address, uint16_t port, int family,
-			      const uint8_t *ticket, size_t size, relayleg_done *done, void *arg)
+struct relayleg *relayleg_new(struct node *node, const struct endpoint *server, const char *address,
+			      uint16_t port, int family, const uint8_t *ticket, size_t size, relayleg_done *done,
+			      void *arg)
 {
 	struct relayleg *leg = size <= TICKET_MAX ? calloc(1, sizeof(*leg)) : NULL;
 	char where[ENDPOINT_TEXT_SIZE];
@@ -280,6 +301,7 @@ struct relayleg *relayleg_new(struct node *node, const char *address, uint16_t p
 	if (!leg)
 		return NULL;
 	leg->node = node;
+	leg->server = *server;
 	leg->family = family;
 	leg->fd = -1;
 	leg->done = done;

@@ -265,8 +265,8 @@ void session_relays(struct session *s, Punch__RelayOffer **offers, size_t count)
 
 		if (!o->port || o->port > UINT16_MAX || strlen(address) >= LIMIT_HOST)
 			continue;
-		leg->leg = relayleg_new(s->node, address, (uint16_t)o->port, s->family, o->ticket.data,
-					o->ticket.len, on_leg, leg);
+		leg->leg = relayleg_new(s->node, uplink_server(s->uplink), address, (uint16_t)o->port, s->family,
+					o->ticket.data, o->ticket.len, on_leg, leg);
 		if (leg->leg)
 			s->leg_count++;
 	}

@@ -75,17 +75,10 @@ void uplink_hello_changed(struct uplink *uplink)
 
 /* --- what the server says */
 
-/*
- * A server tells us where to connect; it must not make us knock at doors that
- * only we can reach, unless it is itself such a neighbour.
- */
 static void probe_add(struct uplink *u, const struct endpoint *probe)
 {
-	if (u->probe_count == UPLINK_PROBES || !endpoint_is_unicast(probe) || !probe->port)
-		return;
-	if (endpoint_is_private(probe) && !endpoint_is_private(&u->server))
-		return;
-	u->probes[u->probe_count++] = *probe;
+	if (u->probe_count < UPLINK_PROBES && endpoint_may_refer(&u->server, probe))
+		u->probes[u->probe_count++] = *probe;
 }
 
 static int on_welcome(struct uplink *u, const Punch__Welcome *welcome)

@@ -232,6 +232,29 @@ static void equality_looks_at_family_address_scope_and_port(void **state)
 	assert_false(endpoint_same_address(&a, &d));
 }
 
+static void servers_send_nobody_to_where_they_are_not(void **state)
+{
+	static const struct { const char *server, *target; bool may; } cases[] = {
+		{ "203.0.113.10", "198.51.100.1", true }, { "203.0.113.10", "192.168.1.1", false },
+		{ "203.0.113.10", "127.0.0.1", false }, { "203.0.113.10", "169.254.169.254", false },
+		{ "203.0.113.10", "100.64.0.1", false }, { "203.0.113.10", "239.1.1.1", false },
+		{ "203.0.113.10", "0.0.0.0", false }, { "2001:db8::1", "fe80::1", false }, { "2001:db8::1", "::1", false },
+		{ "2001:db8::1", "2001:db8::2", true }, { "10.0.0.1", "192.168.1.1", true }, { "10.0.0.1", "127.0.0.1", false },
+		{ "10.0.0.1", "8.8.8.8", true }, { "127.0.0.1", "127.0.0.1", true }, { "::1", "127.0.0.1", true },
+	};
+	struct endpoint no_port = parsed("198.51.100.1", 0), public = parsed("203.0.113.10", 80);
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < COUNT(cases); i++) {
+		struct endpoint server = parsed(cases[i].server, 4430), target = parsed(cases[i].target, 80);
+
+		if (endpoint_may_refer(&server, &target) != cases[i].may)
+			fail_msg("%s to %s", cases[i].server, cases[i].target);
+	}
+	assert_false(endpoint_may_refer(&public, &no_port));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -243,6 +266,7 @@ int main(void)
 		cmocka_unit_test(scope_counts_for_link_local_alone),
 		cmocka_unit_test(local_and_remote_of_a_socket),
 		cmocka_unit_test(kinds_of_addresses),
+		cmocka_unit_test(servers_send_nobody_to_where_they_are_not),
 		cmocka_unit_test(equality_looks_at_family_address_scope_and_port),
 	};
 

@@ -24,6 +24,8 @@
 #define PORT_STOPPED	4434
 
 static struct node node;
+/* The rendezvous whose offers they are: as the relays, on this host */
+static struct endpoint server = { .family = AF_INET, .address = { 127, 0, 0, 1 }, .port = 4430 };
 static uint8_t secret[RELAY_SECRET_SIZE];
 static pid_t relay, stopped;
 
@@ -72,7 +74,7 @@ static struct relayleg *begin_at(struct outcome *o, const char *address, uint16_
 
 	assert_true(size > 0);
 	*o = (struct outcome){ .fd = -1, .inside = true };
-	leg = relayleg_new(&node, address, port, family, sealed, (size_t)size, on_done, o);
+	leg = relayleg_new(&node, &server, address, port, family, sealed, (size_t)size, on_done, o);
 	assert_non_null(leg);
 	o->inside = false;
 	return leg;
@@ -381,7 +383,27 @@ static void ticket_of_impossible_size_is_refused(void **state)
 	static const uint8_t ticket[TICKET_MAX + 1];
 
 	(void)state;
-	assert_null(relayleg_new(&node, "127.0.0.1", PORT, AF_INET, ticket, sizeof(ticket), on_done, NULL));
+	assert_null(relayleg_new(&node, &server, "127.0.0.1", PORT, AF_INET, ticket, sizeof(ticket), on_done, NULL));
+}
+
+/* Bytes of a server's choice must not reach what listens on this host or in its networks alone */
+static void a_public_server_cannot_send_us_home(void **state)
+{
+	static const char *const places[] = { "127.0.0.1", "::1", "relay.test", "192.168.77.1", "fe80::1" };
+	const struct endpoint here = server;
+	struct ticket ticket = ticket_of(77, TICKET_CALLER);
+	struct outcome o;
+	unsigned int i;
+
+	(void)state;
+	assert_int_equal(endpoint_parse(&server, "203.0.113.10", 4430), 0);
+	for (i = 0; i < COUNT(places); i++) {
+		begin_at(&o, places[i], PORT, AF_INET6, &ticket, secret);
+		assert_true(world_until(node.base, is_over, &o));
+		assert_int_equal(o.error, -EACCES);
+		assert_non_null(strstr(o.text, "refused: it is on this host or in a private network"));
+	}
+	server = here;
 }
 
 /* --- silence: both waits at once, they take 20 and 25 s */
@@ -467,6 +489,7 @@ int main(void)
 		cmocka_unit_test(reply_may_come_byte_by_byte),
 		cmocka_unit_test(cancelled_leg_closes_and_never_calls_back),
 		cmocka_unit_test(ticket_of_impossible_size_is_refused),
+		cmocka_unit_test(a_public_server_cannot_send_us_home),
 		cmocka_unit_test(silence_ends),
 	};
 
