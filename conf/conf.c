@@ -205,9 +205,10 @@ static void on_section(struct conf_walk *walk, char *text)
 	for (i = 0; i < walk->section_count; i++) {
 		if (strcmp(text, walk->sections[i].name) == 0)
 			section = &walk->sections[i];
-		advice_add(&advice, text, walk->sections[i].name, i);
 	}
 	if (!section) {
+		for (i = 0; i < walk->section_count; i++)
+			advice_add(&advice, text, walk->sections[i].name, i);
 		complain_unknown(walk, "section", NULL, &advice);
 		if (!advice.best)
 			return;
@@ -245,9 +246,10 @@ static int on_setting(void *user, const char *inih_section, const char *name, co
 	for (key = walk->section->keys; key->name; key++) {
 		if (strcmp(key->name, name) == 0)
 			break;
-		advice_add(&advice, name, key->name, (size_t)(key - walk->section->keys));
 	}
 	if (!key->name) {
+		for (key = walk->section->keys; key->name; key++)
+			advice_add(&advice, name, key->name, (size_t)(key - walk->section->keys));
 		complain_unknown(walk, "setting", name, &advice);
 		if (!advice.best)
 			return 1;
@@ -359,6 +361,28 @@ static char *read_line(char *out, int room, void *user)
 	return out;
 }
 
+/* More bytes of a file, in a buffer that begins with *@room bytes and grows to the most allowed. Return: false at the end */
+static bool slurp_more(struct conf_walk *walk, int fd, char **text, size_t *room, size_t *size)
+{
+	ssize_t n;
+
+	if (*size == *room) {	/* it is larger than fstat() said */
+		char *bigger = *room < FILE_MAX_BYTES + 1 ? realloc(*text, FILE_MAX_BYTES + 1) : NULL;
+
+		if (!bigger)
+			return false;
+		*text = bigger;
+		*room = FILE_MAX_BYTES + 1;
+	}
+	n = read(fd, *text + *size, *room - *size);
+	if (n < 0 && errno == EINTR)
+		return true;
+	if (n < 0)
+		fail_file(walk, -errno, "cannot read: %s", strerror(errno));
+	*size += n > 0 ? (size_t)n : 0;
+	return n > 0;
+}
+
 /* The whole file into one buffer. Return: the buffer, or NULL after a complaint */
 static char *slurp(struct conf_walk *walk, size_t *size)
 {
@@ -366,7 +390,7 @@ static char *slurp(struct conf_walk *walk, size_t *size)
 	int fd = open(walk->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 	char *text = NULL;
 	struct stat st;
-	ssize_t n;
+	size_t room;
 
 	*size = 0;
 	if (fd < 0 || fstat(fd, &st) < 0) {
@@ -378,21 +402,14 @@ static char *slurp(struct conf_walk *walk, size_t *size)
 			  "not a regular file, but a configuration must be one");
 		goto out;
 	}
-	text = malloc(FILE_MAX_BYTES + 1);
+	room = st.st_size < FILE_MAX_BYTES ? (size_t)st.st_size + 1 : FILE_MAX_BYTES + 1;
+	text = malloc(room);
 	if (!text) {
 		fail_file(walk, -ENOMEM, "%s", strerror(ENOMEM));
 		goto out;
 	}
-	while (*size <= FILE_MAX_BYTES) {
-		n = read(fd, text + *size, FILE_MAX_BYTES + 1 - *size);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			fail_file(walk, -errno, "cannot read: %s", strerror(errno));
-		if (n <= 0)
-			break;
-		*size += (size_t)n;
-	}
+	while (slurp_more(walk, fd, &text, &room, size))
+		;
 	if (*size > FILE_MAX_BYTES) {
 		fail_file(walk, -E2BIG, "larger than %u bytes", FILE_MAX_BYTES);
 		*size = FILE_MAX_BYTES;

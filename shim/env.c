@@ -36,9 +36,13 @@ static const char *const also[] = { "HOME=", "PATH=", "USER=", "LOGNAME=", "TZ="
 
 static bool wanted(const char *variable)
 {
-	const char *value = strchr(variable, '=');
+	const char *value;
 	unsigned int i;
 
+	/* most variables are none of these, as their first letter tells: this runs for each, at each start */
+	if (!strchr("PXHULT", variable[0]))
+		return false;
+	value = strchr(variable, '=');
 	if (!value || !value[1])
 		return false;
 	if (strncmp(variable, "PUNCH_", 6) == 0 || strncmp(variable, "XDG_", 4) == 0)

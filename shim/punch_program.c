@@ -71,25 +71,26 @@ static bool is_privileged(int fd)
 	return geteuid() != 0 && fgetxattr(fd, "security.capability", NULL, 0) > 0;
 }
 
-/* Is there a section that only the Go linker makes? */
+/* Is there a section that only the Go linker makes? Each table is read at once: a program starts with this */
 static bool is_go(int fd, const Elf64_Ehdr *elf)
 {
-	Elf64_Shdr sections[1], names;
-	char text[64];
+	static Elf64_Shdr sections[SECTIONS_MOST];
+	static char names[NAMES_MOST + 1];	/* ends with a NUL whatever the file holds */
+	const Elf64_Shdr *own;
 	unsigned int i;
 
 	if (elf->e_shentsize != sizeof(sections[0]) || elf->e_shnum > SECTIONS_MOST ||
-	    elf->e_shstrndx >= elf->e_shnum ||
-	    !read_at(fd, elf->e_shoff + (uint64_t)elf->e_shstrndx * sizeof(names), &names, sizeof(names)))
+	    elf->e_shstrndx >= elf->e_shnum || !read_at(fd, elf->e_shoff, sections, elf->e_shnum * sizeof(sections[0])))
+		return false;
+	own = &sections[elf->e_shstrndx];
+	if (own->sh_size > NAMES_MOST || !read_at(fd, own->sh_offset, names, own->sh_size))
 		return false;
 	for (i = 0; i < elf->e_shnum; i++) {
-		if (!read_at(fd, elf->e_shoff + i * sizeof(sections[0]), sections, sizeof(sections[0])) ||
-		    sections[0].sh_name >= names.sh_size || names.sh_size > NAMES_MOST)
+		const char *name = names + sections[i].sh_name;
+
+		if (sections[i].sh_name >= own->sh_size)
 			return false;
-		memset(text, 0, sizeof(text));
-		if (pread(fd, text, sizeof(text) - 1, (off_t)(names.sh_offset + sections[0].sh_name)) <= 0)
-			return false;
-		if (strcmp(text, ".note.go.buildid") == 0 || strcmp(text, ".go.buildinfo") == 0)
+		if (strcmp(name, ".note.go.buildid") == 0 || strcmp(name, ".go.buildinfo") == 0)
 			return true;
 	}
 	return false;
