@@ -41,6 +41,9 @@ DEPS_TEST = nftables iproute2 iputils-ping util-linux procps openssh-server open
 	  openjdk-17-jre-headless haproxy python3-uvicorn mosquitto mosquitto-clients memcached vsftpd \
 	  mariadb-server-core mariadb-client-core inetutils-telnet libjemalloc2 libtcmalloc-minimal4
 
+# What benches compare with
+DEPS_BENCH = proxychains4 torsocks valgrind
+
 # What of common/ and conf/ is pure, and so may be linked into the shim
 PURE	= common/log.c common/endpoint.c common/standin.c common/local.c conf/conf.c conf/conf_take.c conf/conf_node.c conf/conf_find.c
 COMMON	= $(filter-out common/punch.pb-c.c,$(wildcard common/*.c))
@@ -60,6 +63,7 @@ LIBCOMMON = $(B)/libcommon.a
 PROGRAMS = $(B)/libpunch.so $(B)/punch $(B)/punch-resolver $(B)/punchctl $(B)/punch-rendezvous $(B)/punch-relay
 UNIT	= $(patsubst tests/unit/%.c,$(B)/tests/unit/%,$(wildcard tests/unit/test_*.c))
 PLATFORM = $(patsubst tests/platform/%.c,$(B)/tests/platform/%,$(wildcard tests/platform/test_*.c))
+BENCHTOOLS = $(B)/bench/empty.so $(B)/bench/spawn $(B)/bench/calls
 LABTOOLS = $(B)/lab/nat $(patsubst tests/lab/%.c,$(B)/lab/%,$(filter-out tests/lab/nat%.c,$(wildcard tests/lab/*.c)))
 
 all: $(PROGRAMS)
@@ -122,6 +126,10 @@ bench: deps
 bench-nat: deps
 	@$(MAKE) --no-print-directory all tests-build
 	@tests/bench/nat.sh
+bench-shim: deps
+	@tests/deps $(DEPS_BENCH)
+	@$(MAKE) --no-print-directory $(FAST) all $(BENCHTOOLS)
+	@tests/bench/shim.sh
 asan: deps
 	@$(MAKE) --no-print-directory $(FAST) B=$(B)/asan OPT='-O1 -g -fno-omit-frame-pointer' SAN='-fsanitize=address,undefined' all tests-build
 lint: deps
@@ -141,10 +149,11 @@ help:
 	@echo 'make demo     the main job in a lab: ssh and rsync between two hosts behind NATs'
 	@echo 'make test     every test; installs what is missing, ends with "N passed, N failed"'
 	@echo 'make bench    figures; make bench-nat: direct paths over a population of NATs'
+	@echo 'make bench-shim   cost of the preload library, beside torsocks and proxychains-ng'
 	@echo 'make asan     build with sanitizers; make lint: checkers'
 	@echo 'make fuzz     fuzz every decoder of bytes from outside, FUZZ_SECONDS=60 each'
 	@echo 'make install  PREFIX=/usr/local DESTDIR='
 
-.PHONY: all deps deps-build test tests-build demo bench bench-nat asan lint install clean help
+.PHONY: all deps deps-build test tests-build demo bench bench-nat bench-shim asan lint install clean help
 .DELETE_ON_ERROR:
 -include $(shell find $(B)/obj $(B)/pic -name '*.d' 2>/dev/null)

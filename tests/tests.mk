@@ -86,6 +86,13 @@ $(B)/lab/%: $(B)/obj/tests/lab/%.o
 	$(call say,LD,$@)
 	$(Q)mkdir -p $(@D) && $(CC) $(LDFLAGS_PROGRAM) -o $@ $^
 
+$(B)/bench/empty.so: tests/bench/empty.c
+	$(call say,LD,$@)
+	$(Q)mkdir -p $(@D) && $(CC) $(CFLAGS_SHIM) -shared -o $@ $<
+$(B)/bench/%: $(B)/obj/tests/bench/%.o
+	$(call say,LD,$@)
+	$(Q)mkdir -p $(@D) && $(CC) $(LDFLAGS_PROGRAM) -o $@ $^
+
 tests-build: $(UNIT) $(PLATFORM) $(LABTOOLS)
 
 # Programs that run under the shim, started by tests/shim/test_*.sh; their shim finds the
