@@ -32,6 +32,9 @@ struct conf_error {
 };
 
 enum conf_encrypt { CONF_ENCRYPT_AUTO, CONF_ENCRYPT_YES, CONF_ENCRYPT_NO };	/* = Punch__Encrypt */
+enum conf_mapping {	/* by which protocol ports are mapped; YES: whichever the gateway speaks */
+	CONF_MAPPING_YES, CONF_MAPPING_NO, CONF_MAPPING_PCP, CONF_MAPPING_NATPMP, CONF_MAPPING_UPNP
+};
 enum conf_route { CONF_ROUTE_AUTO, CONF_ROUTE_DIRECT, CONF_ROUTE_RELAY };	/* = Punch__Route */
 
 /* [node] keepalive: seconds, or one of these */
@@ -67,6 +70,7 @@ struct conf_node {
 	char rendezvous_key[KEY_TEXT_SIZE];
 	bool cautious;			/* aggressive = no: never guess ports */
 	unsigned int keepalive;		/* seconds of silence before the kernel probes, or CONF_KEEPALIVE_* */
+	enum conf_mapping port_mapping;
 	struct conf_peer *peers;	/* malloc()ed array */
 	unsigned int peer_count;
 	struct conf_service *services;

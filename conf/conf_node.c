@@ -19,9 +19,10 @@
 
 static const char *const encrypt_names[] = { "auto", "yes", "no", NULL };
 static const char *const yes_names[] = { "yes", "no", NULL };
+static const char *const mapping_names[] = { "yes", "no", "pcp", "nat-pmp", "upnp", NULL };
 static const char *const route_names[] = { "auto", "direct", "relay", NULL };
 
-_Static_assert(CONF_ENCRYPT_NO == 2 && CONF_ROUTE_RELAY == 2, "the names stand in the order of the enums");
+_Static_assert(CONF_ENCRYPT_NO == 2 && CONF_ROUTE_RELAY == 2 && CONF_MAPPING_UPNP == 4, "the names stand in the order of the enums");
 
 /* What is needed while a file is read, beyond the result */
 struct reading {
@@ -84,6 +85,14 @@ static void take_keepalive(struct conf_walk *walk, const char *value)
 		conf_fail(walk, value, "expected auto, no, or seconds from 1 to %u", CONF_KEEPALIVE_MOST);
 }
 
+static void take_port_mapping(struct conf_walk *walk, const char *value)
+{
+	unsigned int n;
+
+	if (conf_take_choice(walk, value, mapping_names, &n))
+		node_of(walk)->port_mapping = (enum conf_mapping)n;
+}
+
 static const struct conf_key node_keys[] = {
 	{ "name", take_node_name },
 	{ "key", take_node_key },
@@ -91,6 +100,7 @@ static const struct conf_key node_keys[] = {
 	{ "rendezvous-key", take_rendezvous_key },
 	{ "aggressive", take_aggressive },
 	{ "keepalive", take_keepalive },
+	{ "port-mapping", take_port_mapping },
 	{ NULL, NULL },
 };
 

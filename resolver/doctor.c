@@ -14,6 +14,7 @@
 
 #include "resolver/doctor.h"
 #include "resolver/doctor_verdict.h"
+#include "resolver/inlet.h"
 #include "resolver/ports.h"
 #include "resolver/reach.h"
 #include "resolver/timer.h"
@@ -39,6 +40,8 @@ static bool all_known(const struct node *node)
 {
 	struct description facts = { .count = 0 };
 	unsigned int i, ready = 0;
+	struct endpoint external;
+	bool mapper;
 
 	for (i = 0; i < node->uplink_count; i++) {
 		const struct uplink *uplink = node->uplinks[i];
@@ -51,7 +54,8 @@ static bool all_known(const struct node *node)
 	if (!ready || !node->ports)
 		return true;
 	ports_facts(node->ports, &facts);
-	return facts.mapping != PUNCH__MAPPING__MAPPING_UNKNOWN;
+	inlets_mapping(node->inlets, &mapper, &external);
+	return facts.mapping != PUNCH__MAPPING__MAPPING_UNKNOWN && (mapper || !node->inlets);
 }
 
 static void gather(const struct node *node, struct doctor_facts *facts)
@@ -74,6 +78,8 @@ static void gather(const struct node *node, struct doctor_facts *facts)
 			uplink_observed(node->uplinks[i], &facts->mapped);
 	}
 	facts->uplinks = node->uplink_count;
+	facts->gateway_off = node->conf.port_mapping == CONF_MAPPING_NO;
+	facts->gateway = inlets_mapping(node->inlets, &facts->gateway_known, &facts->gateway_external);
 	facts->ipv6_address = reach_has_global_ipv6();
 	facts->ipv6_route = !reach_source(AF_INET6, &facts->ipv6_source);
 }
@@ -122,7 +128,9 @@ static char *as_json(const struct node *node, const struct doctor_facts *facts)
 	json_object_object_add(nat, "hops", facts->hops ? json_object_new_int((int)facts->hops) : NULL);
 	add_text(nat, "address", facts->mapped.family ? endpoint_format_address(&facts->mapped, text) : NULL);
 	add_text(nat, "stray_syn", NULL);
-	add_text(nat, "port_mapping", NULL);
+	add_text(nat, "port_mapping", doctor_port_mapping(facts));
+	add_text(nat, "mapped", facts->gateway_external.family ?
+		 endpoint_format(&facts->gateway_external, text) : NULL);
 	json_object_object_add(root, "nat", nat);
 	json_object_object_add(ipv6, "address", json_object_new_boolean(facts->ipv6_address));
 	json_object_object_add(ipv6, "route", json_object_new_boolean(facts->ipv6_route));
@@ -181,7 +189,10 @@ static char *as_text(const struct node *node, const struct doctor_facts *facts)
 	fprintf(out, "NAT ports     %s\n", or_unmeasured(doctor_port_rule(facts->port_rule)));
 	fprintf(out, "NAT filtering %s\n", or_unmeasured(doctor_filtering(facts->filtering)));
 	fprintf(out, "hops to NAT   %s\n", hops);
-	fputs("stray SYN     not measured yet\nport mapping  not measured yet\n", out);
+	fputs("stray SYN     not measured yet\n", out);
+	fprintf(out, "port mapping  %s%s%s\n", or_unmeasured(doctor_port_mapping(facts)),
+		facts->gateway_external.family ? ", the gateway passes on " : "",
+		facts->gateway_external.family ? endpoint_format(&facts->gateway_external, text) : "");
 	if (facts->ipv6_route)
 		fprintf(out, "IPv6          yes, from %s\n", endpoint_format_address(&facts->ipv6_source, text));
 	else

@@ -6,6 +6,7 @@
 
 #include "common/punch.pb-c.h"
 #include "resolver/doctor_verdict.h"
+#include "resolver/mapper.h"
 
 static const char *word(const char *const *words, size_t count, uint32_t value)
 {
@@ -51,12 +52,39 @@ const char *doctor_port_rule(uint32_t port_rule)
 	return WORD(words, port_rule);
 }
 
+/* Does what the gateway opens lead to the Internet? */
+static bool opens(const struct doctor_facts *facts)
+{
+	return facts->gateway != MAPPER_NONE && facts->gateway_external.family &&
+	       !endpoint_is_private(&facts->gateway_external) &&
+	       (!facts->mapped.family || endpoint_same_address(&facts->gateway_external, &facts->mapped));
+}
+
+const char *doctor_port_mapping(const struct doctor_facts *facts)
+{
+	static const char *const words[MAPPER_PROTOCOL_COUNT] = {
+		[MAPPER_PCP] = "pcp",
+		[MAPPER_NATPMP] = "nat-pmp",
+		[MAPPER_UPNP] = "upnp",
+	};
+
+	if (facts->gateway_off)
+		return "off";
+	if (!facts->gateway_known)
+		return NULL;
+	if (facts->gateway == MAPPER_NONE)
+		return "none";
+	return opens(facts) ? WORD(words, facts->gateway) : "useless";
+}
+
 const char *doctor_verdict(const struct doctor_facts *facts)
 {
 	if (!facts->uplinks)
 		return "No rendezvous is configured, so no peer can be reached: set [node] rendezvous = HOST.";
 	if (!facts->ready)
 		return "No rendezvous answers, so no peer can be reached now: see its line above.";
+	if (opens(facts))
+		return "The gateway opens a port for us: direct connections should work with nearly every peer.";
 	if (facts->filtering == PUNCH__FILTERING__FILTERING_SYN_ACK_ONLY)
 		return "The NAT or firewall drops every inbound SYN: direct connections work with peers that are "
 		       "openly reachable, the others are relayed.";

@@ -15,6 +15,9 @@
  * @uplinks, @ready:	rendezvous servers configured, and answering
  * @mapping, @filtering, @port_rule:	Punch__Mapping, Punch__Filtering, Punch__PortRule
  * @hops:		to the outermost NAT, 0 not known
+ * @gateway:		enum mapper_protocol by which a gateway maps ports; @gateway_known: it was asked
+ * @gateway_off:	port-mapping = no
+ * @gateway_external:	where it says that we are reached; family 0: nowhere
  * @mapped:		own address as a rendezvous sees it; family 0: not known
  * @ipv6_address:	an interface has a global address
  * @ipv6_route:		and there is a route to the Internet, from @ipv6_source
@@ -22,6 +25,9 @@
 struct doctor_facts {
 	unsigned int uplinks, ready;
 	uint32_t mapping, filtering, port_rule, hops;
+	uint32_t gateway;
+	bool gateway_known, gateway_off;
+	struct endpoint gateway_external;
 	struct endpoint mapped;
 	bool ipv6_address, ipv6_route;
 	struct endpoint ipv6_source;
@@ -31,6 +37,12 @@ struct doctor_facts {
 const char *doctor_mapping(uint32_t mapping);
 const char *doctor_filtering(uint32_t filtering);
 const char *doctor_port_rule(uint32_t port_rule);
+
+/**
+ * doctor_port_mapping() - "pcp", "nat-pmp", "upnp"; "useless" where the gateway is itself behind a NAT, as its external
+ * address shows; "none", "off". Return: NULL when not known yet
+ */
+const char *doctor_port_mapping(const struct doctor_facts *facts);
 
 /** doctor_verdict() - one plain sentence: what connections may be expected here */
 const char *doctor_verdict(const struct doctor_facts *facts);

@@ -21,6 +21,7 @@
 #include "common/secret.h"
 #include "resolver/keeper.h"
 #include "resolver/load.h"
+#include "resolver/mapper.h"
 #include "resolver/process.h"
 #include "resolver/pump.h"
 #include "resolver/worker.h"
@@ -34,11 +35,13 @@ enum role {
 	ROLE_KEEPER,		/* --keeper: executed by a worker whose keeper died */
 	ROLE_AGAIN,		/* --listener: executed by itself in the foreground */
 	ROLE_PUMP,		/* --pump: executed by a worker, to encrypt */
+	ROLE_MAPPER,		/* --mapper: executed by a worker, see mapper.c */
 };
 
 struct options {
 	enum role role;
 	const char *level;
+	const char *mapper;	/* argument */
 };
 
 static const char help[] =
@@ -76,12 +79,13 @@ static _Noreturn void usage(void)
 
 static void parse(int argc, char **argv, struct options *options)
 {
-	enum { HELP = 256, VERSION, KEEPER, LISTENER, PUMP };
+	enum { HELP = 256, VERSION, KEEPER, LISTENER, PUMP, MAPPER };
 	static const struct option names[] = {
 		{ "background", no_argument, NULL, 'b' },	{ "verbose", no_argument, NULL, 'v' },
 		{ "help", no_argument, NULL, HELP },		{ "version", no_argument, NULL, VERSION },
 		{ "keeper", no_argument, NULL, KEEPER },	{ "listener", no_argument, NULL, LISTENER },
 		{ "pump", no_argument, NULL, PUMP },
+		{ "mapper", required_argument, NULL, MAPPER },
 		{ NULL, 0, NULL, 0 },
 	};
 	int c;
@@ -97,6 +101,9 @@ static void parse(int argc, char **argv, struct options *options)
 			options->role = ROLE_AGAIN;
 		} else if (c == PUMP) {
 			options->role = ROLE_PUMP;
+		} else if (c == MAPPER) {
+			options->role = ROLE_MAPPER;
+			options->mapper = optarg;
 		} else if (c == HELP) {
 			fputs(help, stdout);
 			exit(0);
@@ -207,6 +214,11 @@ int main(int argc, char **argv)
 
 	parse(argc, argv, &options);
 	process_title_init(argc, argv);
+	if (options.role == ROLE_MAPPER) {
+		process_clean(MAPPER_LINK_FD + 1);
+		set_level(NULL);
+		return mapper_main(options.mapper);
+	}
 	if (fix_variable("PUNCH_CONF") < 0 || fix_variable("PUNCH_LOG_FILE") < 0) {
 		fprintf(stderr, "punch-resolver: cannot make paths absolute: %s\n", strerror(errno));
 		return EX_OSERR;

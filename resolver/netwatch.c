@@ -22,6 +22,7 @@
 #include "common/endpoint.h"
 #include "common/hash.h"
 #include "common/log.h"
+#include "resolver/inlet.h"
 #include "resolver/netwatch.h"
 #include "resolver/ports.h"
 #include "resolver/reach.h"
@@ -98,6 +99,8 @@ static void on_settled(evutil_socket_t fd, short what, void *arg)
 			uplink_wake(node->uplinks[i]);
 	if (changed && node->ports)
 		ports_on_uplink(node->ports);
+	if (changed)
+		inlets_restart(node->inlets);
 }
 
 static void on_netlink(evutil_socket_t fd, short what, void *arg)

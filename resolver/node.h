@@ -34,6 +34,7 @@ struct node {
 	unsigned int uplink_count;
 	struct ports *ports;
 	struct sessions *sessions;
+	struct inlets *inlets;		/* NULL with port-mapping = no */
 	struct services *services;
 	struct names *names;
 	struct doorbells *doorbells;

@@ -38,6 +38,7 @@ static const char *const tactic_names[] = {
 	[TACTIC_OPEN] = "open",
 	[TACTIC_DIAL] = "dial",
 	[TACTIC_SYNC] = "sync",
+	[TACTIC_MAPPED] = "mapped",
 };
 static_assert(sizeof(tactic_names) / sizeof(*tactic_names) == TACTIC_COUNT, "a name for each tactic");
 
@@ -255,12 +256,38 @@ static void plan_meet(struct plan *plan, const struct plan_input *in)
 	plan->window = meet_waves(own, peer, BIRTHDAY_WAVE) * plan->mass_wave + PLAN_MASS_MARGIN + PLAN_DIAL_MARGIN_MAX;
 }
 
-static bool only_lan(const struct plan *plan)
+/* A port that the gateway passes on: reached from everywhere, whatever the NAT on the other side */
+static bool is_mapped(const struct candidate *c, int family)
+{
+	return c->type == PUNCH__CANDIDATE_TYPE__CANDIDATE_MAPPED && !endpoint_is_private(&c->endpoint) &&
+	       !endpoint_is_loopback(&c->endpoint) && (c->endpoint.family == AF_INET || family == AF_INET6);
+}
+
+static void plan_mapped(struct plan *plan, const struct plan_input *in)
+{
+	bool any = false;
+	unsigned int i;
+
+	for (i = 0; i < in->peer->count; i++)
+		if (is_mapped(&in->peer->candidates[i], in->family))
+			any = add(plan, TACTIC_MAPPED, 0, &in->peer->candidates[i].endpoint, 0, 0) || any;
+	for (i = 0; i < in->own->count; i++)
+		if (is_mapped(&in->own->candidates[i], in->family))
+			plan->awaited = PLAN_WINDOW_MAPPED + 2 * in->rtt;
+	/* What needs no guess comes within two round trips: guess after that */
+	if (plan->mass && (any || plan->awaited)) {
+		plan->mass_start += in->rtt + PLAN_MASS_MARGIN;
+		plan->window += in->rtt + PLAN_MASS_MARGIN;
+	}
+}
+
+/* Are all attempts of this kind? */
+static bool only(const struct plan *plan, enum tactic tactic)
 {
 	unsigned int i;
 
 	for (i = 0; i < plan->count; i++)
-		if (plan->attempts[i].tactic != TACTIC_LAN)
+		if (plan->attempts[i].tactic != tactic)
 			return false;
 	return plan->count > 0 && plan->mass == PLAN_MASS_NONE;
 }
@@ -279,8 +306,11 @@ void plan_make(struct plan *plan, const struct plan_input *in)
 		plan_meet(plan, in);
 	else
 		plan_mass(plan, in);
-	if (only_lan(plan))
+	plan_mapped(plan, in);
+	if (only(plan, TACTIC_LAN))
 		plan->window = PLAN_WINDOW_LAN;
+	if (only(plan, TACTIC_MAPPED))
+		plan->window = PLAN_WINDOW_MAPPED + 2 * in->rtt;
 	if (plan_empty(plan))
 		plan->reason = hopeless ? "both NATs give a new port to each destination" :
 					  "no public address is known for one of the sides";

@@ -25,6 +25,10 @@
 /* The same where only addresses of one LAN are tried: they answer within a few ms, or not at all */
 #define PLAN_WINDOW_LAN	(500 * MS)
 
+/* The same where all hope lies in a mapped port: one retransmission of the SYN (1.02 s) and its answer.
+ * Two round trips come on top. */
+#define PLAN_WINDOW_MAPPED (1100 * MS)
+
 /* Guesses begin when the plain dial would have come through a NAT that filters by
  * address or not at all; the held sockets are opened this much earlier */
 #define PLAN_MASS_MARGIN (30 * MS)
@@ -44,6 +48,7 @@ enum tactic {
 	TACTIC_OPEN,		/* ordered opening, our SYN dies behind our own NATs (low TTL) */
 	TACTIC_DIAL,		/* ordered opening, the peer opens, we connect */
 	TACTIC_SYNC,		/* synchronised SYNs (RFC 9293 3.5) */
+	TACTIC_MAPPED,		/* the peer's gateway passes a port on to it: an ordinary connect() */
 	TACTIC_COUNT
 };
 
@@ -76,6 +81,7 @@ enum plan_mass {
  * @count:	attempts; 0: no direct path is possible, take the relay at once
  * @reason:	for people, when @count is 0
  * @window:	microseconds after GO in which a direct path is hoped for
+ * @awaited:	microseconds after GO in which the peer may come to our own mapped port; 0: we have none
  * @mass_remote: HOLD: the endpoint; GUESS, MEET: the address, with the port that was seen last
  * @mass_ttl:	HOLD, MEET: of the SYNs, 0 the system's
  * @mass_wave:	MEET: microseconds from one wave to the next
@@ -86,6 +92,7 @@ struct plan {
 	unsigned int count;
 	const char *reason;
 	uint64_t window;
+	uint64_t awaited;
 	enum plan_mass mass;
 	struct endpoint mass_remote;
 	uint8_t mass_ttl;

@@ -119,7 +119,7 @@ void punch_result(struct punch *punch, int index, int error, uint64_t now)
 	assert(index >= 0 && (unsigned int)index < punch->count);
 	a = &punch->attempts[index];
 	assert(a->state == ATTEMPT_CONNECTING);
-	most = a->plan.tactic == TACTIC_LAN ? PUNCH_TRIES_LAN : PUNCH_TRIES;
+	most = a->plan.tactic == TACTIC_LAN || a->plan.tactic == TACTIC_MAPPED ? PUNCH_TRIES_LAN : PUNCH_TRIES;
 	took = now - a->since;
 	a->error = error;
 	if (!error) {

@@ -16,7 +16,7 @@
  * fills PLAN_WINDOW from 60 ms on; on shorter paths 40 tries failed together in no measured cell */
 #define PUNCH_TRIES	40
 
-/* The same on a LAN, where the far end listens before we dial: an RST is somebody else's host */
+/* The same on a LAN or to a mapped port, where the far end listens before we dial: an RST is somebody else's host */
 #define PUNCH_TRIES_LAN	5
 
 /* An ICMP error that took longer than this is a dead host (ARP gives up after 3 s), not a NAT's answer to an early SYN */

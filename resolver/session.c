@@ -32,6 +32,7 @@
 
 #include "common/log.h"
 #include "resolver/doorbell_internal.h"
+#include "resolver/inlet.h"
 #include "resolver/local_internal.h"
 #include "resolver/parked.h"
 #include "resolver/session_internal.h"
@@ -321,6 +322,8 @@ static void lost_uplink(struct session *s)
 
 void session_on_uplink(struct node *node, struct uplink *uplink)
 {
+	if (uplink_state(uplink) == UPLINK_READY)
+		inlets_refresh(node->inlets);
 	struct session *s;
 
 	TAILQ_FOREACH(s, &node->sessions->list, link) {

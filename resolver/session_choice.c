@@ -65,7 +65,8 @@ static uint64_t hope_until(struct session *s, uint64_t now)
 {
 	uint64_t window = s->go + s->plan.window, until = window;
 
-	if (plan_empty(&s->plan))
+	/* The peer alone may dial, to our mapped port */
+	if (plan_empty(&s->plan) && !s->plan.awaited)
 		return 0;
 	if (!punch_over(&s->punch, now) || mass_active(s->mass))
 		s->over_at = 0;
@@ -75,6 +76,8 @@ static uint64_t hope_until(struct session *s, uint64_t now)
 		until = window + SESSION_LATE_PROOF;
 	else if (s->over_at)
 		until = clock_before(window, s->over_at + SESSION_LATE_PROOF);
+	if (until < s->go + s->plan.awaited)
+		until = s->go + s->plan.awaited;
 	return now < until ? until : 0;
 }
 

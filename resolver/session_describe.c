@@ -7,6 +7,7 @@
 #include <netinet/in.h>
 #include <string.h>
 
+#include "resolver/inlet.h"
 #include "resolver/session_internal.h"
 
 #define HOSTS_V4 4	/* interface addresses told to the peer, per family */
@@ -100,6 +101,16 @@ static void describe_hosts(struct description *d, uint16_t port)
 	freeifaddrs(list);
 }
 
+/* A port that the gateway passes on to us, if it is where the rendezvous sees us */
+static void describe_mapped(struct session *s)
+{
+	const struct endpoint *seen = &s->lanes[0].port->mapped[0];
+	struct endpoint external;
+
+	if (inlets_external(s->node->inlets, s->family, seen, &external))
+		add_candidate(&s->own, PUNCH__CANDIDATE_TYPE__CANDIDATE_MAPPED, &external);
+}
+
 void session_describe(struct session *s)
 {
 	unsigned int i;
@@ -110,6 +121,7 @@ void session_describe(struct session *s)
 	ports_facts(s->node->ports, &s->own);
 	s->own.guess = !s->node->conf.cautious;
 	describe_hosts(&s->own, s->lanes[0].port->number);
+	describe_mapped(s);
 	for (i = 0; i < PLAN_LANES; i++)
 		if (s->lanes[i].port && s->lanes[i].port->mapped[0].family)
 			add_candidate(&s->own, PUNCH__CANDIDATE_TYPE__CANDIDATE_REFLEXIVE,

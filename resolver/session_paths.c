@@ -287,11 +287,14 @@ bool session_any_path(const struct session *s)
 uint64_t session_paths_deadline(const struct session *s)
 {
 	uint64_t window = s->go + s->plan.window, now = clock_now(), due = punch_deadline(&s->punch), deadline;
+	uint64_t awaited = s->go + s->plan.awaited;
 
 	/* Too many SYNs are under way to send what is due */
 	if (due <= now && !budget_room(&s->node->sessions->budget))
 		due = now + BUDGET_WAIT;
 	deadline = clock_before(s->deadline, due);
+	if (now < awaited)
+		deadline = clock_before(deadline, awaited);
 	return now < window ? clock_before(deadline, window) : deadline;
 }
 
@@ -300,7 +303,7 @@ bool session_barren(struct session *s, uint64_t now)
 {
 	/* Nothing left to wait for, and late comers had their time */
 	bool over = !s->leg_count && punch_over(&s->punch, now) &&
-		    (plan_empty(&s->plan) || now >= s->go + s->plan.window);
+		    (plan_empty(&s->plan) || now >= s->go + s->plan.window) && now >= s->go + s->plan.awaited;
 
 	if (!over && now < s->go + SESSION_TRY)
 		return false;

@@ -16,6 +16,7 @@
 #include "resolver/crypt.h"
 #include "resolver/dns.h"
 #include "resolver/doorbell_internal.h"
+#include "resolver/inlet.h"
 #include "resolver/keeper.h"
 #include "resolver/load.h"
 #include "resolver/local_internal.h"
@@ -128,6 +129,8 @@ static int start_parts(struct node *node, int listener, int link, const struct s
 	if (start_uplinks(node) < 0)
 		return -ENOMEM;
 	node->ports = ports_new(node);
+	if (node->conf.port_mapping != CONF_MAPPING_NO)
+		node->inlets = inlets_new(node);
 	node->netwatch = netwatch_new(node);
 	return node->ports ? 0 : -ENOMEM;
 }
@@ -145,6 +148,7 @@ static void stop_parts(struct node *node)
 		sessions_free(node->sessions);
 	if (node->netwatch)
 		netwatch_free(node->netwatch);
+	inlets_free(node->inlets);
 	if (node->ports)
 		ports_free(node->ports);
 	for (i = 0; i < node->uplink_count; i++)

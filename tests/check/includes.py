@@ -12,7 +12,7 @@ import sys
 # Folder: what of the project it may include, and which libraries (first part of the header's path)
 FOLDERS = {
     "shim": ("shim conf PURE", ""),
-    "resolver": ("resolver conf common", "event2 openssl ares json-c protobuf-c"),
+    "resolver": ("resolver conf common", "event2 openssl ares json-c natpmp miniupnpc protobuf-c"),
     "rendezvous": ("rendezvous conf common", "event2 openssl hiredis protobuf-c"),
     "relay": ("relay conf common", "event2 openssl protobuf-c"),
     "conf": ("conf PURE", "ini"),
@@ -23,10 +23,12 @@ OWNERS = {
     "ares": ["resolver/dns.c"],
     "ini": ["conf/conf.c"],
     "seccomp": ["common/sandbox.c"],
+    "natpmp": ["resolver/mapper_natpmp.c"],
+    "miniupnpc": ["resolver/mapper_upnp.c"],
     # the store, and the two connections that it has to the server
     "hiredis": ["rendezvous/store_redis.c", "rendezvous/redis_link.c", "rendezvous/redis_link.h"],
 }
-LIBRARIES = {"event2", "openssl", "ares", "json-c", "protobuf-c", "hiredis", "ini", "seccomp", "cmocka"}
+LIBRARIES = {"event2", "openssl", "ares", "json-c", "protobuf-c", "hiredis", "ini", "seccomp", "cmocka", "natpmp", "miniupnpc"}
 PURE_HEADERS = {"common/clock.h", "common/limits.h"}  # without code of their own
 GENERATED = {"common/punch.pb-c.h": ["protobuf-c/protobuf-c.h"]}
 

@@ -144,6 +144,7 @@ static const struct mistake {
 	{ "[node]\nkey=k\nrendezvous=r\nkeepalive=yes\n", 4, { "keepalive = yes", "auto, no, or seconds from 1 to 32767" } },
 	{ "[node]\nkey=k\nrendezvous=r\nkeepalive=0\n", 4, { "keepalive = 0", "auto, no, or seconds" } },
 	{ "[node]\nkey=k\nrendezvous=r\nkeepalive=32768\n", 4, { "keepalive = 32768" } },
+	{ "[node]\nkey=k\nrendezvous=r\nport-mapping=igd\n", 4, { "port-mapping = igd", "nat-pmp" } },
 	{ "[node]\nkey=k\nrendezvous=r\nrendezvous-key=abc\n", 4, { "rendezvous-key = abc", "43 characters" } },
 	/* [peer] */
 	{ NODE "[peer bob]\n", 5, { "[peer bob] key", "missing", "punchctl pubkey" } },

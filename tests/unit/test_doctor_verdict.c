@@ -5,6 +5,7 @@
 #include "tests/unit/scratch.h"
 #include "common/punch.pb-c.h"
 #include "resolver/doctor_verdict.h"
+#include "resolver/mapper.h"
 
 static void every_known_value_has_a_word_and_unknown_ones_have_none(void **state)
 {
@@ -63,12 +64,34 @@ static void harder_networks_promise_less(void **state)
 	assert_says(&facts, "those that have IPv6");
 }
 
+static void a_gateway_helps_only_if_it_leads_outside(void **state)
+{
+	struct doctor_facts facts = { .uplinks = 1, .ready = 1, .mapping = PUNCH__MAPPING__MAPPING_ADDRESS_PORT_DEPENDENT };
+
+	(void)state;
+	assert_null(doctor_port_mapping(&facts));
+	facts.gateway_known = true;
+	assert_string_equal(doctor_port_mapping(&facts), "none");
+	facts.gateway = MAPPER_NATPMP;
+	assert_int_equal(endpoint_parse(&facts.gateway_external, "100.64.0.1:5000", 0), 0);
+	assert_string_equal(doctor_port_mapping(&facts), "useless");
+	assert_says(&facts, "two of the kind they are relayed");
+	assert_int_equal(endpoint_parse(&facts.gateway_external, "198.51.100.1:5000", 0), 0);
+	assert_string_equal(doctor_port_mapping(&facts), "nat-pmp");
+	assert_says(&facts, "The gateway opens a port");
+	assert_int_equal(endpoint_parse(&facts.mapped, "198.51.100.2:6000", 0), 0);
+	assert_string_equal(doctor_port_mapping(&facts), "useless");
+	facts.gateway_off = true;
+	assert_string_equal(doctor_port_mapping(&facts), "off");
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_known_value_has_a_word_and_unknown_ones_have_none),
 		cmocka_unit_test(servers_come_before_nats),
 		cmocka_unit_test(harder_networks_promise_less),
+		cmocka_unit_test(a_gateway_helps_only_if_it_leads_outside),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

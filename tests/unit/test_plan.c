@@ -21,6 +21,7 @@ static void add(struct description *d, uint32_t type, const char *text)
 }
 
 #define HOST		PUNCH__CANDIDATE_TYPE__CANDIDATE_HOST
+#define MAPPED		PUNCH__CANDIDATE_TYPE__CANDIDATE_MAPPED
 #define REFLEXIVE	PUNCH__CANDIDATE_TYPE__CANDIDATE_REFLEXIVE
 
 static void home(struct description *d, const char *host, const char *mapped0, const char *mapped1,
@@ -150,6 +151,49 @@ static void one_random_side_holds_and_the_other_guesses(void **state)
 	b.guess = false;
 	both(&a, &b, &pa, &pb);
 	assert_int_equal(pa.mass, PLAN_MASS_NONE);
+}
+
+static void a_mapped_port_is_dialled_even_between_two_random_sides(void **state)
+{
+	struct description a, b;
+	struct plan pa, pb;
+
+	(void)state;
+	home(&a, "192.168.1.2:5000", "198.51.100.1:5000", NULL, APDM, 1);
+	home(&b, "192.168.1.2:6000", "198.51.100.2:6000", NULL, APDM, 1);
+	add(&b, MAPPED, "198.51.100.2:7000");
+	both(&a, &b, &pa, &pb);
+	assert_int_equal(pa.count, 1);
+	assert_int_equal(pa.attempts[0].tactic, TACTIC_MAPPED);
+	assert_int_equal(pa.attempts[0].ttl, 0);
+	assert_int_equal(pa.attempts[0].start, 0);
+	assert_int_equal(pa.awaited, 0);
+	assert_true(pa.window < PLAN_WINDOW);
+	/* The side with the mapping has nothing to dial, but must not give up at once */
+	assert_int_equal(pb.count, 0);
+	assert_int_equal(pb.awaited, pa.window);
+	/* What a peer says must not make us knock at our own network, nor use IPv6 where the program cannot */
+	b.candidates[b.count - 1].endpoint.address[0] = 10;
+	add(&b, MAPPED, "[2001:db8::1]:7000");
+	both(&a, &b, &pa, &pb);
+	assert_int_equal(pa.count, 0);
+}
+
+static void guesses_wait_for_a_mapped_port(void **state)
+{
+	struct description a, b;
+	struct plan pa, pb, qa, qb;
+
+	(void)state;
+	home(&a, "192.168.1.2:5000", "198.51.100.1:5000", NULL, APDM, 1);
+	home(&b, "192.168.1.2:6000", "198.51.100.2:6000", NULL, EIM, 1);
+	a.guess = b.guess = true;
+	both(&a, &b, &pa, &pb);
+	add(&a, MAPPED, "198.51.100.1:7000");
+	both(&a, &b, &qa, &qb);
+	assert_int_equal(qa.mass, PLAN_MASS_HOLD);
+	assert_true(qa.mass_start > pa.mass_start + 40 * MS);
+	assert_int_equal(qa.mass_start - pa.mass_start, qb.mass_start - pb.mass_start);
 }
 
 static void two_symmetric_sides_have_no_direct_path(void **state)
@@ -282,6 +326,8 @@ int main(void)
 		cmocka_unit_test(without_room_both_send_at_once),
 		cmocka_unit_test(private_addresses_are_tried_on_the_same_site_only),
 		cmocka_unit_test(unseen_side_is_near_only_in_the_same_subnet),
+		cmocka_unit_test(a_mapped_port_is_dialled_even_between_two_random_sides),
+		cmocka_unit_test(guesses_wait_for_a_mapped_port),
 		cmocka_unit_test(one_random_side_holds_and_the_other_guesses),
 		cmocka_unit_test(two_symmetric_sides_have_no_direct_path),
 		cmocka_unit_test(two_that_count_meet_and_one_opens),

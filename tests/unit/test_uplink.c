@@ -12,6 +12,7 @@
 #include "common/key.h"
 #include "common/secret.h"
 #include "resolver/dns.h"
+#include "resolver/inlet.h"
 #include "resolver/netwatch.h"
 #include "resolver/ports.h"
 #include "resolver/session.h"
@@ -51,6 +52,11 @@ bool node_receives(const struct node *node)
 void ports_on_uplink(struct ports *ports)
 {
 	((struct side *)ports)->ports++;
+}
+
+void inlets_restart(struct inlets *inlets)
+{
+	(void)inlets;
 }
 
 void session_on_uplink(struct node *node, struct uplink *uplink)

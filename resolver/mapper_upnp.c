@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * mapper_upnp.c - ask a gateway by UPnP's Internet Gateway Device protocol; libminiupnpc lives here
+ *
+ * Anybody on the network can answer the multicast search, and any device can name any URL as its control
+ * point. Only the default gateway's own answers count, and only URLs on it: nobody else could open its
+ * ports, and we are not to be sent to other hosts.
+ */
+#include <errno.h>
+#include <miniupnpc/miniupnpc.h>
+#include <miniupnpc/upnpcommands.h>
+#include <miniupnpc/upnperrors.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/log.h"
+#include "common/secret.h"
+#include "resolver/mapper_internal.h"
+
+#define SEARCH_MS	1000	/* for answers to the multicast search; UPnP devices wait at most MX = 1 s */
+#define TRIES		4	/* external ports that may turn out to be taken */
+
+/* Errors of WANIPConnection:1 AddPortMapping and of UPnP itself */
+#define CONFLICT	718	/* the external port is somebody else's */
+#define SAME_PORTS	724	/* external and internal port must be the same */
+#define PERMANENT_ONLY	725	/* leases are not supported */
+#define NO_RESOURCES	728
+
+/* The gateway found, kept for renewals */
+static struct {
+	bool known;
+	struct UPNPUrls urls;
+	struct IGDdatas data;
+	char own[64];		/* our address, as the gateway must enter it */
+} igd;
+
+/* Is it "http://GATEWAY[:PORT]/..."? */
+static bool is_at(const char *url, const struct endpoint *gateway)
+{
+	char text[ENDPOINT_TEXT_SIZE];
+	size_t size;
+
+	endpoint_format_address(gateway, text);
+	size = strlen(text);
+	if (!url || strncmp(url, "http://", 7) || strncmp(url + 7, text, size))
+		return false;
+	return url[7 + size] == ':' || url[7 + size] == '/';
+}
+
+static int try_device(const char *url, const struct endpoint *gateway)
+{
+	if (!is_at(url, gateway) || UPNP_GetIGDFromUrl(url, &igd.urls, &igd.data, igd.own, sizeof(igd.own)) != 1)
+		return -ENODEV;
+	if (!strncmp(igd.data.first.servicetype, "urn:schemas-upnp-org:service:WAN", 32) &&
+	    is_at(igd.urls.controlURL, gateway)) {
+		igd.known = true;
+		return 0;
+	}
+	FreeUPNPUrls(&igd.urls);
+	return -ENODEV;
+}
+
+static int find(const struct endpoint *gateway)
+{
+	struct UPNPDev *list, *at;
+	int error = 0, err = -ETIMEDOUT;
+
+	if (igd.known)
+		return 0;
+	list = upnpDiscover(SEARCH_MS, NULL, NULL, UPNP_LOCAL_PORT_ANY, 0, 2, &error);
+	for (at = list; at && err; at = at->pNext)
+		err = try_device(at->descURL, gateway);
+	freeUPNPDevlist(list);
+	return err;
+}
+
+static int add(unsigned int external, unsigned int internal, uint32_t lifetime)
+{
+	char outer[8], inner[8], lease[16];
+
+	snprintf(outer, sizeof(outer), "%u", external);
+	snprintf(inner, sizeof(inner), "%u", internal);
+	snprintf(lease, sizeof(lease), "%u", lifetime);
+	return UPNP_AddPortMapping(igd.urls.controlURL, igd.data.first.servicetype, outer, inner, igd.own, "punch",
+				   "TCP", NULL, lease);
+}
+
+static int end(const struct lease *lease)
+{
+	char outer[8];
+
+	snprintf(outer, sizeof(outer), "%u", lease->external.port);
+	return UPNP_DeletePortMapping(igd.urls.controlURL, igd.data.first.servicetype, outer, "TCP", NULL) ?
+	       -EREMOTEIO : 0;
+}
+
+static uint16_t another_port(void)
+{
+	uint16_t random;
+
+	secret_random(&random, sizeof(random));
+	return (uint16_t)(1024 + random % (65536 - 1024));
+}
+
+int mapper_upnp(const struct endpoint *gateway, struct lease *lease, uint32_t lifetime)
+{
+	char address[16] = "";		/* as much as the library writes */
+	uint16_t port = lease->external.port ? lease->external.port : lease->internal;
+	unsigned int i;
+	int code = CONFLICT, err = gateway->family == AF_INET ? find(gateway) : -EPROTONOSUPPORT;
+
+	if (err)
+		return err;
+	if (!lifetime)
+		return end(lease);
+	for (i = 0; i < TRIES; i++) {
+		code = add(port, lease->internal, lifetime);
+		if (code == PERMANENT_ONLY)
+			code = add(port, lease->internal, 0);	/* we end it ourselves when we leave */
+		if (code != CONFLICT && code != SAME_PORTS && code != NO_RESOURCES)
+			break;
+		port = another_port();
+	}
+	if (code) {
+		log_debug("mapper: UPnP: %s", strupnperror(code) ? strupnperror(code) : "error");
+		return -EREMOTEIO;
+	}
+	if (UPNP_GetExternalIPAddress(igd.urls.controlURL, igd.data.first.servicetype, address) ||
+	    endpoint_parse(&lease->external, address, port) || lease->external.family != AF_INET) {
+		memset(&lease->external, 0, sizeof(lease->external));
+		return -EREMOTEIO;
+	}
+	lease->external.port = port;
+	lease->granted = lifetime;
+	return 0;
+}

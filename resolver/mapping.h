@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * mapping.h - the worker's end of the mapper: which of our ports does the gateway pass on?
+ */
+#ifndef PUNCH_MAPPING_H
+#define PUNCH_MAPPING_H
+
+#include <event2/event.h>
+
+#include "resolver/mapper.h"
+
+struct mapping;
+
+/**
+ * mapping_new() - start a mapper for some ports; another one when it dies or has found nothing
+ * @allowed:	bits of protocols, 1 << enum mapper_protocol
+ * @ports:	own port numbers
+ * @count:	1 to MAPPER_PORTS
+ * @changed:	called when a mapping came, changed or went; never from inside
+ * Return: NULL when out of memory; no mapper is no error
+ */
+struct mapping *mapping_new(struct event_base *base, unsigned int allowed, const uint16_t *ports,
+			    unsigned int count, void (*changed)(void *arg), void *arg);
+
+/** mapping_free() - the mapper ends its mappings and leaves by itself */
+void mapping_free(struct mapping *mapping);
+
+/** mapping_external() - where the gateway says that @port is reached. Return: false when it is not mapped */
+bool mapping_external(const struct mapping *mapping, uint16_t port, struct endpoint *external);
+
+/** mapping_restart() - another network: all of it anew */
+void mapping_restart(struct mapping *mapping);
+
+/** mapping_refresh() - the connection was interrupted: the gateway may have forgotten */
+void mapping_refresh(struct mapping *mapping);
+
+/**
+ * mapping_protocol() - which one maps
+ * @known:	false while nothing was answered yet
+ * Return: MAPPER_NONE when no gateway does
+ */
+enum mapper_protocol mapping_protocol(const struct mapping *mapping, bool *known);
+
+#endif
