@@ -83,6 +83,11 @@ $(B)/tests/platform/%: $(B)/obj/tests/platform/%.o
 $(B)/lab/nat: $(call obj,$(wildcard tests/lab/nat*.c))
 	$(call say,LD,$@)
 	$(Q)mkdir -p $(@D) && $(CC) $(LDFLAGS_PROGRAM) -o $@ $^
+# A rendezvous that lies: see there
+$(B)/lab/liar: $(B)/obj/tests/lab/liar.o $(call obj,$(RENDEZVOUS)) $(LIBCOMMON)
+	$(call say,LD,$@)
+	$(Q)mkdir -p $(@D) && $(CC) $(LDFLAGS_PROGRAM) -Wl,--wrap=client_send,--wrap=stun_answer -o $@ $^ \
+		$(LIB_EVENT) $(LIB_CRYPTO) -lhiredis -lseccomp -l:libinih.a
 $(B)/lab/%: $(B)/obj/tests/lab/%.o
 	$(call say,LD,$@)
 	$(Q)mkdir -p $(@D) && $(CC) $(LDFLAGS_PROGRAM) -o $@ $^

@@ -1,0 +1,136 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
+# timeout: 400
+# parallel: yes
+#
+# Rendezvous and relay are not trusted: whatever they say, no program gets a socket that was not proven to be its peer's,
+# nothing in the node's own networks is spoken to, and no third party is flooded.
+. "$(dirname "$0")/lab.sh"
+. "$(dirname "$0")/punch.sh"
+lab_begin "$@"
+punch_net port=preserve stray=drop delay=5ms -- port=preserve stray=drop delay=5ms
+lab_server relay 203.0.113.20
+lab_server victim 203.0.113.77
+mkdir -p "$LAB_DIR/conf"
+openssl rand -base64 32 >"$LAB_DIR/conf/relay.secret"
+chmod 600 "$LAB_DIR/conf/relay.secret"
+printf '[rendezvous]\nkey = rdv.key\nrelay = 203.0.113.20:4433\nrelay-secret = relay.secret\n' >"$LAB_DIR/conf/rendezvous.conf"
+printf '[relay]\nsecret = relay.secret\n' >"$LAB_DIR/conf/relay.conf"
+# Whoever connects to the victim, or to this port of alice's own host, is greeted and counted
+greeter='
+import socket, sys
+s = socket.create_server((sys.argv[1], 9000), backlog=4096)
+while True:
+    c, a = s.accept()
+    c.settimeout(0.3)
+    try:
+        c.sendall(b"victim\n")
+        said = c.recv(600)
+    except OSError:
+        said = b""
+    print("greeted", a, said, flush=True)
+    c.close()'
+lab_bg victim victim python3 -c "$greeter" 203.0.113.77
+lab_bg alice home python3 -c "$greeter" 127.0.0.1
+
+honest_relay() { lab_bg relay relay punch-relay -v -c "$LAB_DIR/conf/relay.conf" && lab_wait_port relay 4433; }
+servers() { # LIE
+	lab_bg rdv rendezvous env LIE="$1" LIE_TO=198.51.100.2 LIE_AT="${2:-203.0.113.77:9000}" PUNCH_LOG=info liar -c "$LAB_DIR/conf/rendezvous.conf"
+	lab_wait_port rdv 4430
+	lab_wait_log rendezvous 'rendezvous-key'
+	PUNCH_SERVER_KEY=$(sed -n 's/.*rendezvous-key *= *\([A-Za-z0-9+/=]*\).*/\1/p' "$(lab_log rendezvous)" | head -n 1)
+}
+honest_relay
+servers none
+punch_conf bob $'[service echo]\nport = 9000'
+punch_conf alice
+lab_bg bob echo punch socat TCP-LISTEN:9000,fork,reuseaddr EXEC:cat
+punch_published bob 9000
+
+# says [ENV...]: what the peer on the other end says to "hello": "hello", "victim", "nothing"; or the errno
+says() {
+	lab_run alice env "$@" timeout 60 punch python3 -c '
+import errno, socket
+try:
+    s = socket.create_connection(("bob", 9000))
+    s.settimeout(5)
+    s.sendall(b"hello\n")
+    print((s.recv(100) or b"nothing").decode().strip())
+except TimeoutError as e:
+    print(errno.errorcode.get(e.errno, "silent"))
+except OSError as e:
+    print(errno.errorcode.get(e.errno, e))' 2>"$LAB_DIR/err"
+}
+again() { # LIE [AT]: servers with that lie, and nodes that know nothing of earlier
+	lab_run alice punchctl stop >/dev/null 2>&1
+	lab_stop rendezvous
+	servers "$@"
+	punch_published bob 9000
+}
+greeted() { grep -c greeted "$(lab_log "$1")"; }
+
+lab_expect_eq 'an honest server: direct' "$(says PUNCH_TIMEOUT=10)" hello
+
+for lie in payload from; do
+	again "$lie"
+	lab_expect_match "$lie: refused" "$(says PUNCH_TIMEOUT=4)" '^(EHOSTUNREACH|EACCES|ETIMEDOUT)$'
+	lab_expect_match "$lie: one line says why" "$(cat "$LAB_DIR/err")" '^punch: .*bob.*'
+done
+
+again replay
+for i in 1 2 3; do
+	lab_expect_eq "replay: connection $i is the only one" "$(says PUNCH_TIMEOUT=10)" hello
+done
+lab_expect_eq 'replay: bob was reached three times in all' \
+	"$(punch_status bob '[.connections[] | select(.direction == "in")] | length')" 4
+
+again answer
+lab_expect_match "answer: none at all is refused" "$(says PUNCH_TIMEOUT=4)" '^(EPROTO|ETIMEDOUT)$'
+lab_expect_match "answer: an old one is refused" "$(says PUNCH_TIMEOUT=4)" '^(EHOSTUNREACH|EACCES|ETIMEDOUT|ENETUNREACH)$'
+
+again go
+lab_expect_match 'go: an end in time' "$(says PUNCH_TIMEOUT=6)" '^(hello|ETIMEDOUT)$'
+again flood
+lab_expect_eq 'flood of GO: one start' "$(says PUNCH_TIMEOUT=10)" hello
+
+again relays 127.0.0.1:9000
+lab_expect_eq "relays: alice's own host is not spoken to" "$(says PUNCH_ROUTE=relay PUNCH_TIMEOUT=5 && greeted home)" $'ETIMEDOUT\n0'
+again relays
+lab_expect_eq 'relays: a third party is no peer' "$(says PUNCH_ROUTE=relay PUNCH_TIMEOUT=5)" ETIMEDOUT
+lab_expect 'relays: a third party got a few connections' [ "$(greeted victim)" -le 12 ]
+
+before=$(greeted victim)
+again probes
+lab_expect_match 'probes: a third party is no peer' "$(says PUNCH_TIMEOUT=8)" '^(hello|ETIMEDOUT)$'
+lab_note "probes: $(($(greeted victim) - before)) connections to the third party"
+lab_expect 'probes: a third party got a few connections' [ $(($(greeted victim) - before)) -le 40 ]
+
+before=$(greeted victim)
+again mapped
+for i in 1 2 3; do
+	lab_expect_match "mapped: a third party is no peer ($i)" "$(says PUNCH_TIMEOUT=8)" '^(hello|ETIMEDOUT)$'
+done
+lab_note "mapped: $(($(greeted victim) - before)) connections to the third party"
+lab_expect 'mapped: a third party got a few connections' [ $(($(greeted victim) - before)) -le 60 ]
+
+# --- relays
+again none
+lab_stop relay
+for lie in silent inject flip reflect replay; do
+	lab_bg relay liar python3 "$LAB_SRC/tests/lab/liar_relay.py" "$lie" 203.0.113.20 4433
+	lab_wait_port relay 4433
+	lab_expect_match "relay, $lie: no socket" "$(says PUNCH_ROUTE=relay PUNCH_TIMEOUT=5)" '^(ETIMEDOUT|EACCES)$'
+	lab_expect_match "relay, $lie: no socket the second time" "$(says PUNCH_ROUTE=relay PUNCH_TIMEOUT=5)" '^(ETIMEDOUT|EACCES)$'
+	lab_expect "relay, $lie: it was asked" grep -q visited "$(lab_log liar)"
+	: >"$(lab_log liar)"
+	lab_stop liar
+done
+lab_bg relay liar python3 "$LAB_SRC/tests/lab/liar_relay.py" cross 203.0.113.20 4433
+lab_wait_port relay 4433
+says PUNCH_ROUTE=relay PUNCH_TIMEOUT=8 >"$LAB_DIR/first" &
+lab_expect_match 'relay, cross: no socket' "$(says PUNCH_ROUTE=relay PUNCH_TIMEOUT=8)" '^(ETIMEDOUT|EACCES)$'
+wait "$!"
+lab_expect_match 'relay, cross: no socket for the other' "$(cat "$LAB_DIR/first")" '^(ETIMEDOUT|EACCES)$'
+lab_expect 'relay, cross: sides of two sessions were joined' grep -q joined "$(lab_log liar)"
+lab_stop liar
+lab_expect_eq 'and a direct path is none of its business' "$(says PUNCH_TIMEOUT=10)" hello
