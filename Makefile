@@ -35,10 +35,10 @@ LIB_EVENT	= -levent -levent_openssl
 
 DEPS	= gcc make pkg-config libevent-dev libc-ares-dev libinih-dev libcmocka-dev libprotobuf-c-dev \
 	  protobuf-c-compiler libhiredis-dev libssl-dev libjson-c-dev libseccomp-dev \
-	  libnatpmp-dev libminiupnpc-dev
+	  libsodium-dev libnatpmp-dev libminiupnpc-dev
 DEPS_TEST = nftables iproute2 iputils-ping util-linux procps openssh-server openssh-client rsync netcat-openbsd \
 	  curl python3 socat iperf3 jq strace redis-server git clang clang-tidy cppcheck musl musl-tools dnsmasq-base mandoc \
-	  wget nodejs postgresql-15 nginx-light busybox ncat lftp gunicorn apache2-bin systemd openssl \
+	  wget nodejs postgresql-15 nginx-light busybox ncat lftp gunicorn apache2-bin systemd faketime openssl \
 	  openjdk-17-jre-headless haproxy python3-uvicorn mosquitto mosquitto-clients memcached vsftpd \
 	  mariadb-server-core mariadb-client-core inetutils-telnet libjemalloc2 libtcmalloc-minimal4 \
 	  miniupnpd-nftables
@@ -100,7 +100,7 @@ $(B)/punch: $(call obj,$(RUNNER)) $(LIBCOMMON)
 	$(Q)$(CC) $(LDFLAGS_PROGRAM) -o $@ $^ -l:libinih.a
 $(B)/punch-resolver: $(call obj,$(RESOLVER)) $(LIBCOMMON)
 	$(call say,LD,$@)
-	$(Q)$(CC) $(LDFLAGS_PROGRAM) -o $@ $^ $(LIB_EVENT) $(LIB_CRYPTO) -lcares -ljson-c -lnatpmp -lminiupnpc -l:libinih.a
+	$(Q)$(CC) $(LDFLAGS_PROGRAM) -o $@ $^ $(LIB_EVENT) $(LIB_CRYPTO) -lsodium -lcares -ljson-c -lnatpmp -lminiupnpc -l:libinih.a
 $(B)/punchctl: $(call obj,$(CTL)) $(LIBCOMMON)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(LDFLAGS_PROGRAM) -o $@ $^ $(LIB_CRYPTO) -l:libinih.a

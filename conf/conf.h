@@ -45,6 +45,7 @@ enum conf_route { CONF_ROUTE_AUTO, CONF_ROUTE_DIRECT, CONF_ROUTE_RELAY };	/* = P
 struct conf_peer {
 	char name[LIMIT_NAME];
 	char key[KEY_TEXT_SIZE];
+	char address[LIMIT_HOST];	/* name or literal without port, "" none */
 	char alias[CONF_WORDS];		/* space separated names and literal addresses */
 	enum conf_route route;
 	enum conf_encrypt encrypt;
@@ -67,6 +68,7 @@ struct conf_node {
 	char name[LIMIT_NAME];
 	char key[LIMIT_PATH];		/* absolute: relative paths are relative to the file */
 	char rendezvous[CONF_WORDS];
+	bool serverless;		/* rendezvous = none */
 	char rendezvous_key[KEY_TEXT_SIZE];
 	bool cautious;			/* aggressive = no: never guess ports */
 	unsigned int keepalive;		/* seconds of silence before the kernel probes, or CONF_KEEPALIVE_* */

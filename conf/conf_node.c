@@ -30,6 +30,7 @@ struct reading {
 	struct conf_peer *peer;			/* of the section at hand */
 	struct conf_service *service;
 	int peer_alias_line[CONF_PEERS];	/* 0: no alias */
+	int peer_address_line[CONF_PEERS];	/* 0: no address */
 	int service_allow_line[CONF_SERVICES];
 };
 
@@ -55,7 +56,10 @@ static void take_node_key(struct conf_walk *walk, const char *value)
 
 static void take_rendezvous(struct conf_walk *walk, const char *value)
 {
-	conf_take_hosts(walk, value, false, node_of(walk)->rendezvous);
+	if (conf_word_in(value, "none") && strcmp(value, "none") != 0)
+		conf_fail(walk, value, "none stands alone: peers are then met at their address, without any server");
+	else if (conf_take_hosts(walk, value, false, node_of(walk)->rendezvous))
+		node_of(walk)->serverless = strcmp(value, "none") == 0;
 }
 
 static void take_rendezvous_key(struct conf_walk *walk, const char *value)
@@ -205,6 +209,27 @@ static void take_peer_alias(struct conf_walk *walk, const char *value)
 	}
 }
 
+static void take_peer_address(struct conf_walk *walk, const char *value)
+{
+	struct reading *reading = walk->out;
+	struct endpoint ep;
+
+	reading->peer_address_line[reading->peer - reading->conf->peers] = walk->line;
+	if (endpoint_parse(&ep, value, 0) == 0) {
+		if (ep.port)
+			conf_fail(walk, value, "an address is a host name or a literal address, without a port: ports are agreed by key "
+				  "and time");
+		else if (!endpoint_is_unicast(&ep) || endpoint_is_loopback(&ep))
+			conf_fail(walk, value, "an address is a unicast address that is not this host's own");
+		else
+			conf_take_text(walk, value, reading->peer->address, sizeof(reading->peer->address));
+	} else if (!conf_host_ok(value)) {
+		conf_fail(walk, value, "an address is a host name or a literal address, without a port");
+	} else {
+		conf_take_text(walk, value, reading->peer->address, sizeof(reading->peer->address));
+	}
+}
+
 static void take_peer_route(struct conf_walk *walk, const char *value)
 {
 	struct reading *reading = walk->out;
@@ -225,6 +250,7 @@ static void take_peer_encrypt(struct conf_walk *walk, const char *value)
 
 static const struct conf_key peer_keys[] = {
 	{ "key", take_peer_key },
+	{ "address", take_peer_address },
 	{ "alias", take_peer_alias },
 	{ "route", take_peer_route },
 	{ "encrypt", take_peer_encrypt },
@@ -441,8 +467,34 @@ static void check_services(struct conf_walk *walk, const struct reading *reading
 	}
 }
 
-static void check_node(struct conf_walk *walk, struct conf_node *conf)
+/* Without a server a peer has an address, with one an address has no use */
+static void check_serverless(struct conf_walk *walk, const struct reading *reading)
 {
+	const struct conf_node *conf = reading->conf;
+	char header[LIMIT_NAME + 16];
+	unsigned int i, met = 0;
+
+	for (i = 0; i < conf->peer_count; i++) {
+		const struct conf_peer *peer = &conf->peers[i];
+
+		snprintf(header, sizeof(header), "[peer %s]", peer->name);
+		met += reading->peer_address_line[i] != 0;
+		if (peer->address[0] && !conf->serverless)
+			conf_fail_at(walk, reading->peer_address_line[i], header, "address", peer->address,
+				     "used only with rendezvous = none in [node]; a rendezvous finds the address by itself");
+		if (conf->serverless && peer->route == CONF_ROUTE_RELAY)
+			conf_fail_at(walk, peer->line, header, "route", "relay",
+				     "there is no relay with rendezvous = none in [node]");
+	}
+	if (conf->serverless && !met)
+		conf_fail_at(walk, 0, "[node]", "rendezvous", "none",
+			     "no [peer] has an address, so nobody could be met; write its public one: address = HOST");
+}
+
+static void check_node(struct conf_walk *walk, const struct reading *reading)
+{
+	struct conf_node *conf = reading->conf;
+
 	if (!walk->seen_section[0]) {
 		conf_fail_at(walk, 0, "[node]", NULL, NULL, "missing; it needs key and rendezvous");
 	} else if (!conf->key[0]) {
@@ -450,6 +502,8 @@ static void check_node(struct conf_walk *walk, struct conf_node *conf)
 			     "missing; make one with \"punchctl keygen FILE\" and name the file here");
 	} else if (!conf->rendezvous[0]) {
 		conf_fail_at(walk, 0, "[node]", "rendezvous", NULL, "missing; write HOST or HOST:PORT of the server");
+	} else {
+		check_serverless(walk, reading);
 	}
 	if (!conf->name[0]) {
 		/* only for logs: the host's own name will do */
@@ -486,7 +540,7 @@ int conf_node_load_text(struct conf_node *conf, const char *path, const char *te
 	reading->conf = conf;
 	conf_walk(&walk);
 	if (error->code == 0 || error->code == -EINVAL) {
-		check_node(&walk, conf);
+		check_node(&walk, reading);
 		check_names(&walk, reading);
 		check_peers(&walk, conf);
 		check_services(&walk, reading);

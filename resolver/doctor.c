@@ -80,6 +80,7 @@ static void gather(const struct node *node, struct doctor_facts *facts)
 	facts->uplinks = node->uplink_count;
 	facts->gateway_off = node->conf.port_mapping == CONF_MAPPING_NO;
 	facts->gateway = inlets_mapping(node->inlets, &facts->gateway_known, &facts->gateway_external);
+	facts->serverless = node->conf.serverless;
 	facts->ipv6_address = reach_has_global_ipv6();
 	facts->ipv6_route = !reach_source(AF_INET6, &facts->ipv6_source);
 }
@@ -178,7 +179,8 @@ static char *as_text(const struct node *node, const struct doctor_facts *facts)
 	for (i = 0; i < node->uplink_count; i++)
 		print_uplink(out, node->uplinks[i]);
 	if (!node->uplink_count)
-		fputs("rendezvous    none: set [node] rendezvous = HOST\n", out);
+		fputs(node->conf.serverless ? "rendezvous    none, as configured\n" :
+		      "rendezvous    none: set [node] rendezvous = HOST\n", out);
 	if (facts->hops)
 		snprintf(hops, sizeof(hops), "%u", facts->hops);
 	else if (facts->mapping == PUNCH__MAPPING__MAPPING_NONE)

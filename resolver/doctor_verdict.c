@@ -79,6 +79,9 @@ const char *doctor_port_mapping(const struct doctor_facts *facts)
 
 const char *doctor_verdict(const struct doctor_facts *facts)
 {
+	if (facts->serverless)
+		return "Peers are met at their address: this works where the NATs of both sides keep port numbers, or "
+		       "one side has no NAT, and the clocks are right to 2 s.";
 	if (!facts->uplinks)
 		return "No rendezvous is configured, so no peer can be reached: set [node] rendezvous = HOST.";
 	if (!facts->ready)

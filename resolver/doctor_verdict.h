@@ -23,6 +23,7 @@
  * @ipv6_route:		and there is a route to the Internet, from @ipv6_source
  */
 struct doctor_facts {
+	bool serverless;	/* [node] rendezvous = none */
 	unsigned int uplinks, ready;
 	uint32_t mapping, filtering, port_rule, hops;
 	uint32_t gateway;

@@ -38,6 +38,11 @@ static int load_quick_config(struct local_config *config, char *why, size_t size
 		snprintf(why, size, "PUNCH_SECRET is set but not PUNCH_RENDEZVOUS: HOST[:PORT] of the rendezvous");
 		rc = -EINVAL;
 	}
+	if (rc == 0 && strcmp(config->rendezvous, "none") == 0) {
+		snprintf(why, size, "PUNCH_RENDEZVOUS=none: without a rendezvous peers need an address; write them into "
+			 "punch.conf, see rendezvous = none there");
+		rc = -EINVAL;
+	}
 	return rc;
 }
 

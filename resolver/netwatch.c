@@ -23,6 +23,7 @@
 #include "common/hash.h"
 #include "common/log.h"
 #include "resolver/inlet.h"
+#include "resolver/meets.h"
 #include "resolver/netwatch.h"
 #include "resolver/ports.h"
 #include "resolver/reach.h"
@@ -101,6 +102,8 @@ static void on_settled(evutil_socket_t fd, short what, void *arg)
 		ports_on_uplink(node->ports);
 	if (changed)
 		inlets_restart(node->inlets);
+	if (changed && node->meets)
+		meets_on_network(node->meets);
 }
 
 static void on_netlink(evutil_socket_t fd, short what, void *arg)

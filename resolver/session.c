@@ -34,13 +34,16 @@
 #include "resolver/doorbell_internal.h"
 #include "resolver/inlet.h"
 #include "resolver/local_internal.h"
+#include "resolver/meets.h"
 #include "resolver/parked.h"
 #include "resolver/session_internal.h"
 #include "resolver/splice.h"
+#include "resolver/talk.h"
 
 static const char *const state_names[] = {
 	[SESSION_UPLINK] = "uplink",
 	[SESSION_PORTS] = "ports",
+	[SESSION_MEETING] = "meeting",
 	[SESSION_INVITED] = "invited",
 	[SESSION_ANSWERED] = "answered",
 	[SESSION_PUNCHING] = "punching",
@@ -84,6 +87,11 @@ void session_note(struct session *s, const char *format, ...)
 	log_debug("session %02x%02x: %s", s->id[0], s->id[1], text);
 	if (s->step && s->state != SESSION_OVER)
 		s->step(s->arg, clock_now() - s->started, text);
+}
+
+const char *session_via(const struct session *s)
+{
+	return s->uplink ? uplink_name(s->uplink) : s->node->meets ? "the meeting" : "the rendezvous";
 }
 
 void session_arm(struct session *s, uint64_t when)
@@ -172,6 +180,7 @@ void session_free(struct session *s)
 	unsigned int i;
 
 	session_paths_close(s);
+	talk_free(s->talk);
 	crypt_cancel(s->covering);
 	if (s->waiter)
 		ports_wait_cancel(s->waiter);
@@ -264,7 +273,7 @@ bool sessions_room(const struct node *node, bool caller)
 	if (!busy || getrlimit(RLIMIT_NOFILE, &limit))
 		return true;
 	files = SESSION_FILES_BASE + SESSION_FILES * (busy + 1) + parked_files(node->parked) +
-		2 * doorbells_count(node->doorbells) + 2 * splices_count(node->splices) + local_count(node->local);
+		2 * doorbells_count(node->doorbells) + (node->meets ? meets_files(node->meets) : 0) + 2 * splices_count(node->splices) + local_count(node->local);
 	return files <= limit.rlim_cur;
 }
 
@@ -355,7 +364,7 @@ void session_on_message(struct node *node, struct uplink *uplink, const Punch__M
 
 	switch (message->kind_case) {
 	case PUNCH__MESSAGE__KIND_INVITED:
-		callee_invited(node, uplink, message->invited);
+		callee_invited(node, uplink, NULL, message->invited);
 		break;
 	case PUNCH__MESSAGE__KIND_ANSWERED:
 		s = session_find(node->sessions, message->answered->session.data,

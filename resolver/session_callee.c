@@ -13,11 +13,13 @@
 #include "resolver/connections.h"
 #include "resolver/doorbell.h"
 #include "resolver/session_internal.h"
+#include "resolver/talk.h"
 
 static struct log_limit stranger_limit;
 
 /* A Reply with the answer, or an empty one: "say nothing of me" */
-static int send_reply(struct uplink *uplink, const ProtobufCBinaryData *session, const struct body *answer)
+static int send_reply(struct uplink *uplink, struct talk *talk, const ProtobufCBinaryData *session,
+		      const struct body *answer)
 {
 	Punch__Message message = PUNCH__MESSAGE__INIT;
 	Punch__Reply reply = PUNCH__REPLY__INIT;
@@ -35,7 +37,7 @@ static int send_reply(struct uplink *uplink, const ProtobufCBinaryData *session,
 	}
 	message.kind_case = PUNCH__MESSAGE__KIND_REPLY;
 	message.reply = &reply;
-	return uplink_send(uplink, &message);
+	return uplink ? uplink_send(uplink, &message) : talk_send(talk, &message);
 }
 
 static bool is_replay(struct sessions *sessions, const uint8_t id[SESSION_SIZE])
@@ -122,7 +124,7 @@ static void answer_and_end(struct session *s, const struct invitation *in, uint3
 	ProtobufCBinaryData id = { .len = SESSION_SIZE, .data = s->id };
 
 	if (!sign_answer(s, in, status))
-		send_reply(s->uplink, &id, &s->answer);
+		send_reply(s->uplink, s->talk, &id, &s->answer);
 	log_info("from %s: port %u refused (%u)", s->peer.name, in->port, status);
 	session_cancel(s);
 }
@@ -152,13 +154,15 @@ static void callee_answer(struct session *s)
 	if (!err)
 		err = session_listen(s);
 	if (!err)
-		err = send_reply(s->uplink, &id, &s->answer);
+		err = send_reply(s->uplink, s->talk, &id, &s->answer);
 	if (err) {
 		session_fail(s, -err, "%s: cannot be answered: %s", s->peer.name, strerror(-err));
 		return;
 	}
 	session_set_state(s, SESSION_ANSWERED);
 	session_arm(s, s->deadline);
+	if (s->talk)
+		callee_go(s);
 }
 
 void callee_advance(struct session *s)
@@ -179,16 +183,29 @@ void callee_advance(struct session *s)
 		session_arm(s, s->deadline);
 }
 
+static const char *from_where(const struct uplink *uplink)
+{
+	return uplink ? uplink_name(uplink) : "a meeting";
+}
+
+/* "Say nothing of me"; who came without a server is told by silence */
+static void ignore(struct uplink *uplink, struct talk *talk, const ProtobufCBinaryData *session)
+{
+	if (uplink)
+		send_reply(uplink, NULL, session, NULL);
+	talk_free(talk);
+}
+
 static void log_stranger(const struct uplink *uplink, const struct invitation *in)
 {
 	char key[KEY_TEXT_SIZE];
 
 	if (log_limited(&stranger_limit))
 		log_warn("%s: invitation by a stranger with key %s ignored; to serve it, add a [peer] with this key",
-			 uplink_name(uplink), key_text(in->caller_key, key));
+			 from_where(uplink), key_text(in->caller_key, key));
 }
 
-void callee_invited(struct node *node, struct uplink *uplink, const Punch__Invited *message)
+void callee_invited(struct node *node, struct uplink *uplink, struct talk *talk, const Punch__Invited *message)
 {
 	struct invitation in;
 	struct body body = { 0 };
@@ -199,25 +216,26 @@ void callee_invited(struct node *node, struct uplink *uplink, const Punch__Invit
 
 	if (err) {
 		if (log_limited(&stranger_limit))
-			log_warn("%s: invitation refused: %s", uplink_name(uplink), strerror(-err));
-		send_reply(uplink, &message->session, NULL);
+			log_warn("%s: invitation refused: %s", from_where(uplink), strerror(-err));
+		ignore(uplink, talk, &message->session);
 		body_free(&body);
 		return;
 	}
 	if (identify(node, &in, &peer)) {
 		log_stranger(uplink, &in);
-		send_reply(uplink, &message->session, NULL);
+		ignore(uplink, talk, &message->session);
 		body_free(&body);
 		return;
 	}
 	s = session_new(node, false);
 	if (!s) {
-		send_reply(uplink, &message->session, NULL);
+		ignore(uplink, talk, &message->session);
 		body_free(&body);
 		return;
 	}
 	memcpy(s->id, in.session, SESSION_SIZE);
 	s->uplink = uplink;
+	s->talk = talk;
 	s->peer = peer;
 	s->port = in.port;
 	s->invitation = body;

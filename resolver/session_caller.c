@@ -120,7 +120,7 @@ static struct uplink *choose_uplink(struct session *s)
 	return NULL;
 }
 
-static void caller_invite(struct session *s)
+void caller_invite(struct session *s)
 {
 	struct invitation in = { .port = s->port, .route = s->route, .encrypt = (uint32_t)s->encrypt };
 	Punch__Message message = PUNCH__MESSAGE__INIT;
@@ -162,11 +162,11 @@ static void caller_invite(struct session *s)
 	invite.payload = &payload;
 	message.kind_case = PUNCH__MESSAGE__KIND_INVITE;
 	message.invite = &invite;
-	if (uplink_send(s->uplink, &message)) {
+	if (s->uplink ? uplink_send(s->uplink, &message) : meet_send(s, &message)) {
 		caller_retry(s, SESSION_RETRY);
 		return;
 	}
-	session_note(s, "invited %s through %s", s->peer.name, uplink_name(s->uplink));
+	session_note(s, "invited %s through %s", s->peer.name, session_via(s));
 	session_set_state(s, SESSION_INVITED);
 	session_arm(s, s->deadline);
 }
@@ -176,6 +176,10 @@ static void caller_timeout(struct session *s)
 	/* It was on another try: what ended the last one is the reason */
 	if (s->excuse && s->state <= SESSION_INVITED) {
 		session_fail(s, s->excuse, "%s", s->excuse_text);
+		return;
+	}
+	if (s->node->meets && !s->queued && s->state <= SESSION_INVITED) {
+		meet_no_show(s);
 		return;
 	}
 	switch (s->state) {
@@ -201,7 +205,7 @@ static void caller_timeout(struct session *s)
 		break;
 	default:
 		session_fail(s, ETIMEDOUT, "%s: no answer through %s within %u s; is %s's network slow? (PUNCH_TIMEOUT)",
-			     s->peer.name, s->uplink ? uplink_name(s->uplink) : "the rendezvous",
+			     s->peer.name, session_via(s),
 			     (unsigned int)((s->deadline - s->started) / SECOND), s->peer.name);
 		break;
 	}
@@ -228,13 +232,17 @@ void caller_advance(struct session *s)
 			return;
 		}
 		s->uplink = choose_uplink(s);
-		if (!s->uplink) {
+		if (!s->uplink && !s->node->meets) {
 			caller_no_uplink(s, now);
 			return;
 		}
 		s->queued = !sessions_room(s->node, true);
 		if (s->queued) {
 			caller_queue(s, now);
+			return;
+		}
+		if (s->node->meets) {
+			meet_start(s);
 			return;
 		}
 		session_set_state(s, SESSION_PORTS);
@@ -328,7 +336,7 @@ void caller_answered(struct session *s, const Punch__Answered *message)
 	}
 	if (err || !caller_answer_matches(s, &answer)) {
 		session_fail(s, EACCES, "%s: the answer through %s was not signed by %s's key; compare [peer %s] key",
-			     s->peer.name, uplink_name(s->uplink), s->peer.name, s->peer.name);
+			     s->peer.name, session_via(s), s->peer.name, s->peer.name);
 		return;
 	}
 	if (!caller_accepted(s, &answer) || !caller_encrypt_matches(s, &answer))

@@ -43,7 +43,7 @@ int session_take_ports(struct session *s)
 	unsigned int i;
 	bool enough;
 
-	if (s->route == PUNCH__ROUTE__ROUTE_RELAY)
+	if (s->route == PUNCH__ROUTE__ROUTE_RELAY || s->talk)
 		return 0;
 	memset(&facts, 0, sizeof(facts));
 	ports_facts(s->node->ports, &facts);

@@ -70,6 +70,7 @@
 enum session_state {
 	SESSION_UPLINK,		/* caller: waits for a rendezvous that is READY, or to invite again */
 	SESSION_PORTS,		/* waits for prepared ports */
+	SESSION_MEETING,	/* caller without a server: connects to where the peer waits (session_meet.c) */
 	SESSION_INVITED,	/* caller: invitation sent, waits for the answer */
 	SESSION_ANSWERED,	/* both descriptions are known, waits for Go; the relay leg is on its way */
 	SESSION_PUNCHING,	/* attempts run; ends by a nominated path or the deadline */
@@ -89,6 +90,9 @@ struct dial {
 };
 
 /* The port of a lane also listens: all that reaches us openly comes here */
+struct meet;
+struct talk;
+
 struct lane {
 	struct session *session;
 	struct port *port;
@@ -117,7 +121,9 @@ struct session {
 	uint32_t wish;			/* Punch__Route, as this side wants it ... */
 	uint32_t route;			/* ... and both sides' combined */
 
-	struct uplink *uplink;
+	struct uplink *uplink;		/* NULL without a server */
+	struct meet *meet;		/* caller without a server, from MEETING to ANSWERED */
+	struct talk *talk;		/* callee without a server, until ANSWERED */
 	unsigned int tried;		/* bit per uplink that said OFFLINE */
 	uint64_t started, deadline;
 	uint64_t resume;		/* caller in UPLINK: when to invite again */
@@ -208,6 +214,7 @@ void session_go(struct session *s, uint64_t go);
 void session_consider(struct session *s);
 uint64_t session_paths_deadline(const struct session *s);
 bool session_any_path(const struct session *s);
+const char *session_via(const struct session *s);	/* who carries its messages, for people */
 bool session_barren(struct session *s, uint64_t now);	/* caller: nothing left to wait for, and the try is over */
 void session_paths_close(struct session *s);
 
@@ -227,8 +234,19 @@ bool caller_again(struct session *s);
 void caller_no_path(struct session *s);
 void caller_covered(struct session *s, int fd);
 
+void caller_invite(struct session *s);
+
+/* session_meet.c: without a server */
+void meet_start(struct session *s);		/* caller, UPLINK: to MEETING, or fail */
+void meet_free(struct session *s);
+int meet_send(struct session *s, const Punch__Message *message);
+void meet_no_show(struct session *s);		/* fail: its time is over */
+void callee_met(struct node *node, struct talk *talk, const Punch__Invite *invite, const uint8_t from[KEY_SIZE]);
+void callee_go(struct session *s);		/* ANSWERED: go on with the talk's socket */
+
 /* session_callee.c */
-void callee_invited(struct node *node, struct uplink *uplink, const Punch__Invited *message);
+/* @uplink or @talk is where it came from, and where the answer goes; @talk is owned from here on */
+void callee_invited(struct node *node, struct uplink *uplink, struct talk *talk, const Punch__Invited *message);
 void callee_advance(struct session *s);
 void callee_covered(struct session *s, int fd);
 

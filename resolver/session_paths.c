@@ -333,6 +333,7 @@ void session_paths_close(struct session *s)
 {
 	unsigned int i;
 
+	meet_free(s);
 	for (i = 0; i < PLAN_ATTEMPTS; i++)
 		dial_close(&s->dials[i]);
 	for (i = 0; i < PLAN_LANES; i++) {

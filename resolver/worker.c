@@ -20,6 +20,7 @@
 #include "resolver/keeper.h"
 #include "resolver/load.h"
 #include "resolver/local_internal.h"
+#include "resolver/meets.h"
 #include "resolver/names.h"
 #include "resolver/netwatch.h"
 #include "resolver/parked.h"
@@ -82,7 +83,7 @@ static int watch_signals(struct worker *worker)
 
 static int start_uplinks(struct node *node)
 {
-	const char *cursor = node->conf.rendezvous;
+	const char *cursor = node->conf.serverless ? "" : node->conf.rendezvous;
 	char word[LIMIT_HOST];
 
 	while (conf_word_next(&cursor, word, sizeof(word))) {
@@ -128,6 +129,8 @@ static int start_parts(struct node *node, int listener, int link, const struct s
 	give_slots(node);
 	if (start_uplinks(node) < 0)
 		return -ENOMEM;
+	if (node->conf.serverless && !(node->meets = meets_new(node)))
+		return -ENOMEM;
 	node->ports = ports_new(node);
 	if (node->conf.port_mapping != CONF_MAPPING_NO)
 		node->inlets = inlets_new(node);
@@ -144,6 +147,9 @@ static void stop_parts(struct node *node)
 	node->local = NULL;
 	parked_free(node->parked);
 	doorbells_free(node->doorbells);
+	/* The sessions after it: what is held counts in their budget */
+	meets_free(node->meets);
+	node->meets = NULL;
 	if (node->sessions)
 		sessions_free(node->sessions);
 	if (node->netwatch)

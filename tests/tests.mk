@@ -11,6 +11,9 @@ UNIT_test_key		= common/key.c common/private.c
 UNIT_test_secret	= common/secret.c
 UNIT_test_quick		= common/quick.c common/key.c common/private.c common/secret.c
 UNIT_test_preamble	= common/preamble.c common/secret.c
+UNIT_test_meeting	= common/meeting.c common/secret.c common/key.c common/private.c
+UNIT_test_turns		= resolver/turns.c
+UNIT_test_talk		= tests/unit/world.c resolver/talk.c $(LIBCOMMON)
 UNIT_test_stun		= common/stun.c common/endpoint.c
 UNIT_test_plan		= resolver/plan.c resolver/meet.c resolver/hops.c common/endpoint.c common/log.c
 UNIT_test_punch		= resolver/punch.c resolver/plan.c resolver/meet.c common/endpoint.c common/log.c
@@ -70,7 +73,7 @@ UNIT_test_resolver_sockdiag	= tests/unit/world.c resolver/sockdiag.c common/endp
 UNIT_test_resolver_splice	= tests/unit/world.c resolver/splice.c common/log.c
 UNIT_test_resolver_keeper	= tests/unit/world.c $(LIBCOMMON)
 
-TESTLIBS = -lcmocka $(LIB_EVENT) $(LIB_CRYPTO) -l:libinih.a -lhiredis -ljson-c -lcares -lseccomp
+TESTLIBS = -lcmocka $(LIB_EVENT) $(LIB_CRYPTO) -lsodium -l:libinih.a -lhiredis -ljson-c -lcares -lseccomp
 
 # Any unit test without a variable of its own links all of common/ and conf/
 .SECONDEXPANSION:

@@ -16,19 +16,20 @@ FOLDERS = {
     "rendezvous": ("rendezvous conf common", "event2 openssl hiredis protobuf-c"),
     "relay": ("relay conf common", "event2 openssl protobuf-c"),
     "conf": ("conf PURE", "ini"),
-    "common": ("common", "openssl protobuf-c seccomp"),
+    "common": ("common", "openssl protobuf-c seccomp sodium"),
 }
 # Library: the one file that may include it
 OWNERS = {
     "ares": ["resolver/dns.c"],
     "ini": ["conf/conf.c"],
+    "sodium": ["common/meeting.c"],
     "seccomp": ["common/sandbox.c"],
     "natpmp": ["resolver/mapper_natpmp.c"],
     "miniupnpc": ["resolver/mapper_upnp.c"],
     # the store, and the two connections that it has to the server
     "hiredis": ["rendezvous/store_redis.c", "rendezvous/redis_link.c", "rendezvous/redis_link.h"],
 }
-LIBRARIES = {"event2", "openssl", "ares", "json-c", "protobuf-c", "hiredis", "ini", "seccomp", "cmocka", "natpmp", "miniupnpc"}
+LIBRARIES = {"event2", "openssl", "ares", "json-c", "protobuf-c", "hiredis", "ini", "seccomp", "sodium", "cmocka", "natpmp", "miniupnpc"}
 PURE_HEADERS = {"common/clock.h", "common/limits.h"}  # without code of their own
 GENERATED = {"common/punch.pb-c.h": ["protobuf-c/protobuf-c.h"]}
 

@@ -11,6 +11,7 @@
 #include "common/clock.h"
 #include "common/key.h"
 #include "common/secret.h"
+#include "resolver/meets.h"
 #include "resolver/dns.h"
 #include "resolver/inlet.h"
 #include "resolver/netwatch.h"
@@ -57,6 +58,12 @@ void ports_on_uplink(struct ports *ports)
 void inlets_restart(struct inlets *inlets)
 {
 	(void)inlets;
+}
+
+/* Nodes without a server have no uplink */
+void meets_on_network(struct meets *meets)
+{
+	assert_null(meets);
 }
 
 void session_on_uplink(struct node *node, struct uplink *uplink)

@@ -1,0 +1,283 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * meets_hold.c - one place that is held, and who comes to it
+ *
+ * See the theory of operation in meets.c.
+ */
+#include "resolver/meets_internal.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/log.h"
+#include "resolver/session_internal.h"
+#include "resolver/talk.h"
+#include "resolver/timer.h"
+
+#define MEETS_GUESTS	32		/* connections that have not said yet who they are */
+
+/* Until a refused SYN is renewed: soon where it was the kernel's repetition that met the peer's NAT, so that our own NAT
+ * is open again; else the peer's NAT refuses all, and its owner is to be spared */
+#define RENEW_SOON	(20 * MS)
+#define RENEW_LATER	(750 * MS)
+#define RENEW_EARLY	(500 * MS)	/* refused before this: not a repetition */
+
+static const char *const state_names[] = { "waiting", "opening", "engaged" };
+static_assert(sizeof(state_names) / sizeof(*state_names) == HOLD_STATE_COUNT, "a name for each state");
+
+/* ------------------------------------------------------------ guests */
+
+static void hold_renew(struct hold *hold, uint64_t wait);
+
+static void guest_free(struct guest *guest)
+{
+	TAILQ_REMOVE(&guest->meets->guests, guest, link);
+	guest->meets->guest_count--;
+	talk_free(guest->talk);
+	free(guest);
+}
+
+void guests_free(struct meets *meets)
+{
+	struct guest *guest;
+
+	while ((guest = TAILQ_FIRST(&meets->guests)))
+		guest_free(guest);
+}
+
+static void on_guest(void *arg, struct talk *talk, const Punch__Message *message)
+{
+	static struct log_limit limit;
+	struct guest *guest = arg;
+	struct hold *hold = guest->hold;
+	struct spot *spot = hold ? hold->spot : NULL;
+	struct meets *meets = guest->meets;
+
+	if (!message || message->kind_case != PUNCH__MESSAGE__KIND_INVITE || !hold) {
+		if (log_limited(&limit))
+			log_info("somebody came to a meeting and did not show the key of %s",
+				 hold ? spot->pal->peer.name : "anybody");
+		if (hold && guest->opener)
+			hold_renew(hold, RENEW_LATER);
+		guest_free(guest);
+		return;
+	}
+	guest->talk = NULL;
+	spot->used |= 1ull << hold->place;
+	hold_free(hold);
+	/* Before the answer: whoever has it knows that the next place is held */
+	spot_tend(spot);
+	callee_met(meets->node, talk, message->invite, spot->pal->peer.key);
+	guest_free(guest);
+}
+
+static void guest_new(struct hold *hold, int fd, bool opener)
+{
+	struct meets *meets = hold->spot->meets;
+	struct guest *guest = meets->guest_count < MEETS_GUESTS ? calloc(1, sizeof(*guest)) : NULL;
+
+	if (!guest) {
+		close(fd);
+		return;
+	}
+	guest->meets = meets;
+	guest->hold = hold;
+	guest->opener = opener;
+	TAILQ_INSERT_TAIL(&meets->guests, guest, link);
+	meets->guest_count++;
+	guest->talk = talk_new(meets->node->base, fd, hold->where.callee_key, hold->where.caller_key, on_guest, guest);
+	if (!guest->talk)
+		guest_free(guest);
+}
+
+/* ------------------------------------------------------------ holds */
+
+static void hold_set_state(struct hold *hold, enum hold_state state)
+{
+	log_debug("meeting %s:%u bucket %llu place %u: %s -> %s", hold->spot->pal->peer.name, hold->spot->port,
+		  (unsigned long long)hold->spot->bucket, hold->place, state_names[hold->state], state_names[state]);
+	hold->state = state;
+}
+
+/* Its socket, which is half-open no more */
+static int hold_take(struct hold *hold)
+{
+	int fd = hold->fd;
+
+	if (hold->event)
+		event_free(hold->event);
+	hold->event = NULL;
+	if (fd >= 0)
+		budget_done(&hold->spot->meets->node->sessions->budget);
+	hold->fd = -1;
+	return fd;
+}
+
+static void hold_close(struct hold *hold)
+{
+	int fd = hold_take(hold);
+
+	if (fd >= 0)
+		close(fd);
+}
+
+static void hold_renew(struct hold *hold, uint64_t wait)
+{
+	hold_close(hold);
+	if (hold->state != HOLD_WAITING)
+		hold_set_state(hold, HOLD_WAITING);
+	timer_set(hold->timer, wait);
+}
+
+static void hold_refused(struct hold *hold, int error)
+{
+	uint64_t took = clock_now() - hold->since;
+
+	log_debug("meeting %s:%u place %u: %s after %llu ms", hold->spot->pal->peer.name, hold->spot->port, hold->place,
+		  strerror(error), (unsigned long long)(took / MS));
+	hold_renew(hold, hold->spot->meets->distance && took > RENEW_EARLY ? RENEW_SOON : RENEW_LATER);
+}
+
+static void on_hold(evutil_socket_t fd, short what, void *arg)
+{
+	struct hold *hold = arg;
+	socklen_t size = sizeof(int);
+	int error = 0;
+
+	(void)what;
+	if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size))
+		error = errno;
+	if (error) {
+		hold_refused(hold, error);
+		return;
+	}
+	hold_set_state(hold, HOLD_ENGAGED);
+	guest_new(hold, hold_take(hold), true);
+	spot_tend(hold->spot);
+}
+
+static int hold_connect(struct hold *hold)
+{
+	int minttl = SESSION_MINTTL, low = (int)hold->spot->meets->distance + 1, standard = -1, length, rc;
+	struct node *node = hold->spot->meets->node;
+	struct endpoint to = hold->spot->pal->address;
+	bool v4 = to.family == AF_INET, dies = v4 && low > 1;
+	struct sockaddr_storage ss;
+
+	to.port = hold->where.caller_port;
+	length = endpoint_to_sockaddr(&to, hold->spot->family, &ss);
+	if (length < 0)
+		return length;
+	rc = budget_take(&node->sessions->budget, &hold->syns, &to, clock_now());
+	if (rc)
+		return rc;
+	hold->fd = port_socket(hold->spot->family, hold->where.callee_port);
+	if (hold->fd < 0) {
+		budget_done(&node->sessions->budget);
+		return hold->fd;
+	}
+	if (v4)
+		setsockopt(hold->fd, IPPROTO_IP, IP_MINTTL, &minttl, sizeof(minttl));
+	if (dies)
+		setsockopt(hold->fd, IPPROTO_IP, IP_TTL, &low, sizeof(low));
+	rc = connect(hold->fd, (struct sockaddr *)&ss, (socklen_t)length) && errno != EINPROGRESS ? -errno : 0;
+	if (dies)
+		setsockopt(hold->fd, IPPROTO_IP, IP_TTL, &standard, sizeof(standard));
+	if (rc)
+		return rc;
+	hold->event = event_new(node->base, hold->fd, EV_WRITE, on_hold, hold);
+	return !hold->event || event_add(hold->event, NULL) ? -ENOMEM : 0;
+}
+
+static void on_due(evutil_socket_t fd, short what, void *arg)
+{
+	struct hold *hold = arg;
+	int rc;
+
+	(void)fd;
+	(void)what;
+	hold->since = clock_now();
+	rc = hold_connect(hold);
+	if (rc)
+		hold_refused(hold, -rc);
+	else
+		hold_set_state(hold, HOLD_OPENING);
+}
+
+static void on_accept(evutil_socket_t fd, short what, void *arg)
+{
+	struct hold *hold = arg;
+	int socket_ = accept4(fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+
+	(void)what;
+	if (socket_ >= 0)
+		guest_new(hold, socket_, false);
+	else if (errno == EMFILE || errno == ENFILE)
+		event_del(hold->accept);	/* until the next bucket: rather than spin */
+}
+
+void hold_free(struct hold *hold)
+{
+	struct meets *meets = hold->spot->meets;
+	struct guest *guest;
+
+	TAILQ_FOREACH(guest, &meets->guests, link)
+		if (guest->hold == hold)
+			guest->hold = NULL;
+	TAILQ_REMOVE(&hold->spot->holds, hold, link);
+	meets->hold_count--;
+	hold_close(hold);
+	if (hold->accept)
+		event_free(hold->accept);
+	if (hold->timer)
+		event_free(hold->timer);
+	if (hold->listener >= 0)
+		close(hold->listener);
+	free(hold);
+}
+
+static int hold_listen(struct hold *hold)
+{
+	hold->listener = port_socket(hold->spot->family, hold->where.callee_port);
+	if (hold->listener < 0)
+		return hold->listener;
+	if (listen(hold->listener, SESSION_PATHS))
+		return -errno;
+	hold->accept = event_new(hold->spot->meets->node->base, hold->listener, EV_READ | EV_PERSIST, on_accept, hold);
+	return hold->accept && event_add(hold->accept, NULL) == 0 ? 0 : -ENOMEM;
+}
+
+struct hold *hold_new(struct spot *spot, unsigned int place)
+{
+	struct node *node = spot->meets->node;
+	struct meeting_when when = { .bucket = spot->bucket, .port = spot->port, .place = place };
+	struct hold *hold = calloc(1, sizeof(*hold));
+	int rc = -ENOMEM;
+
+	if (!hold)
+		return NULL;
+	hold->spot = spot;
+	hold->place = place;
+	hold->fd = hold->listener = -1;
+	TAILQ_INSERT_TAIL(&spot->holds, hold, link);
+	spot->meets->hold_count++;
+	memcpy(when.caller, spot->pal->peer.key, KEY_SIZE);
+	memcpy(when.callee, node->key.public, KEY_SIZE);
+	hold->timer = event_new(node->base, -1, 0, on_due, hold);
+	if (hold->timer)
+		rc = meeting_place(&spot->pal->meeting, &when, &hold->where);
+	if (rc == 0)
+		rc = hold_listen(hold);
+	if (rc) {
+		log_info("meeting %s:%u: port %u cannot be held in this bucket: %s", spot->pal->peer.name, spot->port,
+			 hold->where.callee_port, strerror(-rc));
+		hold_free(hold);
+		return NULL;
+	}
+	timer_set(hold->timer, 0);
+	return hold;
+}

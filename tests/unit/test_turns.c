@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * test_turns.c - one goes at a time, each to a place of its own
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <errno.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include "resolver/turns.h"
+
+static struct turns turns;
+static const char bob, carol, one, two;
+
+static int setup(void **state)
+{
+	(void)state;
+	memset(&turns, 0, sizeof(turns));
+	return 0;
+}
+
+static int take(const void *peer, uint16_t port, uint64_t bucket, const void *who)
+{
+	return turns_take(&turns, peer, port, bucket, 3, who);
+}
+
+static void the_second_waits_for_the_first(void **state)
+{
+	(void)state;
+	assert_int_equal(take(&bob, 22, 7, &one), 0);
+	assert_int_equal(take(&bob, 22, 7, &two), -EBUSY);
+	assert_int_equal(take(&bob, 22, 7, &one), 0);	/* again: a retry */
+	turns_end(&turns, &one, true);
+	assert_int_equal(take(&bob, 22, 7, &two), 1);
+	/* Another port, another peer: their own */
+	assert_int_equal(take(&bob, 80, 7, &one), 0);
+	turns_end(&turns, &one, false);
+	assert_int_equal(take(&carol, 22, 7, &one), 0);
+}
+
+static void a_place_that_was_not_used_is_gone_to_again(void **state)
+{
+	(void)state;
+	assert_int_equal(take(&bob, 22, 7, &one), 0);
+	turns_end(&turns, &one, false);
+	assert_int_equal(take(&bob, 22, 7, &two), 0);
+}
+
+static void each_bucket_has_its_own_places(void **state)
+{
+	int i;
+
+	(void)state;
+	for (i = 0; i < 3; i++) {
+		assert_int_equal(take(&bob, 22, 7, &one), i);
+		turns_end(&turns, &one, true);
+	}
+	assert_int_equal(take(&bob, 22, 7, &one), -ENOSPC);
+	assert_int_equal(take(&bob, 22, 8, &one), 0);
+	/* Whoever is still on the way from the last bucket keeps the others back */
+	assert_int_equal(take(&bob, 22, 9, &two), -EBUSY);
+	turns_end(&turns, &one, false);
+	assert_int_equal(take(&bob, 22, 9, &two), 0);
+}
+
+static void a_full_table_makes_room_for_the_next_bucket(void **state)
+{
+	uint16_t port;
+
+	(void)state;
+	for (port = 1; port <= TURNS_MAX; port++) {
+		assert_int_equal(take(&bob, port, 7, &port), 0);
+		turns_end(&turns, &port, true);
+	}
+	assert_int_equal(take(&bob, 1000, 7, &one), -EBUSY);
+	assert_int_equal(take(&bob, 1000, 8, &one), 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup(the_second_waits_for_the_first, setup),
+		cmocka_unit_test_setup(a_place_that_was_not_used_is_gone_to_again, setup),
+		cmocka_unit_test_setup(each_bucket_has_its_own_places, setup),
+		cmocka_unit_test_setup(a_full_table_makes_room_for_the_next_bucket, setup),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
