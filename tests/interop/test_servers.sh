@@ -17,7 +17,7 @@ punch_servers
 punch_conf alice
 punch_conf bob "$(for port in 7001 7002 7003 7004 7005 7006 7010 7011 7012 7020 7021 7030 8005 8080; do
 	printf '\n[service s%s]\nport = %s\n' $port $port
-done)"
+done; printf '\n[service bare]\nport = 7013\nencrypt = no\n')"
 published() { # PORT: as punch_published, but a port may have several listeners
 	lab_wait 20 "[ \"\$(punch_status bob '.rendezvous[0].state == \"ready\" and any(.services[]; .port == $1 and .alive)' 2>/dev/null)\" = true ]"
 }
@@ -162,18 +162,22 @@ PY
 	lab_bg bob passed punch systemd-socket-activate -l 0.0.0.0:7010 -E W -E HOME -E XDG_RUNTIME_DIR -E LD_PRELOAD python3 "$W/passed.py"
 	lab_bg bob inetd punch systemd-socket-activate --inetd -a -l 0.0.0.0:7011 -E HOME -E XDG_RUNTIME_DIR -E LD_PRELOAD \
 		python3 -c 'import socket; s = socket.socket(fileno=0); s.sendall(s.getpeername()[0].encode() + b" " + s.recv(99))'
-	lab_bg bob without punch systemd-socket-activate --inetd -a -l 0.0.0.0:7012 \
-		python3 -c 'import socket; s = socket.socket(fileno=0); s.sendall(s.getpeername()[0].encode() + b" " + s.recv(99))'
+	for port in 7012 7013; do
+		lab_bg bob without$port punch systemd-socket-activate --inetd -a -l 0.0.0.0:$port python3 -c \
+			'import socket; s = socket.socket(fileno=0); s.sendall(s.getpeername()[0].encode() + b" " + s.recv(99))'
+	done
 	published 7010
 	published 7011
 	published 7012
+	published 7013
 	lab_expect_match 'a socket passed as systemd does: the first client starts the server' "$(ask 7010)" "^1 $STANDIN$"
 	lab_expect_match 'and the next one' "$(ask 7010)" "^1 $STANDIN$"
 	lab_expect_match 'a process for each connection, as inetd does: it knows the peer' "$(ask 7011 hello)" "^$STANDIN hello\$"
-	lab_expect_eq 'a program without the shim sees the address of the NAT' "$(ask 7012 hello)" '198.51.100.1 hello'
+	lab_expect_eq 'a program without the shim sees the address of the NAT' "$(ask 7013 hello)" '198.51.100.1 hello'
+	lab_expect_eq 'or, where punch encrypts, that of the pump' "$(ask 7012 hello)" '127.114.0.1 hello'
 	export PUNCH_ROUTE=relay
 	lab_expect_match 'the same over the relay' "$(ask 7011 hello)" "^$STANDIN hello\$"
-	lab_expect_eq "and the relay's" "$(ask 7012 hello)" '203.0.113.10 hello'
+	lab_expect_eq "and the relay's" "$(ask 7013 hello)" '203.0.113.10 hello'
 	unset PUNCH_ROUTE
 else
 	lab_skip 'systemd-style passed sockets' 'systemd-socket-activate is not here'
