@@ -514,7 +514,8 @@ static _Noreturn void loop(int listener)
 			fds[count++] = (struct pollfd){ .fd = splices[i].a, .events = POLLIN };
 			fds[count++] = (struct pollfd){ .fd = splices[i].b, .events = POLLIN };
 		}
-		poll(fds, count, 5);
+		if (poll(fds, count, 5) == 0 && config.path[0] && access(config.path, F_OK) && errno == ENOENT)
+			exit(0);	/* its test has ended, and was not able to say so */
 		if (fds[0].revents)
 			serve(listener);
 		for (i = 0; i < THINGS; i++) {
@@ -638,6 +639,7 @@ int main(int argc, char **argv)
 	} while (bind(listener, (struct sockaddr *)&sun, (socklen_t)size) < 0 && ++n < LOCAL_NAMES);
 	if (n == LOCAL_NAMES || listen(listener, 64) < 0)
 		die("no name is free");
+	listener = fcntl(listener, F_DUPFD_CLOEXEC, 3);		/* started with 0 to 2 closed, perhaps */
 	if (argc > 1 && strcmp(argv[1], "--background") == 0) {
 		if (fork() > 0)
 			_exit(0);
