@@ -27,6 +27,7 @@
 #define ATTR_ALGORITHM	0x001d
 #define ATTR_USERHASH	0x001e
 #define ATTR_XOR_MAPPED	0x0020
+#define ATTR_BACK	0xc07e	/* ours, of the range that is first come, first served (RFC 8489 18.3) */
 #define ATTR_OPTIONAL	0x8000	/* bit: may be ignored by who does not know it (RFC 8489 14) */
 
 #define FAMILY_V4	1
@@ -99,6 +100,20 @@ static size_t finish(uint8_t *out, size_t at)
 size_t stun_request(uint8_t out[STUN_MAX], const uint8_t id[STUN_ID])
 {
 	return finish(out, put_header(out, TYPE_REQUEST, id));
+}
+
+static size_t put_back(uint8_t *out, size_t at, const struct stun_back *back)
+{
+	at = put_attribute(out, at, ATTR_BACK, 4);
+	out[at] = back->what;
+	out[at + 1] = back->scope;
+	store16(out + at + 2, back->port);
+	return at + 4;
+}
+
+size_t stun_request_back(uint8_t out[STUN_MAX], const uint8_t id[STUN_ID], const struct stun_back *back)
+{
+	return finish(out, put_back(out, put_header(out, TYPE_REQUEST, id), back));
 }
 
 /**
@@ -189,8 +204,24 @@ static ssize_t put_unknown(uint8_t *out, const uint8_t *id, const uint8_t *types
 	return (ssize_t)finish(out, at + count * 2);
 }
 
-ssize_t stun_answer(const uint8_t *request, size_t size, const struct endpoint *mapped,
-		    uint8_t out[STUN_MAX])
+bool stun_get_back(const uint8_t *message, size_t size, struct stun_back *back)
+{
+	struct attribute a = { .next = STUN_HEADER };
+
+	memset(back, 0, sizeof(*back));
+	if (stun_size(message, size) != (ssize_t)size || size == 0)
+		return false;
+	while (next_attribute(message, size, &a)) {
+		if (a.type != ATTR_BACK || a.size != 4)
+			continue;
+		*back = (struct stun_back){ .what = a.value[0], .scope = a.value[1], .port = load16(a.value + 2) };
+		return true;
+	}
+	return false;
+}
+
+ssize_t stun_answer_back(const uint8_t *request, size_t size, const struct endpoint *mapped,
+			 const struct stun_back *back, uint8_t out[STUN_MAX])
 {
 	/* a request has at most 59 attributes of 4 bytes: with header and reason 170 bytes */
 	uint8_t unknown[2 * (STUN_MAX - STUN_HEADER) / 4];
@@ -208,7 +239,14 @@ ssize_t stun_answer(const uint8_t *request, size_t size, const struct endpoint *
 		return -EBADMSG;
 	if (count)
 		return put_unknown(out, request + 8, unknown, count);
-	return (ssize_t)finish(out, put_mapped(out, put_header(out, TYPE_SUCCESS, request + 8), mapped));
+	size = put_mapped(out, put_header(out, TYPE_SUCCESS, request + 8), mapped);
+	return (ssize_t)finish(out, back ? put_back(out, size, back) : size);
+}
+
+ssize_t stun_answer(const uint8_t *request, size_t size, const struct endpoint *mapped,
+		    uint8_t out[STUN_MAX])
+{
+	return stun_answer_back(request, size, mapped, NULL, out);
 }
 
 /* An address attribute's value. Return: false when it is malformed */

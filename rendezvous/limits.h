@@ -49,6 +49,9 @@
 #define RDV_PROBES_PER_SOURCE	4096		/* of one address */
 #define RDV_PROBE_RATE		{ .per_second = 1000, .burst = 4000 }	/* connections; a symmetric NAT is measured by dozens */
 #define RDV_STUN_RATE		{ .per_second = 20, .burst = 100 }	/* requests on one connection */
+#define RDV_BACKS		1024	/* connections back under way all together */
+#define RDV_BACK_TIME		(1500 * MS)	/* for one: the SYN and its first retransmission after 1 s */
+#define RDV_BACK_RATE		{ .per_second = 1, .burst = 4 }	/* on one connection: two tests of filtering, one with a held port */
 
 /* ---- files */
 #define RDV_ALLOWED		1000000		/* keys of an allow file, 32 MB */

@@ -5,6 +5,9 @@
  * A connection stays open as long as the client wants: it keeps the NAT's mapping alive.
  * Requests are answered one at a time; an answer is below 200 bytes and a client that does not
  * read them has its connection closed as soon as one does not fit.
+ *
+ * A request with CONNECT-BACK is one of a node that wants to know what its NAT lets in, see callback.c: RESERVE
+ * names the port that we would come from, GO is answered when the outcome is known, and nothing is read before that.
  */
 #include <errno.h>
 #include <stdbool.h>
@@ -18,6 +21,7 @@
 #include "common/log.h"
 #include "common/sources.h"
 #include "common/stun.h"
+#include "rendezvous/callback.h"
 #include "rendezvous/limits.h"
 #include "rendezvous/listeners.h"
 #include "rendezvous/probe.h"
@@ -26,7 +30,10 @@ struct probe {
 	int fd;
 	struct event *event;	/* readable, or idle for too long */
 	struct endpoint from;
-	struct bucket requests;
+	struct bucket requests, backs;
+	struct callback *callback;	/* reserved, or under way; NULL none */
+	struct stun_back back;		/* of it */
+	bool waiting;			/* the first request is answered by its outcome */
 	size_t have;
 	LIST_ENTRY(probe) all;
 	uint8_t request[STUN_MAX];
@@ -37,11 +44,14 @@ static LIST_HEAD(, probe) probes = LIST_HEAD_INITIALIZER(probes);
 static struct event_base *probe_base;
 static struct listeners *probe_listeners;
 static struct sources *probe_sources;
+static struct endpoint probe_own[CONF_LIST];	/* addresses that we listen on by name */
+static unsigned int probe_own_count;
 static const struct timeval *probe_idle;	/* RDV_PROBE_IDLE, as libevent wants many equal timeouts */
 
 static void probe_end(struct probe *probe)
 {
 	LIST_REMOVE(probe, all);
+	callback_free(probe->callback);
 	sources_release(probe_sources, &probe->from, clock_now());
 	event_free(probe->event);
 	close(probe->fd);
@@ -49,18 +59,90 @@ static void probe_end(struct probe *probe)
 	probe_stats.now--;
 }
 
+static bool probe_answer(struct probe *probe);
+
+/* An address of ours, of the same family, that is not @own; NULL when there is none */
+static const struct endpoint *other_address(const struct endpoint *own)
+{
+	unsigned int i;
+
+	for (i = 0; i < probe_own_count; i++)
+		if (probe_own[i].family == own->family && !endpoint_same_address(&probe_own[i], own))
+			return &probe_own[i];
+	return NULL;
+}
+
+/* Prepare to connect back: @back becomes the answer */
+static void back_reserve(struct probe *probe, struct stun_back *back)
+{
+	static const struct rate rate = RDV_BACK_RATE;
+	const struct endpoint *other = NULL;
+	struct endpoint own;
+
+	callback_free(probe->callback);
+	probe->callback = NULL;
+	back->what = STUN_OUTCOME_UNAVAILABLE;
+	back->port = 0;
+	if (endpoint_local(probe->fd, &own) || !bucket_take(&probe->backs, &rate, clock_now()))
+		return;
+	if (back->scope == STUN_SCOPE_ADDRESS)
+		other = other_address(&own);
+	if (back->scope == STUN_SCOPE_PORT || other)
+		probe->callback = callback_new(probe_base, &own, other, &back->port);
+	if (probe->callback)
+		back->what = STUN_OUTCOME_RESERVED;
+}
+
+static void on_back(void *arg, int outcome)
+{
+	struct probe *probe = arg;
+
+	callback_free(probe->callback);
+	probe->callback = NULL;
+	probe->back.what = (uint8_t)outcome;
+	if (!probe_answer(probe) || event_add(probe->event, probe_idle))
+		probe_end(probe);
+}
+
+/* What the request at hand wants beside the address. Return: false when its answer has to wait */
+static bool back_take(struct probe *probe, size_t size, struct stun_back *back, bool *has)
+{
+	*has = stun_get_back(probe->request, size, back);
+	if (!*has)
+		return true;
+	if (probe->waiting) {
+		probe->waiting = false;
+		*back = probe->back;
+	} else if (back->what == STUN_STEP_RESERVE) {
+		back_reserve(probe, back);
+		probe->back = *back;
+	} else if (back->what == STUN_STEP_GO && probe->callback) {
+		probe->waiting = true;
+		event_del(probe->event);
+		callback_go(probe->callback, &probe->from, on_back, probe);
+		return false;
+	} else {
+		back->what = STUN_OUTCOME_UNAVAILABLE;
+	}
+	return true;
+}
+
 /* Answer all whole requests that are here. Return: false to end the connection */
 static bool probe_answer(struct probe *probe)
 {
 	static const struct rate rate = RDV_STUN_RATE;
 	uint8_t answer[STUN_MAX];
+	struct stun_back back;
 	ssize_t whole, size;
+	bool has = false;
 
 	while ((whole = stun_size(probe->request, probe->have)) != 0) {
 		if (whole > 0 && (size_t)whole > probe->have)
 			break;
+		if (whole > 0 && !back_take(probe, (size_t)whole, &back, &has))
+			break;
 		size = whole < 0 ? whole :
-		       stun_answer(probe->request, (size_t)whole, &probe->from, answer);
+		       stun_answer_back(probe->request, (size_t)whole, &probe->from, has ? &back : NULL, answer);
 		if (size < 0) {
 			probe_stats.malformed++;
 			return false;
@@ -145,6 +227,8 @@ int probes_open(struct event_base *base, struct endpoint *eps, unsigned int coun
 		err = listeners_add(probe_listeners, &eps[i], why, sizeof(why));
 		if (!err) {
 			open++;
+			if (!endpoint_is_any(&eps[i]) && probe_own_count < CONF_LIST)
+				probe_own[probe_own_count++] = eps[i];
 			continue;
 		}
 		/* No IPv6 on this host is no news */
@@ -164,6 +248,7 @@ void probes_close(void)
 
 	while ((probe = LIST_FIRST(&probes)))
 		probe_end(probe);
+	probe_own_count = 0;
 	listeners_free(probe_listeners);
 	sources_free(probe_sources);
 	probe_listeners = NULL;

@@ -20,7 +20,7 @@
 #include "resolver/timer.h"
 #include "resolver/uplink.h"
 
-#define DOCTOR_WAIT	(3 * SECOND)	/* DNS, TCP, TLS, Hello, a probe: ten round trips of 200 ms and a loss */
+#define DOCTOR_WAIT	(9 * SECOND)	/* a study takes 8 s at most (study.c), 5 s behind a NAT that drops what it does not know */
 #define DOCTOR_LOOK	(50 * MS)	/* between two looks whether all is known */
 #define DOCTOR_TEXT	8192		/* bytes of the text for people */
 
@@ -55,7 +55,7 @@ static bool all_known(const struct node *node)
 		return true;
 	ports_facts(node->ports, &facts);
 	inlets_mapping(node->inlets, &mapper, &external);
-	return facts.mapping != PUNCH__MAPPING__MAPPING_UNKNOWN && (mapper || !node->inlets);
+	return facts.mapping != PUNCH__MAPPING__MAPPING_UNKNOWN && !ports_studying(node->ports) && (mapper || !node->inlets);
 }
 
 static void gather(const struct node *node, struct doctor_facts *facts)
@@ -69,6 +69,8 @@ static void gather(const struct node *node, struct doctor_facts *facts)
 	facts->mapping = nat.mapping;
 	facts->filtering = nat.filtering;
 	facts->port_rule = nat.port_rule;
+	facts->stray_syn = nat.stray_syn;
+	facts->hairpin = nat.hairpin;
 	facts->hops = nat.hops;
 	for (i = 0; i < node->uplink_count; i++) {
 		if (uplink_state(node->uplinks[i]) != UPLINK_READY)
@@ -128,7 +130,9 @@ static char *as_json(const struct node *node, const struct doctor_facts *facts)
 	add_text(nat, "port_rule", doctor_port_rule(facts->port_rule));
 	json_object_object_add(nat, "hops", facts->hops ? json_object_new_int((int)facts->hops) : NULL);
 	add_text(nat, "address", facts->mapped.family ? endpoint_format_address(&facts->mapped, text) : NULL);
-	add_text(nat, "stray_syn", NULL);
+	add_text(nat, "stray_syn", doctor_stray_syn(facts->stray_syn));
+	json_object_object_add(nat, "hairpin", facts->hairpin ?
+			       json_object_new_boolean(facts->hairpin == PUNCH__HAIRPIN__HAIRPIN_YES) : NULL);
 	add_text(nat, "port_mapping", doctor_port_mapping(facts));
 	add_text(nat, "mapped", facts->gateway_external.family ?
 		 endpoint_format(&facts->gateway_external, text) : NULL);
@@ -191,7 +195,10 @@ static char *as_text(const struct node *node, const struct doctor_facts *facts)
 	fprintf(out, "NAT ports     %s\n", or_unmeasured(doctor_port_rule(facts->port_rule)));
 	fprintf(out, "NAT filtering %s\n", or_unmeasured(doctor_filtering(facts->filtering)));
 	fprintf(out, "hops to NAT   %s\n", hops);
-	fputs("stray SYN     not measured yet\n", out);
+	fprintf(out, "stray SYN     %s\n", facts->filtering == PUNCH__FILTERING__FILTERING_ENDPOINT_INDEPENDENT ?
+		"let in" : or_unmeasured(doctor_stray_syn(facts->stray_syn)));
+	fprintf(out, "hairpin       %s\n", facts->hairpin == PUNCH__HAIRPIN__HAIRPIN_YES ? "yes" :
+		facts->hairpin ? "no" : "not measured yet");
 	fprintf(out, "port mapping  %s%s%s\n", or_unmeasured(doctor_port_mapping(facts)),
 		facts->gateway_external.family ? ", the gateway passes on " : "",
 		facts->gateway_external.family ? endpoint_format(&facts->gateway_external, text) : "");

@@ -8,7 +8,7 @@
 #include "resolver/node.h"
 
 /**
- * doctor_start() - gather facts for at most DOCTOR_WAIT (3 s), then report
+ * doctor_start() - gather facts for at most DOCTOR_WAIT (9 s), then report
  * @as_json:	1: one JSON object; 0: text for people; both end with a newline
  * @done:	called exactly once, never from inside but when memory has run out (the text says so);
  *		@text is valid during the call only

@@ -52,6 +52,17 @@ const char *doctor_port_rule(uint32_t port_rule)
 	return WORD(words, port_rule);
 }
 
+const char *doctor_stray_syn(uint32_t stray_syn)
+{
+	static const char *const words[] = {
+		[PUNCH__STRAY_SYN__STRAY_SYN_DROP] = "drop",
+		[PUNCH__STRAY_SYN__STRAY_SYN_RST] = "rst",
+		[PUNCH__STRAY_SYN__STRAY_SYN_ICMP] = "icmp",
+	};
+
+	return WORD(words, stray_syn);
+}
+
 /* Does what the gateway opens lead to the Internet? */
 static bool opens(const struct doctor_facts *facts)
 {

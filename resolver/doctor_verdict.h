@@ -14,6 +14,7 @@
  * struct doctor_facts - of the whole node
  * @uplinks, @ready:	rendezvous servers configured, and answering
  * @mapping, @filtering, @port_rule:	Punch__Mapping, Punch__Filtering, Punch__PortRule
+ * @stray_syn, @hairpin:	Punch__StraySyn, Punch__Hairpin
  * @hops:		to the outermost NAT, 0 not known
  * @gateway:		enum mapper_protocol by which a gateway maps ports; @gateway_known: it was asked
  * @gateway_off:	port-mapping = no
@@ -25,7 +26,7 @@
 struct doctor_facts {
 	bool serverless;	/* [node] rendezvous = none */
 	unsigned int uplinks, ready;
-	uint32_t mapping, filtering, port_rule, hops;
+	uint32_t mapping, filtering, port_rule, hops, stray_syn, hairpin;
 	uint32_t gateway;
 	bool gateway_known, gateway_off;
 	struct endpoint gateway_external;
@@ -34,10 +35,11 @@ struct doctor_facts {
 	struct endpoint ipv6_source;
 };
 
-/** doctor_mapping(), doctor_filtering(), doctor_port_rule() - words for a value. Return: NULL when unknown */
+/** doctor_mapping(), doctor_filtering(), doctor_port_rule(), doctor_stray_syn() - words for a value. Return: NULL when unknown */
 const char *doctor_mapping(uint32_t mapping);
 const char *doctor_filtering(uint32_t filtering);
 const char *doctor_port_rule(uint32_t port_rule);
+const char *doctor_stray_syn(uint32_t stray_syn);
 
 /**
  * doctor_port_mapping() - "pcp", "nat-pmp", "upnp"; "useless" where the gateway is itself behind a NAT, as its external

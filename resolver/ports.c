@@ -118,6 +118,8 @@ void ports_facts(const struct ports *ports, struct description *description)
 
 	description->mapping = ports->facts.mapping;
 	description->filtering = ports->facts.filtering;
+	description->stray_syn = ports->facts.stray_syn;
+	description->hairpin = ports->facts.hairpin;
 	description->port_rule = ports->facts.port_rule;
 	if (ports->facts.mapping == PUNCH__MAPPING__MAPPING_ADDRESS_PORT_DEPENDENT) {
 		portrule_judge(&ports->seen, clock_now(), &verdict);
@@ -140,6 +142,38 @@ static void on_hops(void *arg, unsigned int hops)
 	ports->hops = NULL;
 	ports->facts.hops = hops;
 	log_debug("ports: outermost NAT is %u hops away", hops);
+}
+
+/* Only where the mapping is one for all destinations can a held port say anything */
+static unsigned int known_hops(void *arg)
+{
+	const struct ports *ports = arg;
+
+	return ports->facts.mapping == PUNCH__MAPPING__MAPPING_ENDPOINT_INDEPENDENT ? ports->facts.hops : 0;
+}
+
+static void on_study(void *arg, const struct study_result *result)
+{
+	struct ports *ports = arg;
+
+	ports->study = NULL;
+	ports->facts.filtering = study_filtering(result);
+	ports->facts.stray_syn = study_stray(result);
+	ports->facts.hairpin = result->hairpin == STUN_OUTCOME_ESTABLISHED ? PUNCH__HAIRPIN__HAIRPIN_YES :
+			       result->hairpin ? PUNCH__HAIRPIN__HAIRPIN_NO : PUNCH__HAIRPIN__HAIRPIN_UNKNOWN;
+}
+
+void ports_study(struct ports *ports, const struct endpoint *target)
+{
+	if (ports->studied)
+		return;
+	ports->studied = true;
+	ports->study = study_start(ports->node->base, target, known_hops, on_study, ports);
+}
+
+bool ports_studying(const struct ports *ports)
+{
+	return ports->study != NULL;
 }
 
 bool ports_facts_fresh(const struct ports *ports)
@@ -290,6 +324,10 @@ void ports_on_uplink(struct ports *ports)
 		making_free(making);
 	hops_cancel(ports->hops);
 	ports->hops = NULL;
+	study_cancel(ports->study);
+	ports->study = NULL;
+	ports->studied = false;
+	ports->facts.filtering = ports->facts.stray_syn = ports->facts.hairpin = 0;
 	ports->facts_at = 0;
 	memset(&ports->seen, 0, sizeof(ports->seen));
 	ports->taken_until = 0;
@@ -332,6 +370,7 @@ void ports_free(struct ports *ports)
 		free(waiter);
 	}
 	hops_cancel(ports->hops);
+	study_cancel(ports->study);
 	event_free(ports->wake);
 	free(ports);
 }

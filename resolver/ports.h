@@ -58,6 +58,9 @@ int port_socket(int family, uint16_t number);
  */
 void ports_took(struct ports *ports, unsigned int n);
 
+/** ports_studying() - is it being found out what comes in? */
+bool ports_studying(const struct ports *ports);
+
 /** ports_facts() - what is known of the NATs here: mapping, filtering, port_rule, hops of @description */
 void ports_facts(const struct ports *ports, struct description *description);
 

@@ -11,6 +11,7 @@
 #include "resolver/hops.h"
 #include "resolver/portrule.h"
 #include "resolver/ports.h"
+#include "resolver/study.h"
 #include "resolver/uplink.h"
 
 struct making;
@@ -64,6 +65,8 @@ struct ports {
 	uint64_t silent_until;		/* no probe port answered: do not wait for them before this */
 	uint64_t facts_at;		/* 0: never */
 	struct hops *hops;
+	struct study *study;		/* under way */
+	bool studied;			/* on this network */
 };
 
 /* ports.c */
@@ -72,6 +75,7 @@ void ports_learn(struct ports *ports, const struct port *port);
 bool ports_facts_fresh(const struct ports *ports);
 bool ports_silent(const struct ports *ports);
 void ports_find_hops(struct ports *ports, const struct endpoint *target);
+void ports_study(struct ports *ports, const struct endpoint *target);	/* once for a network */
 void ports_wake(struct ports *ports);
 
 /* ports_making.c */

@@ -272,5 +272,7 @@ int making_start(struct ports *ports)
 		event_active(making->timer, EV_TIMEOUT, 0);
 	if (making->asked && !ports_facts_fresh(ports))
 		ports_find_hops(ports, &targets[0]);
+	if (making->asked)
+		ports_study(ports, &targets[0]);
 	return 0;
 }

@@ -21,6 +21,9 @@ static void every_known_value_has_a_word_and_unknown_ones_have_none(void **state
 		assert_non_null(doctor_filtering(i));
 	for (i = 1; i <= PUNCH__PORT_RULE__PORT_RULE_RANDOM; i++)
 		assert_non_null(doctor_port_rule(i));
+	assert_null(doctor_stray_syn(PUNCH__STRAY_SYN__STRAY_SYN_UNKNOWN));
+	for (i = 1; i <= PUNCH__STRAY_SYN__STRAY_SYN_ICMP; i++)
+		assert_non_null(doctor_stray_syn(i));
 	assert_null(doctor_mapping(99));
 	assert_null(doctor_filtering(UINT32_MAX));
 	assert_null(doctor_port_rule(6));

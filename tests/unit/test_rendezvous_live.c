@@ -84,6 +84,68 @@ static void test_probe_tells_our_address_again_and_again(void **state)
 	}
 }
 
+/* One question about connecting back, and its answer */
+static struct stun_back ask_back(int fd, uint8_t what, uint8_t scope)
+{
+	const struct stun_back want = { .what = what, .scope = scope };
+	uint8_t id[STUN_ID] = "transaction", message[STUN_MAX];
+	struct endpoint mapped;
+	struct stun_back back;
+	size_t size = stun_request_back(message, id, &want);
+
+	assert_int_equal(send(fd, message, size, MSG_NOSIGNAL), size);
+	assert_int_equal(recv(fd, message, STUN_HEADER, MSG_WAITALL), STUN_HEADER);
+	size = STUN_HEADER + (size_t)(message[2] << 8 | message[3]);
+	assert_in_range(size, STUN_HEADER + 1, sizeof(message));
+	recv(fd, message + STUN_HEADER, size - STUN_HEADER, MSG_WAITALL);
+	assert_int_equal(stun_mapped(message, size, id, &mapped), 0);
+	assert_true(stun_get_back(message, size, &back));
+	return back;
+}
+
+static void test_probe_connects_back_to_nobody_but_its_client(void **state)
+{
+	int fd = live_connect("127.0.0.1", rdv.probes[0]), on = 1, listener, guest;
+	struct endpoint local, remote;
+	struct sockaddr_storage ss;
+	struct stun_back back;
+	unsigned int i;
+
+	(void)state;
+	assert_int_equal(endpoint_local(fd, &local), 0);
+	/* Nothing is reserved, no such scope, and only one address */
+	assert_int_equal(ask_back(fd, STUN_STEP_GO, STUN_SCOPE_PORT).what, STUN_OUTCOME_UNAVAILABLE);
+	assert_int_equal(ask_back(fd, STUN_STEP_RESERVE, 9).what, STUN_OUTCOME_UNAVAILABLE);
+	assert_int_equal(ask_back(fd, STUN_STEP_RESERVE, STUN_SCOPE_ADDRESS).what, STUN_OUTCOME_UNAVAILABLE);
+	close(fd);
+	/* Refused, as nobody listens on our end ... */
+	fd = live_connect("127.0.0.1", rdv.probes[0]);
+	assert_int_equal(endpoint_local(fd, &local), 0);
+	back = ask_back(fd, STUN_STEP_RESERVE, STUN_SCOPE_PORT);
+	assert_int_equal(back.what, STUN_OUTCOME_RESERVED);
+	assert_int_not_equal(back.port, rdv.probes[0]);
+	assert_int_equal(ask_back(fd, STUN_STEP_GO, STUN_SCOPE_PORT).what, STUN_OUTCOME_REFUSED);
+	/* ... and let in where somebody does, from the port that was told */
+	listener = socket(AF_INET, SOCK_STREAM, 0);
+	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+	setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+	assert_int_equal(bind(listener, (struct sockaddr *)&ss,
+			      (socklen_t)endpoint_to_sockaddr(&local, AF_INET, &ss)), 0);
+	assert_int_equal(listen(listener, 1), 0);
+	back = ask_back(fd, STUN_STEP_RESERVE, STUN_SCOPE_PORT);
+	assert_int_equal(ask_back(fd, STUN_STEP_GO, STUN_SCOPE_PORT).what, STUN_OUTCOME_ESTABLISHED);
+	guest = accept(listener, NULL, NULL);
+	assert_int_equal(endpoint_remote(guest, &remote), 0);
+	assert_int_equal(remote.port, back.port);
+	close(guest);
+	/* Again and again it is not to be had */
+	for (i = 0; i < 8 && back.what == STUN_OUTCOME_RESERVED; i++)
+		back = ask_back(fd, STUN_STEP_RESERVE, STUN_SCOPE_PORT);
+	assert_int_equal(back.what, STUN_OUTCOME_UNAVAILABLE);
+	close(listener);
+	close(fd);
+}
+
 static void check_offers(Punch__RelayOffer **offers, size_t count, enum ticket_side side)
 {
 	const char *const hosts[] = { "relay1.example.org", "::1" };
@@ -345,6 +407,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_welcome_tells_the_truth),
 		cmocka_unit_test(test_probe_tells_our_address_again_and_again),
+		cmocka_unit_test(test_probe_connects_back_to_nobody_but_its_client),
 		cmocka_unit_test(test_introduction),
 		cmocka_unit_test(test_offline_and_saying_nothing_sound_the_same),
 		cmocka_unit_test(test_newer_connection_replaces),

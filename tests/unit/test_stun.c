@@ -265,6 +265,35 @@ static void cut_and_changed_messages_are_survived(void **state)
 	}
 }
 
+static void a_wish_to_be_called_back_goes_both_ways(void **state)
+{
+	const struct stun_back go = { .what = STUN_STEP_GO, .scope = STUN_SCOPE_ADDRESS };
+	const struct stun_back refused = { .what = STUN_OUTCOME_REFUSED, .scope = STUN_SCOPE_ADDRESS, .port = 40000 };
+	struct endpoint mapped = endpoint_of("192.0.2.1:5000"), ep;
+	uint8_t request[STUN_MAX], out[STUN_MAX];
+	struct stun_back back;
+	ssize_t size;
+
+	(void)state;
+	size = (ssize_t)stun_request_back(request, id, &go);
+	assert_int_equal(stun_size(request, (size_t)size), size);
+	assert_true(stun_get_back(request, (size_t)size, &back));
+	assert_memory_equal(&back, &go, sizeof(back));
+	/* A server that does not know it answers as ever */
+	size = stun_answer(request, (size_t)size, &mapped, out);
+	assert_int_equal(stun_mapped(out, (size_t)size, id, &ep), 0);
+	assert_false(stun_get_back(out, (size_t)size, &back));
+	size = (ssize_t)stun_request_back(request, id, &go);
+	size = stun_answer_back(request, (size_t)size, &mapped, &refused, out);
+	assert_int_equal(stun_mapped(out, (size_t)size, id, &ep), 0);
+	assert_true(endpoint_equal(&ep, &mapped));
+	assert_true(stun_get_back(out, (size_t)size, &back));
+	assert_memory_equal(&back, &refused, sizeof(back));
+	out[size - 5] = 3;	/* its length: 3 instead of 4 */
+	assert_false(stun_get_back(out, (size_t)size, &back));
+	assert_false(stun_get_back(out, (size_t)size - 1, &back));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -276,6 +305,7 @@ int main(void)
 		cmocka_unit_test(what_is_no_request_is_not_answered),
 		cmocka_unit_test(wrong_responses_are_refused),
 		cmocka_unit_test(the_masked_address_counts_before_the_plain_one),
+		cmocka_unit_test(a_wish_to_be_called_back_goes_both_ways),
 		cmocka_unit_test(cut_and_changed_messages_are_survived),
 	};
 

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * study.h - what do the NATs above let in, and how do they answer what they do not?
+ */
+#ifndef PUNCH_STUDY_H
+#define PUNCH_STUDY_H
+
+#include <event2/event.h>
+
+#include "common/endpoint.h"
+#include "common/stun.h"
+
+/**
+ * struct study_result - what was seen; enum stun_outcome, NONE: not tried
+ * @port:	a SYN from another port of the server that we talk to
+ * @address:	from another address
+ * @held:	from another port, after a SYN of ours had left for there
+ * @hairpin:	a SYN of ours to our own mapped address
+ */
+struct study_result {
+	int port, address, held, hairpin;
+};
+
+/** study_filtering() - pure. Return: Punch__Filtering */
+uint32_t study_filtering(const struct study_result *result);
+
+/** study_stray() - pure. Return: Punch__StraySyn */
+uint32_t study_stray(const struct study_result *result);
+
+struct study;
+
+/** study_done - called once, never from inside study_start(), not after study_cancel(); the study is freed then */
+typedef void study_done(void *arg, const struct study_result *result);
+
+/**
+ * study_start() - ask a probe port to connect back
+ * @target:	the probe port
+ * @hops:	called for the number of hops to the outermost NAT when that is needed; 0: not known
+ * Takes at most 8 s. Return: NULL when out of memory or sockets
+ */
+struct study *study_start(struct event_base *base, const struct endpoint *target,
+			  unsigned int (*hops)(void *arg), study_done *done, void *arg);
+void study_cancel(struct study *study);
+
+#endif
