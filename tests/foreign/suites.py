@@ -1,0 +1,225 @@
+# SPDX-License-Identifier: MIT
+"""suites.py - other people's tests: where they come from, how each is started, what its output says
+
+A suite has units, each one command; a unit has cases, each with a verdict: pass, skip, or fail with what kind of failure.
+"""
+import glob
+import os
+import re
+import subprocess
+import xml.etree.ElementTree as ElementTree
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+PYTHON = "/usr/bin/python3"     # Debian's own: its tests are for this version and no other
+NOBODY = "65534"
+
+
+class Unit:
+    """One command. @argv may hold {out}, a file that @parse finds again; @parse(text, out) gives {case: verdict}"""
+
+    def __init__(self, suite, name, argv, parse, cwd=None, env=None, limit=300):
+        self.suite, self.name, self.argv, self.parse = suite, name, argv, parse
+        self.cwd, self.env, self.limit = cwd, env or {}, limit
+
+    def __str__(self):
+        return f"{self.suite}/{self.name}"
+
+
+class Missing(Exception):
+    """A suite cannot be had here, and why"""
+
+
+def output_of(*argv, **more):
+    done = subprocess.run(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, check=False, **more)
+    if done.returncode:
+        tail = "\n".join((done.stdout + done.stderr).splitlines()[-5:])
+        raise Missing(f"{' '.join(argv)}: {tail}")
+    return done.stdout.strip()
+
+
+def add(cases, name, verdict):
+    """Two cases of one name: the second gets a number"""
+    number, key = 1, name
+    while key in cases:
+        number += 1
+        key = f"{name} ({number})"
+    cases[key] = verdict
+
+
+# --------------------------------------------------------------- what the suites write
+
+def parse_junit(_, out):
+    cases = {}
+    if not os.path.exists(out):
+        return cases
+    for case in ElementTree.parse(out).getroot().iter("testcase"):
+        verdict = "pass"
+        for kind in ("skipped", "failure", "error"):
+            found = case.find(kind)
+            if found is not None:
+                verdict = "skip" if kind == "skipped" else f"{kind} {found.get('type')}"
+        # a case that failed in a subTest() has no name
+        if case.get("name"):
+            add(cases, re.sub(r"0x[0-9a-f]+", "0x", case.get("name")), verdict)
+    return cases
+
+
+def parse_tap(text, _):
+    """TAP, as perl and libuv write it; a name may be cut off by the output of the test itself"""
+    cases = {}
+    for match in re.finditer(r"^(not )?ok (\d+)([^\n]*)", text, re.M):
+        bad, number, rest = match.groups()
+        name, _, directive = rest.partition("#")
+        word = directive.strip().lower()
+        verdict = "fail" if bad else "pass"
+        if word.startswith("skip"):
+            verdict = "skip"
+        elif word.startswith("todo"):
+            verdict = f"todo, {verdict}"
+        name = re.sub(r"\b(0x[0-9a-f]+|\d+)\b", "N", name.strip(" -"))
+        add(cases, f"{number} {name}".strip(), verdict)
+    return cases
+
+
+def parse_named_tap(text, _):
+    """libuv: the number is that of the order, the name is the case's own"""
+    cases = {}
+    for bad, name, rest in re.findall(r"^(not )?ok \d+ - (\S+)([^\n]*)", text, re.M):
+        add(cases, name, "skip" if "# SKIP" in rest.upper() else "fail" if bad else "pass")
+    return cases
+
+
+def parse_tinytest(text, _):
+    """libevent: "group/case: [forking] OK"; between the two a case may write what it likes"""
+    cases, last = {}, None
+    for line in text.splitlines():
+        match = re.match(r"(\w+/\w+): ", line)
+        if match:
+            last = match.group(1)
+            cases.setdefault(last, "no verdict")
+        failed = re.match(r"\s*\[(\w+) FAILED\]", line)
+        if failed and last:
+            cases[last] = "fail"
+        elif last and cases[last] == "no verdict":
+            word = re.search(r"\b(OK|SKIPPED|DISABLED)\s*$", line)
+            if word:
+                cases[last] = "pass" if word.group(1) == "OK" else "skip"
+    return cases
+
+
+# --------------------------------------------------------------- CPython
+
+CPYTHON = """
+    test_socket test_asyncio test_ssl test_httplib test_httpservers test_socketserver test_ftplib test_subprocess
+    test_signal test_threadsignals test_eintr test_select test_selectors test_poll test_epoll test_imaplib test_poplib
+    test_smtplib test_smtpd test_nntplib test_telnetlib test_xmlrpc test_docxmlrpc test_urllib2_localnet test_urllib
+    test_asyncore test_asynchat test_logging test_wsgiref test_robotparser test_os test_posix test_fcntl test_pty
+    test_threading test_faulthandler test_concurrent_futures test_multiprocessing_fork test_multiprocessing_forkserver
+    test_multiprocessing_spawn
+""".split()
+
+# Address family VSOCK knows no network namespaces: both sides would meet on one port of the machine
+# (and a guest whose host has no such device waits for ever)
+CPYTHON_LEFT_OUT = ["ThreadedVSOCKSocketStreamTest"]
+
+
+def cpython_unit(module, only=(), left_out=()):
+    argv = [PYTHON, "-m", "test", "-u", "network,subprocess", "--junit-xml", "{out}"]
+    for pattern in only:
+        argv += ["-m", pattern]
+    for pattern in [*CPYTHON_LEFT_OUT, *left_out]:
+        argv += ["-i", pattern]
+    return Unit("cpython", module, [*argv, module], parse_junit, limit=400)
+
+
+def cpython(_):
+    if not os.path.exists("/usr/lib/python3.11/test/test_socket.py"):
+        raise Missing("libpython3.11-testsuite is not installed")
+    return output_of(PYTHON, "-c", "import platform; print(platform.python_version())"), \
+        [cpython_unit(module) for module in CPYTHON]
+
+
+# What is slow and has nothing that the shim could touch
+QUICK_LEFT_OUT = ["test_sendfile*", "*Timeout*", "*Interrupted*", "*CongestedBuffers*", "*test_create_server_*", "*Executor*"]
+QUICK_ASYNCIO = ["test.test_asyncio.test_sock_lowlevel.*", "test.test_asyncio.test_streams.*", "test.test_asyncio.test_server.*",
+                 "test.test_asyncio.test_unix_events.*"]
+
+
+def quick(_):
+    version, _ = cpython(_)
+    return version, [cpython_unit("test_socket", left_out=QUICK_LEFT_OUT),
+                     cpython_unit("test_asyncio", only=QUICK_ASYNCIO),
+                     *map(cpython_unit, ["test_socketserver", "test_selectors", "test_ftplib", "test_urllib2_localnet"])]
+
+
+# --------------------------------------------------------------- built from Debian's sources
+
+def source(build, package):
+    version = output_of(os.path.join(HERE, "source"), package, build)
+    return version, os.path.join(build, package)
+
+
+def make(folder, target, *commands):
+    """Run @commands in @folder unless @target is there"""
+    path = os.path.join(folder, target)
+    if not os.path.exists(path):
+        with open(os.path.join(folder, "build.log"), "w", encoding="utf-8") as log:
+            for command in commands:
+                if subprocess.run(command, shell=True, cwd=folder, stdout=log, stderr=log, check=False).returncode:
+                    raise Missing(f"cannot build {target}: see {log.name}")
+    return path
+
+
+LIBEVENT_GROUPS = """main heap et evbuffer signal util bufferevent http dns evtag rpc thread listener ssl""".split()
+BACKENDS = ("epoll", "poll", "select")
+
+
+def libevent(build):
+    version, folder = source(build, "libevent")
+    # Debian's patches make the generated files look old; their makers need not be here
+    make(folder, "test/regress", "find . -name aclocal.m4 -exec touch {} +; sleep 1; find . -name Makefile.in -exec touch {} +; "
+         "touch configure config.h.in",
+         "./configure --disable-shared --disable-samples CFLAGS='-O1 -g -w'",
+         "make -j$(nproc) libevent.la libevent_core.la libevent_extra.la libevent_openssl.la libevent_pthreads.la",
+         "make -j$(nproc) test/regress")
+    units = []
+    for backend in BACKENDS:
+        others = {f"EVENT_NO{name.upper()}": "1" for name in BACKENDS if name != backend}
+        for group in LIBEVENT_GROUPS if backend == "epoll" else ("main", "bufferevent", "listener"):
+            units.append(Unit("libevent", f"{group}-{backend}", ["./regress", f"{group}/.."], parse_tinytest,
+                              cwd=os.path.join(folder, "test"), env=others))
+    return version, units
+
+
+def libuv(build):
+    version, folder = source(build, "libuv1")
+    make(folder, "b/uv_run_tests_a", "cmake -S . -B b -DLIBUV_BUILD_TESTS=ON -DCMAKE_BUILD_TYPE=RelWithDebInfo",
+         "make -C b -j$(nproc) uv_run_tests_a")
+    # it refuses to run as root
+    argv = ["setpriv", "--reuid", NOBODY, "--regid", NOBODY, "--clear-groups", "./b/uv_run_tests_a"]
+    return version, [Unit("libuv", "run_tests", argv, parse_named_tap, cwd=folder,
+                          env={"UV_TEST_TIMEOUT_MULTIPLIER": "4"}, limit=500)]
+
+
+PERL_TESTS = """cpan/Socket/t/*.t dist/IO/t/*.t cpan/IO-Socket-IP/t/*.t cpan/libnet/t/*.t cpan/HTTP-Tiny/t/*.t
+    t/io/socket.t t/io/socketpair.t t/op/fork.t t/op/alarm.t t/op/kill0.t""".split()
+
+
+def perl(build):
+    version, folder = source(build, "perl")
+    units = []
+    for path in sorted(sum((glob.glob(os.path.join(folder, pattern)) for pattern in PERL_TESTS), [])):
+        name = os.path.relpath(path, folder)
+        if name.startswith("t/"):
+            # the core's own tests would leave the system's modules for those of a tree that is not built
+            argv = ["perl", "-e", "BEGIN { require './test.pl'; no warnings; *set_up_inc = sub {} } do './' . shift or die $@ || $!",
+                    name[2:]]
+            cwd = os.path.join(folder, "t")
+        else:
+            cwd = os.path.join(folder, *name.split("/")[:2])
+            argv = ["perl", os.path.relpath(path, cwd)]
+        units.append(Unit("perl", name, argv, parse_tap, cwd=cwd, limit=90))
+    return version, units
+
+
+SUITES = {"cpython": cpython, "libevent": libevent, "libuv": libuv, "perl": perl}
