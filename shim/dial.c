@@ -55,7 +55,7 @@ static bool is_ours(const struct sockaddr *address, socklen_t size, struct endpo
 {
 	const struct config *config;
 
-	if (!address || size < (socklen_t)sizeof(sa_family_t) ||
+	if (!raw_plausible(address) || size < (socklen_t)sizeof(sa_family_t) ||
 	    (address->sa_family != AF_INET && address->sa_family != AF_INET6))
 		return false;
 	config = config_get();
@@ -251,7 +251,7 @@ int dial_connect(int fd, const struct sockaddr *address, socklen_t size)
 	struct endpoint target;
 
 	if (!is_ours(address, size, &target)) {
-		if (address && size >= (socklen_t)sizeof(sa_family_t) && address->sa_family == AF_UNSPEC &&
+		if (raw_plausible(address) && size >= (socklen_t)sizeof(sa_family_t) && address->sa_family == AF_UNSPEC &&
 		    (pending_any() || remote_any()))
 			return disconnect(fd, address, size);
 		remote_native(fd);

@@ -303,14 +303,14 @@ int pending_getsockopt(int fd, void *value, socklen_t *size)
 	struct guard guard;
 	int error = 0;
 
-	if (value && size && (int)*size >= 0) {
+	if (raw_plausible(value) && raw_plausible(size)) {
 		guard_enter(&guard);
 		answer = pending_settle(fd, "getsockopt(SO_ERROR)", &error);
-		if (answer == PENDING_FAILED)
+		if (answer == PENDING_FAILED && (int)*size >= 0)
 			pending_forget(fd);
 		guard_leave(&guard);
 	}
-	if (answer != PENDING_FAILED)
+	if (answer != PENDING_FAILED || (int)*size < 0)
 		return libc_getsockopt(fd, SOL_SOCKET, SO_ERROR, value, size);
 	if (*size > (socklen_t)sizeof(error))
 		*size = sizeof(error);

@@ -123,6 +123,25 @@ static inline uint64_t raw_cookie(int fd)
 	return raw_getsockopt(fd, SOL_SOCKET, SO_COOKIE, &cookie, &size) < 0 ? 0 : cookie;
 }
 
+/**
+ * raw_plausible() - may a program have memory at @pointer?
+ *
+ * The first page and the kernel's half are nobody's.  What points there must reach the
+ * kernel, which says EFAULT or whatever it looks at before: a look here would kill the program.  (A page that was
+ * unmapped is not seen; to look safely would cost each call a system call.)  The upper
+ * half is asked about on x86-64 alone: elsewhere the highest bits may be a tag.
+ */
+static inline bool raw_plausible(const void *pointer)
+{
+	uintptr_t page = (uintptr_t)pointer >> 12;
+
+#ifdef __x86_64__
+	if ((intptr_t)pointer < 0)
+		return false;
+#endif
+	return page != 0 && page != UINTPTR_MAX >> 12;
+}
+
 static inline uid_t raw_euid(void)
 {
 	return (uid_t)syscall(SYS_geteuid);

@@ -117,34 +117,51 @@ static bool is_native(int fd)
 	       (atomic_load_explicit(&natives[fd / 64], memory_order_relaxed) >> fd % 64 & 1);
 }
 
-/* A socket that came through exec(), or from another process. @address: what the kernel says */
-static bool is_inherited(int fd, const struct sockaddr *address, socklen_t size, struct remote *remote)
+socklen_t remote_look(int fd, const struct sockaddr *address, socklen_t given, socklen_t full,
+		      struct sockaddr_storage *ss)
 {
+	socklen_t size = sizeof(*ss);
+
+	if (full <= given && full <= size) {
+		memcpy(ss, address, full);
+		return full;
+	}
+	ss->ss_family = AF_UNSPEC;
+	return syscall(SYS_getpeername, fd, ss, &size) < 0 ? 0 : size;
+}
+
+/* A socket that came through exec(), or from another process. @address: see remote_look() */
+static bool is_inherited(int fd, const struct sockaddr *address, socklen_t given, socklen_t full,
+			 struct remote *remote)
+{
+	struct sockaddr_storage ss;
 	struct endpoint ep;
 
-	if (is_native(fd) || env_off() || endpoint_from_sockaddr(&ep, address, size) < 0)
+	if (is_native(fd) || env_off())
+		return false;
+	full = remote_look(fd, address, given, full, &ss);
+	if (endpoint_from_sockaddr(&ep, (struct sockaddr *)&ss, full) < 0)
 		return false;
 	remote->slot = tag_get(fd);
 	remote->port = ep.port;
-	remote->form = remote_form_of(address, size);
+	remote->form = remote_form_of((struct sockaddr *)&ss, full);
 	return remote->slot != 0;
 }
 
+/* ENOTCONN, EFAULT, EINVAL are the kernel's to say: it writes to the program's own memory first */
 static int getpeername_looked_at(int fd, struct sockaddr *address, socklen_t *size)
 {
 	int errno_kept = errno, rc;
-	struct sockaddr_storage ss;
 	struct remote remote;
-	socklen_t full = sizeof(ss);
+	socklen_t given;
 
-	rc = libc_getpeername(fd, (struct sockaddr *)&ss, &full);	/* ENOTCONN is the kernel's to say */
+	given = *size;
+	rc = libc_getpeername(fd, address, size);
 	if (rc < 0)
 		return rc;
-	if (remote_get(fd, &remote) || is_inherited(fd, (struct sockaddr *)&ss, full, &remote)) {
+	if (remote_get(fd, &remote) || is_inherited(fd, address, given, *size, &remote)) {
+		*size = given;
 		remote_write(&remote, address, size);
-	} else {
-		memcpy(address, &ss, *size < full ? *size : full);
-		*size = full;
 	}
 	errno = errno_kept;
 	return rc;
@@ -153,7 +170,7 @@ static int getpeername_looked_at(int fd, struct sockaddr *address, socklen_t *si
 int remote_getpeername(int fd, struct sockaddr *address, socklen_t *size)
 {
 	/* the first is the way of programs that have to do with no peer */
-	if ((table_empty(&shown) && is_native(fd)) || !address || !size || (int)*size < 0)
+	if ((table_empty(&shown) && is_native(fd)) || !raw_plausible(address) || !raw_plausible(size))
 		return libc_getpeername(fd, address, size);
 	return getpeername_looked_at(fd, address, size);
 }

@@ -59,6 +59,17 @@ void remote_forget(int fd);
  */
 void remote_native(int fd);
 
+/**
+ * remote_look() - an address that the kernel wrote to a program's memory, in full
+ * @fd:		whose peer it is: asked again when the memory was too small
+ * @given:	bytes of memory at @address
+ * @full:	bytes of the address, as the kernel said
+ *
+ * Return: bytes in @ss; 0 when the peer has gone meanwhile
+ */
+socklen_t remote_look(int fd, const struct sockaddr *address, socklen_t given, socklen_t full,
+		      struct sockaddr_storage *ss);
+
 /** remote_getpeername() - as getpeername() */
 int remote_getpeername(int fd, struct sockaddr *address, socklen_t *size);
 

@@ -29,7 +29,7 @@ static enum verdict judge(int fd, int flags, const struct sockaddr *address, soc
 	enum verdict verdict = VERDICT_NATIVE;
 	struct guard guard;
 
-	if (!address)
+	if (!raw_plausible(address))
 		return VERDICT_NATIVE;
 	if (flags & MSG_FASTOPEN)
 		return VERDICT_CONNECT;		/* whose address it is connect() finds out */
@@ -93,8 +93,9 @@ ssize_t send_to(int fd, const void *data, size_t count, int flags, const struct 
 
 ssize_t send_message(int fd, const struct msghdr *message, int flags)
 {
-	const struct sockaddr *address = message ? message->msg_name : NULL;
-	socklen_t size = message ? message->msg_namelen : 0;
+	bool readable = raw_plausible(message);
+	const struct sockaddr *address = readable ? message->msg_name : NULL;
+	socklen_t size = readable ? message->msg_namelen : 0;
 	enum verdict verdict = judge(fd, flags, address, size);
 	struct msghdr nameless;
 

@@ -155,16 +155,17 @@ int serve_setsockopt(int fd, const void *value, socklen_t size)
 	struct endpoint bound;
 	struct guard guard;
 	bool ours;
-	int seconds;
+	int seconds = 0;
 
-	if (!config || !config_has_services(config) || !value || size < (socklen_t)sizeof(seconds))
+	if (!config || !config_has_services(config) || !raw_plausible(value) || size < (socklen_t)sizeof(seconds))
 		return libc_setsockopt(fd, IPPROTO_TCP, TCP_DEFER_ACCEPT, value, size);
-	memcpy(&seconds, value, sizeof(seconds));
 	guard_enter(&guard);
-	ours = seconds > 0 && raw_sockopt_int(fd, SOL_SOCKET, SO_ACCEPTCONN) > 0 && is_service(fd, config, &bound);
+	ours = raw_sockopt_int(fd, SOL_SOCKET, SO_ACCEPTCONN) > 0 && is_service(fd, config, &bound);
 	guard_leave(&guard);
+	if (ours)
+		memcpy(&seconds, value, sizeof(seconds));
 	/* an optimisation only: whoever sets it also copes with a client that sends late */
-	return ours ? 0 : libc_setsockopt(fd, IPPROTO_TCP, TCP_DEFER_ACCEPT, value, size);
+	return ours && seconds > 0 ? 0 : libc_setsockopt(fd, IPPROTO_TCP, TCP_DEFER_ACCEPT, value, size);
 }
 
 /* ------------------------------------------------------------ accept() */
@@ -229,30 +230,41 @@ static int claim(int fd, struct sockaddr_storage *from, socklen_t *size)
 }
 
 static void tell_address(const struct sockaddr_storage *from, socklen_t from_size, struct sockaddr *address,
-			 socklen_t *size)
+			 socklen_t given, socklen_t *size)
 {
 	if (!address)
 		return;
-	memcpy(address, from, *size < from_size ? *size : from_size);
+	memcpy(address, from, given < from_size ? given : from_size);
 	*size = from_size;
 }
 
+static int accept_natively(int fd, struct sockaddr *address, socklen_t *size, int flags, bool four)
+{
+	return four ? libc_accept4(fd, address, size, flags) : libc_accept(fd, address, size);
+}
+
+/* The kernel writes to the program's own memory: so whatever is wrong with that is the kernel's to say */
 int serve_accept(int fd, struct sockaddr *address, socklen_t *size, int flags, bool four)
 {
 	struct sockaddr_storage from;
 	int errno_kept = errno, accepted, rc;
-	socklen_t from_size;
+	socklen_t given = 0, from_size;
 	struct guard guard;
 
-	if (env_off() || (address && (!size || (int)*size < 0)))
-		return four ? libc_accept4(fd, address, size, flags) : libc_accept(fd, address, size);
+	if (env_off() || (address && (!raw_plausible(address) || !raw_plausible(size))))
+		return accept_natively(fd, address, size, flags, four);
+	if (address)
+		given = *size;
 	for (;;) {
-		struct sockaddr *room = (struct sockaddr *)&from;
-
 		from_size = sizeof(from);
-		accepted = four ? libc_accept4(fd, room, &from_size, flags) : libc_accept(fd, room, &from_size);
+		if (address)
+			accepted = accept_natively(fd, address, size, flags, four);
+		else
+			accepted = accept_natively(fd, (struct sockaddr *)&from, &from_size, flags, four);
 		if (accepted < 0)
 			return -1;
+		if (address)
+			from_size = remote_look(accepted, address, given, *size, &from);
 		if (!is_doorbell(&from, from_size)) {
 			remote_native(accepted);
 			break;
@@ -262,15 +274,18 @@ int serve_accept(int fd, struct sockaddr *address, socklen_t *size, int flags, b
 		if (rc < 0)
 			raw_close(accepted);
 		guard_leave(&guard);
-		if (rc == 0)
+		if (rc == 0) {
+			tell_address(&from, from_size, address, given, size);
 			break;
+		}
 		if (rc != -ECONNABORTED) {
 			errno = -rc;
 			return -1;
 		}
 		/* the peer has gone: as if it had never come */
+		if (address)
+			*size = given;
 	}
-	tell_address(&from, from_size, address, size);
 	errno = errno_kept;
 	return accepted;
 }

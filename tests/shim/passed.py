@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """passed.py PORT LIBRARY: as systemd does, listen and execute a server that never calls listen() itself
 
-The server accepts one connection on descriptor 3 and says who it is.
+The server accepts connections on descriptor 3 and says to each who it is.
 """
 import os
 import socket
@@ -10,8 +10,10 @@ import sys
 SERVER = """
 import socket
 server = socket.socket(fileno=3)
-connection, peer = server.accept()
-connection.sendall(peer[0].encode())
+while True:
+    connection, peer = server.accept()
+    with connection:
+        connection.sendall(peer[0].encode())
 """
 
 listener = socket.create_server(("0.0.0.0", int(sys.argv[1])))
