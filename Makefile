@@ -32,6 +32,7 @@ LDFLAGS_SHIM	= -shared -Wl,-z,relro,-z,now,-z,nodelete,-z,defs,-z,noseparate-cod
 
 LIB_CRYPTO	= -lprotobuf-c -lssl -lcrypto
 LIB_EVENT	= -levent -levent_openssl
+LIB_RESOLVER = $(LIB_EVENT) $(LIB_CRYPTO) -lsodium -lcares -ljson-c -lnatpmp -lminiupnpc -l:libinih.a
 
 DEPS	= gcc make pkg-config libevent-dev libc-ares-dev libinih-dev libcmocka-dev libprotobuf-c-dev \
 	  protobuf-c-compiler libhiredis-dev libssl-dev libjson-c-dev libseccomp-dev \
@@ -100,7 +101,7 @@ $(B)/punch: $(call obj,$(RUNNER)) $(LIBCOMMON)
 	$(Q)$(CC) $(LDFLAGS_PROGRAM) -o $@ $^ -l:libinih.a
 $(B)/punch-resolver: $(call obj,$(RESOLVER)) $(LIBCOMMON)
 	$(call say,LD,$@)
-	$(Q)$(CC) $(LDFLAGS_PROGRAM) -o $@ $^ $(LIB_EVENT) $(LIB_CRYPTO) -lsodium -lcares -ljson-c -lnatpmp -lminiupnpc -l:libinih.a
+	$(Q)$(CC) $(LDFLAGS_PROGRAM) -o $@ $^ $(LIB_RESOLVER)
 $(B)/punchctl: $(call obj,$(CTL)) $(LIBCOMMON)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(LDFLAGS_PROGRAM) -o $@ $^ $(LIB_CRYPTO) -l:libinih.a
@@ -126,7 +127,7 @@ bench: deps
 	@$(MAKE) --no-print-directory $(FAST) all tests-build
 	@tests/bench/run
 bench-nat: deps
-	@$(MAKE) --no-print-directory all tests-build
+	@$(MAKE) --no-print-directory $(FAST) all tests-build bench-build
 	@tests/bench/nat.sh
 bench-shim: deps
 	@tests/deps $(DEPS_BENCH)
@@ -156,6 +157,6 @@ help:
 	@echo 'make fuzz     fuzz every decoder of bytes from outside, FUZZ_SECONDS=60 each'
 	@echo 'make install  PREFIX=/usr/local DESTDIR='
 
-.PHONY: all deps deps-build test tests-build demo bench bench-nat bench-shim asan lint install clean help
+.PHONY: all deps deps-build test tests-build bench-build demo bench bench-nat bench-shim asan lint install clean help
 .DELETE_ON_ERROR:
 -include $(shell find $(B)/obj $(B)/pic -name '*.d' 2>/dev/null)

@@ -29,16 +29,6 @@
 #define NEXT		64		/* width of the band in which the next ports of a counting NAT lie */
 #define BLOCK_LEAST	64		/* ports */
 
-void portrule_see(struct portrule *rule, uint16_t port, uint64_t now)
-{
-	if (rule->count == PORTRULE_SEEN) {
-		memmove(rule->seen, rule->seen + 1, sizeof(rule->seen) - sizeof(rule->seen[0]));
-		rule->count--;
-	}
-	rule->seen[rule->count].port = port;
-	rule->seen[rule->count++].at = now;
-}
-
 /* From one port to a later one of a NAT that counts, which may have begun again from below */
 static int distance(uint16_t from, uint16_t to)
 {
@@ -77,18 +67,43 @@ static bool counts(const struct portrule *rule, struct portrule_verdict *verdict
 	return true;
 }
 
-void portrule_took(struct portrule *rule, unsigned int n)
+/* As if the port had been given after @n others of ours */
+static uint16_t moved(uint16_t port, unsigned int n, const struct portrule_verdict *verdict)
+{
+	unsigned int offset = (unsigned int)port - PORT_FIRST;
+
+	return (uint16_t)(PORT_FIRST + (offset + n * (unsigned int)verdict->step) % (65536 - PORT_FIRST));
+}
+
+void portrule_see(struct portrule *rule, uint16_t port, uint64_t at)
 {
 	struct portrule_verdict verdict;
-	unsigned int i, span = 65536 - PORT_FIRST;
+	unsigned int i;
 
+	/* Answers come later than the SYNs that they are about */
+	if (at < rule->took_at && port >= PORT_FIRST && counts(rule, &verdict))
+		port = moved(port, rule->took, &verdict);
+	if (rule->count == PORTRULE_SEEN) {
+		memmove(rule->seen, rule->seen + 1, sizeof(rule->seen) - sizeof(rule->seen[0]));
+		rule->count--;
+	}
+	for (i = rule->count++; i > 0 && rule->seen[i - 1].at > at; i--)
+		rule->seen[i] = rule->seen[i - 1];
+	rule->seen[i].port = port;
+	rule->seen[i].at = at;
+}
+
+void portrule_took(struct portrule *rule, unsigned int n, uint64_t now)
+{
+	struct portrule_verdict verdict;
+	unsigned int i;
+
+	rule->took = n;
+	rule->took_at = now;
 	if (!counts(rule, &verdict))
 		return;
-	for (i = 0; i < rule->count; i++) {
-		unsigned int offset = (unsigned int)rule->seen[i].port - PORT_FIRST;
-
-		rule->seen[i].port = (uint16_t)(PORT_FIRST + (offset + n * (unsigned int)verdict.step) % span);
-	}
+	for (i = 0; i < rule->count; i++)
+		rule->seen[i].port = moved(rule->seen[i].port, n, &verdict);
 }
 
 static uint16_t clamp(int64_t port)

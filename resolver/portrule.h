@@ -19,7 +19,8 @@
 #define PORTRULE_BLOCK	2048
 
 /**
- * struct portrule - ports seen, newest last; zeroed: none
+ * struct portrule - ports seen, in order of their SYNs; zeroed: none
+ * @took, @took_at:	ports that were taken at one time without being seen
  */
 struct portrule {
 	struct {
@@ -27,6 +28,8 @@ struct portrule {
 		uint64_t at;
 	} seen[PORTRULE_SEEN];
 	unsigned int count;
+	unsigned int took;
+	uint64_t took_at;
 };
 
 /**
@@ -43,11 +46,11 @@ struct portrule_verdict {
 	uint32_t pace;
 };
 
-/** portrule_see() - one more connection of ours got @port; the oldest is forgotten when there are too many */
-void portrule_see(struct portrule *rule, uint16_t port, uint64_t now);
+/** portrule_see() - a connection of ours got @port by a SYN of the time @at; the oldest is forgotten when there are too many */
+void portrule_see(struct portrule *rule, uint16_t port, uint64_t at);
 
 /** portrule_took() - connections of ours took @n more ports, which nobody told us: a NAT that counts has gone on by them */
-void portrule_took(struct portrule *rule, unsigned int n);
+void portrule_took(struct portrule *rule, unsigned int n, uint64_t now);
 
 /** portrule_judge() - from what was seen, at the time @now */
 void portrule_judge(const struct portrule *rule, uint64_t now, struct portrule_verdict *verdict);

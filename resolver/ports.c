@@ -69,15 +69,15 @@ static const char *mapping_text(uint32_t mapping)
 	}
 }
 
-static void see(struct ports *ports, const struct endpoint *mapped)
+static void see(struct ports *ports, const struct endpoint *mapped, uint64_t at)
 {
 	if (mapped->family)
-		portrule_see(&ports->seen, mapped->port, clock_now());
+		portrule_see(&ports->seen, mapped->port, at);
 }
 
 void ports_took(struct ports *ports, unsigned int n)
 {
-	portrule_took(&ports->seen, n);
+	portrule_took(&ports->seen, n, clock_now());
 	ports->taken_until = clock_now() + PORTS_TAKEN;
 }
 
@@ -93,8 +93,8 @@ void ports_learn(struct ports *ports, const struct port *port)
 
 	if (!a->family && port->asked)
 		ports->silent_until = clock_now() + PORTS_SILENCE;
-	see(ports, a);
-	see(ports, b);
+	see(ports, a, port->asked_at);
+	see(ports, b, port->asked_at);
 	if (!a->family || !b->family)
 		return;
 	if (!endpoint_equal(a, b)) {

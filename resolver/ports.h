@@ -26,6 +26,7 @@ struct port {
 	struct endpoint mapped[PORT_PROBES];
 	bool asked;			/* probe ports were asked */
 	struct endpoint source;		/* own address of the probe connections */
+	uint64_t asked_at;		/* when the probe connections were begun */
 	uint64_t ready_at;
 };
 

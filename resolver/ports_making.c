@@ -13,6 +13,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "common/clock.h"
 #include "common/log.h"
 #include "common/secret.h"
 
@@ -268,6 +269,7 @@ int making_start(struct ports *ports)
 		if (!probe_start(making, making->asked, &targets[i]))
 			making->asked++;
 	making->port->asked = making->asked > 0;
+	making->port->asked_at = clock_now();
 	if (!making->asked)
 		event_active(making->timer, EV_TIMEOUT, 0);
 	if (making->asked && !ports_facts_fresh(ports))

@@ -437,6 +437,20 @@ bool caller_again(struct session *s)
 	return true;
 }
 
+/* Why no direct path came about */
+static const char *direct_problem(const struct session *s)
+{
+	unsigned int i;
+
+	if (s->route == PUNCH__ROUTE__ROUTE_RELAY)
+		return "not wanted (route = relay)";
+	for (i = 0; i < SESSION_PATHS; i++)
+		if (s->paths[i] && path_kind(s->paths[i]) != LOCAL_PATH_RELAY &&
+		    path_state(s->paths[i]) == PATH_PROVEN)
+			return "much slower than the relay";
+	return s->plan.reason ? s->plan.reason : "no attempt came through";
+}
+
 /* Everything was tried */
 void caller_no_path(struct session *s)
 {
@@ -445,8 +459,7 @@ void caller_no_path(struct session *s)
 			     s->peer.name, s->peer.name);
 	else
 		session_fail(s, ETIMEDOUT, "%s: no path: direct: %s; relay: %s", s->peer.name,
-			     s->route == PUNCH__ROUTE__ROUTE_RELAY ? "not wanted (route = relay)" :
-			     s->plan.reason ? s->plan.reason : "no attempt came through",
+			     direct_problem(s),
 			     s->route == PUNCH__ROUTE__ROUTE_DIRECT ? "not wanted (route = direct)" :
 			     *s->relay_problem ? s->relay_problem :
 			     s->leg_count ? "no answer in time" : "none was offered by the rendezvous");
@@ -460,6 +473,8 @@ void caller_covered(struct session *s, int fd)
 	result.setup_us = (uint32_t)(clock_now() - s->started);
 	log_info("to %s:%u: %s path to %s, %s, after %.1f ms", s->peer.name, s->port, session_kind_name(s->kind),
 		 endpoint_format(&s->track.remote, text), encrypt_cover_name(s->track.cover), result.setup_us / 1000.0);
+	if (s->kind == LOCAL_PATH_RELAY)
+		log_info("to %s:%u: relayed, direct: %s", s->peer.name, s->port, direct_problem(s));
 	session_note(s, "%s path to %s", s->kind == LOCAL_PATH_RELAY ? "relayed" : "direct", text);
 	session_set_state(s, SESSION_OVER);
 	session_paths_close(s);

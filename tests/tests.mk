@@ -142,3 +142,11 @@ fuzz-replay-build:
 fuzz: deps fuzz-replay-build
 	@B=$(FUZZ_BUILD) tests/fuzz/run
 .PHONY: fuzz fuzz-build fuzz-replay-build
+
+# A resolver with the tactics of others, for make bench-nat; its neighbours find it beside themselves
+$(B)/baseline/punch-resolver: $(call obj,$(RESOLVER) tests/bench/baseline.c) $(LIBCOMMON)
+	$(call say,LD,$@)
+	$(Q)mkdir -p $(@D) && $(CC) $(LDFLAGS_PROGRAM) -Wl,--wrap=plan_make,--wrap=punch_result -o $@ $^ $(LIB_RESOLVER)
+$(B)/baseline/%: $(B)/%
+	$(Q)mkdir -p $(@D) && cp $< $@
+bench-build: $(addprefix $(B)/baseline/,punch-resolver punch libpunch.so punchctl)

@@ -26,6 +26,7 @@
 # Waiting		lab_wait, lab_wait_port, lab_wait_log
 # Results		lab_pass, lab_fail, lab_skip, lab_note, lab_expect, lab_expect_eq, lab_expect_match
 #
+# LAB_FIRST is a folder whose programs go before the build's.
 # Set LAB_KEEP to a folder to have the logs copied there, LAB_VERBOSE=1 to see commands.
 
 LAB_SRC=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
@@ -157,7 +158,8 @@ lab_enter() {
 	local home=$LAB_DIR/host/$1
 	[ -n "${LAB_PID[$1]:-}" ] || lab_die "no host \"$1\""
 	LAB_ENTER=(nsenter -t "${LAB_PID[$1]}" --net --mount env --chdir="$PWD" -u XDG_CONFIG_HOME
-		HOME="$home/home" XDG_RUNTIME_DIR="$home/xdg" LAB_HOST="$1" PATH="$LAB_BUILD:$LAB_BUILD/lab:$PATH")
+		HOME="$home/home" XDG_RUNTIME_DIR="$home/xdg" LAB_HOST="$1"
+		PATH="${LAB_FIRST:+$LAB_FIRST:}$LAB_BUILD:$LAB_BUILD/lab:$PATH")
 }
 
 # lab_run HOST COMMAND...: run it there, in the foreground.

@@ -100,13 +100,15 @@ static void own_burst_moves_the_count_on(void **state)
 	(void)state;
 	for (i = 0; i < 4; i++)
 		portrule_see(&rule, ports[i], SECOND + i * MS);
-	portrule_took(&rule, 64);
+	portrule_took(&rule, 64, SECOND + 10 * MS);
+	/* seen late, but given before */
+	portrule_see(&rule, 65004, SECOND + 5 * MS);
 	portrule_see(&rule, 65069, SECOND + 50 * MS);
 	portrule_judge(&rule, SECOND + 60 * MS, &verdict);
 	assert_int_equal(verdict.rule, SEQUENTIAL);
 	assert_int_equal(verdict.low, 65070);
 	/* beyond the last port */
-	portrule_took(&rule, 600);
+	portrule_took(&rule, 600, SECOND + 55 * MS);
 	portrule_judge(&rule, SECOND + 60 * MS, &verdict);
 	assert_int_equal(verdict.rule, SEQUENTIAL);
 	assert_in_range(verdict.low, 1024, 1200);
