@@ -175,6 +175,15 @@ static void wake_queued(struct sessions *sessions)
 	}
 }
 
+/* The mapping of a port may live and die with its probe connections */
+static void lane_free(struct session *s, struct port *port)
+{
+	if (port && s->track.cookie && s->kind == LOCAL_PATH_DIRECT && s->track.local.port == port->number)
+		tether_hold(s->node->sessions->tethers, port, &s->track);
+	else
+		port_free(port);
+}
+
 void session_free(struct session *s)
 {
 	unsigned int i;
@@ -185,7 +194,7 @@ void session_free(struct session *s)
 	if (s->waiter)
 		ports_wait_cancel(s->waiter);
 	for (i = 0; i < PLAN_LANES; i++)
-		port_free(s->lanes[i].port);
+		lane_free(s, s->lanes[i].port);
 	ephemeral_wipe(&s->ephemeral);
 	secret_wipe(&s->secret);
 	body_free(&s->invitation);
@@ -296,6 +305,11 @@ struct sessions *sessions_new(struct node *node)
 	if (!sessions)
 		return NULL;
 	sessions->node = node;
+	sessions->tethers = tethers_new(node);
+	if (!sessions->tethers) {
+		free(sessions);
+		return NULL;
+	}
 	TAILQ_INIT(&sessions->list);
 	return sessions;
 }
@@ -308,6 +322,7 @@ void sessions_free(struct sessions *sessions)
 		return;
 	while ((s = TAILQ_FIRST(&sessions->list)))
 		session_free(s);
+	tethers_free(sessions->tethers);
 	free(sessions);
 }
 

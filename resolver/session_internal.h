@@ -18,6 +18,7 @@
 #include "resolver/relayleg.h"
 #include "resolver/services.h"
 #include "resolver/session.h"
+#include "resolver/tether.h"
 
 #define SESSIONS_MAX	1024	/* at once, waiting ones included: as many as LOCAL_REQUESTS and PARKED_MAX */
 #define SESSIONS_SPARE	32	/* more, which live only for telling a caller "busy" */
@@ -172,6 +173,7 @@ struct sessions {
 	TAILQ_HEAD(, session) list;
 	unsigned int count;
 	struct budget budget;
+	struct tethers *tethers;
 	uint8_t replays[SESSION_REPLAYS][SESSION_SIZE];
 	unsigned int replay_next;
 };
