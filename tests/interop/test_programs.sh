@@ -36,11 +36,11 @@ export GIT_CONFIG_GLOBAL=/dev/null GIT_AUTHOR_NAME=a GIT_AUTHOR_EMAIL=a@a GIT_CO
 git init -q -b main "$W/tree" && cp "$W/data" "$W/tree/" && git -C "$W/tree" add data && git -C "$W/tree" commit -q -m data
 git clone -q --bare "$W/tree" "$W/www/repo.git" && git -C "$W/www/repo.git" update-server-info
 server 'git daemon' git 9418 \
-	'git daemon --reuseaddr --verbose --export-all --base-path=$W/www'
+	'git daemon --reuseaddr --verbose --export-all --enable=receive-pack --base-path=$W/www'
 client 'git over ssh' git sshd \
 	'git clone -q bob:$W/www/repo.git c && git -C c push -q origin HEAD:refs/heads/$RANDOM && sum <c/data' "$SUM"
 client 'git over git://' git 'git daemon' \
-	'git clone -q git://bob/repo.git c && sum <c/data' "$SUM"
+	'git clone -q git://bob/repo.git c && git -C c push -q origin HEAD:refs/heads/$RANDOM && sum <c/data' "$SUM"
 
 # --- the web
 server 'python http.server' python3 8000 \
@@ -156,7 +156,7 @@ server 'rsync --daemon' rsync 873 \
 client 'rsync over rsync://' rsync 'rsync --daemon' \
 	'rsync -a rsync://bob/files/data back && sum <back' "$SUM"
 
-# --- databases; PostgreSQL lets in whoever comes from a stand-in address, and nobody else
+# --- databases; PostgreSQL lets in whoever comes from a stand-in address, to template1 only alice, and nobody else
 server redis-server redis-server 6379 \
 	'redis-server --port 6379 --bind 0.0.0.0 --protected-mode no --save "" --dir $W'
 client redis-cli redis-tools redis-server \
@@ -170,12 +170,25 @@ if [ -x "$PGBIN/initdb" ]; then
 	install -d -o 65534 -g 65534 -m 700 "$W/pg"
 	(cd / && setpriv --reuid=65534 --regid=65534 --clear-groups "$PGBIN/initdb" -D "$W/pg" -U postgres --no-sync \
 		-E UTF8 --locale=C >"$(lab_log initdb)" 2>&1) || lab_die 'initdb fails'
-	echo 'host all postgres 239.192.0.0/14 trust' >"$W/pg/pg_hba.conf"
+	printf 'host %s\n' 'postgres postgres 239.192.0.0/14 trust' 'template1 postgres alice trust' >"$W/pg/pg_hba.conf"
 fi
 server postgres postgresql-15 carol:5432 \
 	'$PGBIN/postgres -D $W/pg -c listen_addresses=0.0.0.0 -c unix_socket_directories= -c log_connections=on'
 client psql postgresql-client-15 postgres \
 	'psql -h carol -U postgres -AtX -c "select sum(n), max(length(repeat(md5(n::text), 100))) from generate_series(1, 10000) n"' '50005000|3200'
+client 'psql, let in by name' postgresql-client-15 postgres \
+	'psql -h carol -U postgres -AtX -c "select client_hostname from pg_stat_activity where pid = pg_backend_pid()" template1' alice
+cat >"$W/dump" <<'SH'
+export PGHOST=carol PGUSER=postgres
+for ((i = 1; i <= 20000; i++)); do echo "$i,line $i of the table"; done >in
+psql -qX -c 'create table t (n int primary key, line text)' -c '\copy t from in csv' -c '\copy t to out csv'
+cmp in out && "$PGBIN/pg_dump" -Fc -t t postgres >dump
+psql -qX -c 'drop table t'
+"$PGBIN/pg_restore" -d postgres dump
+psql -AtX -c 'select count(*), sum(n) from t' -c 'drop table t'
+SH
+client 'psql copy, pg_dump, pg_restore' postgresql-client-15 postgres \
+	'bash $W/dump' '20000|200010000'$'\n''DROP TABLE'
 
 programs_run
 logs_show_standin sshd "$(lab_log sshd)" 'Accepted publickey'

@@ -10,7 +10,7 @@ programs_begin "$@"
 
 # --- servers of web pages
 mkdir "$W/apache" "$W/nginx"
-printf 'LoadModule %s_module /usr/lib/apache2/modules/mod_%s.so\n' mpm_event mpm_event authz_core authz_core >"$W/apache.conf"
+printf 'LoadModule %s_module /usr/lib/apache2/modules/mod_%s.so\n' mpm_event mpm_event authz_core authz_core authz_host authz_host >"$W/apache.conf"
 cat >>"$W/apache.conf" <<APACHE
 ServerName bob
 ServerRoot $W/apache
@@ -22,7 +22,12 @@ Listen 8004
 StartServers 2
 DocumentRoot $W/www
 ErrorLog /dev/stderr
-LogFormat "%a %r" short
+# Both look names up: the log's, and the one of a directive that is tried against the address, too
+HostnameLookups On
+<Location />
+Require host alice
+</Location>
+LogFormat "%a %h %r" short
 CustomLog $W/apache/access short
 APACHE
 cat >"$W/app.py" <<'PY'
@@ -112,5 +117,5 @@ client 'redis-server as replica' redis-server 'redis-server, followed' \
 	'bash $W/replica' "$SUM"
 
 programs_run
-logs_show_standin apache2 "$W/apache/access" GET
+logs_show_standin apache2 "$W/apache/access" '^[0-9.]+ alice GET'
 logs_show_standin gunicorn "$(lab_log gunicorn)" '^[0-9].* /$'
