@@ -215,10 +215,13 @@ static int dial_peer(struct dial *dial)
 {
 	struct guard guard;
 	bool done = false;
+	uint64_t turn;
 	int rc;
 
 	guard_enter(&guard);
+	turn = pending_turn(dial->fd);
 	rc = start(dial, &done);
+	pending_turn_over(turn);
 	guard_leave(&guard);
 	if (dial->native)
 		return libc_connect(dial->fd, dial->address, dial->size);

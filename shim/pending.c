@@ -73,6 +73,11 @@ static struct table parked;
 _Atomic(uint32_t) pending_alive;
 static _Atomic(uint64_t) horizon;	/* when the youngest of them is forgotten, monotonic microseconds */
 
+/* Cookies of sockets that are being parked; two that fall on one place wait for each other */
+#define TURNS		256
+#define TURN_LIMIT	(20 * SECOND)	/* a resolver's start takes 10 s at most, its answer ASK_TIMEOUT_MS */
+static _Atomic(uint64_t) turns[TURNS];
+
 /* A bit for each descriptor that was parked: a hint, which pending_settle() takes back */
 #define NUMBERS		4096	/* higher descriptors have none */
 static _Atomic(uint64_t) numbers[NUMBERS / 64];
@@ -102,6 +107,32 @@ static bool set_state(uint64_t cookie, uint64_t entry, enum pending_state to, in
 		return false;
 	log_debug("socket %llu: %s -> %s", (unsigned long long)cookie, state_names[from], state_names[to]);
 	return true;
+}
+
+uint64_t pending_turn(int fd)
+{
+	const struct timespec pause = { .tv_nsec = CLAIM_PAUSE_NS };
+	uint64_t cookie = raw_cookie(fd), until = 0, nobody;
+
+	for (;;) {
+		nobody = 0;
+		/* of a number that is no socket the kernel says what is wrong */
+		if (!cookie || atomic_compare_exchange_strong(&turns[cookie % TURNS], &nobody, cookie))
+			return cookie;
+		if (!until)
+			until = clock_now() + TURN_LIMIT;
+		if (clock_now() >= until) {	/* we are a child, forked in the midst of it */
+			atomic_store(&turns[cookie % TURNS], cookie);
+			return cookie;
+		}
+		syscall(SYS_clock_nanosleep, CLOCK_MONOTONIC, 0, &pause, NULL);
+	}
+}
+
+void pending_turn_over(uint64_t turn)
+{
+	if (turn)
+		atomic_compare_exchange_strong(&turns[turn % TURNS], &(uint64_t){ turn }, 0);
 }
 
 static void number_set(int fd, bool on)

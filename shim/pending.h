@@ -18,6 +18,17 @@ enum pending_answer {
 	PENDING_FAILED,		/* it will not connect; the error has not been told to the program yet */
 };
 
+/**
+ * pending_turn() - wait until no other thread is about to park this socket
+ * Two that connect it at once would each see it unconnected, and one would restore the flags that the other
+ * has set for the resolver.  Inside the guard.
+ * Return: what pending_turn_over() wants
+ */
+uint64_t pending_turn(int fd);
+
+/** pending_turn_over() - the next thread's turn. @turn: pending_turn() */
+void pending_turn_over(uint64_t turn);
+
 /** pending_add() - @fd has been parked. @remote: what to show once it is connected */
 void pending_add(int fd, const struct remote *remote);
 

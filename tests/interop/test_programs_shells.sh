@@ -81,8 +81,10 @@ client telnet inetutils-telnet 'socat, for a line' \
 	'mkfifo to && { telnet bob 9003 <to 2>/dev/null & exec 3>to; echo hello >&3; wait; } | grep -ao "got.*" | tr -d "\r"' 'got hello'
 client 'nc.openbsd -p' netcat-openbsd 'nc -l' \
 	'until nc -d -p 5432 bob 9004 2>/dev/null >got && [ -s got ]; do :; done; sum <got' "$SUM"
-client 'curl --interface' curl 'busybox httpd' \
-	'curl -sS --interface 192.168.1.2 http://bob:8006/data | sum; curl -sS --interface eth0 http://bob:8006/data | sum' "$SUM"$'\n'"$SUM"
+client 'curl --interface ADDRESS' curl 'busybox httpd' \
+	'curl -sS --interface 192.168.1.2 --local-port 5433 http://bob:8006/data | sum' "$SUM"
+client 'curl --interface DEVICE, refused' curl 'busybox httpd' \
+	'curl -s --interface eth0 http://bob:8006/data || echo refused; curl -sS http://bob:8006/data | sum' refused$'\n'"$SUM"
 
 programs_run
 logs_show_standin sshd "$(lab_log sshd)" 'Accepted publickey'
