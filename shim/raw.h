@@ -14,6 +14,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -97,6 +98,12 @@ static inline int raw_sockopt_int(int fd, int level, int name)
 static inline int raw_fcntl(int fd, int command, long argument)
 {
 	return (int)raw_result(syscall(SYS_fcntl, fd, command, argument));
+}
+
+/** raw_fstat() - as fstat(), whose name fakeroot and the thread sanitizer have their own ideas of */
+static inline int raw_fstat(int fd, struct stat *st)
+{
+	return (int)raw_result(syscall(SYS_fstat, fd, st));
 }
 
 static inline int raw_dup3(int from, int to, int flags)

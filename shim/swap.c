@@ -165,7 +165,7 @@ static int take_descriptor(struct swap *swap, int directory, const char *name)
 
 	if (parse_number(name, 10, &number) == name)
 		return 0;		/* "." and ".." */
-	if (fstat((int)number, &st) < 0)
+	if (raw_fstat((int)number, &st) < 0)
 		return 0;		/* closed meanwhile */
 	/* fstat() costs a tenth of readlink(): only what has no type, as epoll and its like, is looked at so */
 	if ((st.st_mode & S_IFMT) == 0)
@@ -238,7 +238,7 @@ static bool is_still(const struct swap *swap, int fd)
 {
 	struct stat st = { 0 };
 
-	return fstat(fd, &st) == 0 && S_ISSOCK(st.st_mode) && st.st_ino == swap->inode;
+	return raw_fstat(fd, &st) == 0 && S_ISSOCK(st.st_mode) && st.st_ino == swap->inode;
 }
 
 static int replace(int fd, int fresh)
@@ -261,7 +261,7 @@ int swap_socket(int fd, int fresh)
 	swap.registration_count = 0;
 	swap.places[0] = fd;
 	swap.place_count = 1;
-	rc = fstat(fd, &st) < 0 ? -errno : 0;
+	rc = raw_fstat(fd, &st);
 	if (rc == 0) {
 		swap.inode = st.st_ino;
 		rc = scan(&swap);
