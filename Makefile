@@ -37,9 +37,10 @@ LIB_RESOLVER = $(LIB_EVENT) $(LIB_CRYPTO) -lsodium -lcares -ljson-c -lnatpmp -lm
 DEPS	= gcc make pkg-config libevent-dev libc-ares-dev libinih-dev libcmocka-dev libprotobuf-c-dev \
 	  protobuf-c-compiler libhiredis-dev libssl-dev libjson-c-dev libseccomp-dev \
 	  libsodium-dev libnatpmp-dev libminiupnpc-dev
-DEPS_TEST = nftables iproute2 iputils-ping util-linux procps openssh-server openssh-client rsync netcat-openbsd \
-	  curl python3 socat iperf3 jq strace redis-server git clang clang-tidy cppcheck musl musl-tools dnsmasq-base mandoc \
-	  wget nodejs postgresql-15 nginx-light busybox ncat lftp gunicorn apache2-bin systemd faketime openssl \
+DEPS_DEMO = iproute2 util-linux openssh-server openssh-client rsync jq
+DEPS_TEST = nftables iputils-ping procps netcat-openbsd curl python3 socat iperf3 strace redis-server git \
+	  clang clang-tidy cppcheck musl musl-tools dnsmasq-base mandoc wget nodejs postgresql-15 nginx-light \
+	  busybox ncat lftp gunicorn apache2-bin systemd faketime openssl \
 	  openjdk-17-jre-headless haproxy python3-uvicorn mosquitto mosquitto-clients memcached vsftpd \
 	  mariadb-server-core mariadb-client-core inetutils-telnet libjemalloc2 libtcmalloc-minimal4 \
 	  miniupnpd-nftables
@@ -114,13 +115,14 @@ $(B)/punch-relay: $(call obj,$(RELAY)) $(LIBCOMMON)
 
 # --- dependencies, tests, demo
 deps:
-	@tests/deps $(DEPS) $(DEPS_TEST)
+	@tests/deps $(DEPS) $(DEPS_DEMO) $(DEPS_TEST)
 deps-build:
 	@tests/deps $(DEPS)
 test: deps
 	@$(MAKE) --no-print-directory $(FAST) all tests-build
 	@tests/run
-demo: deps
+demo:
+	@tests/deps $(DEPS) $(DEPS_DEMO)
 	@$(MAKE) --no-print-directory $(FAST) all $(LABTOOLS)
 	@tests/lab/demo.sh
 bench: deps
