@@ -10,9 +10,10 @@
 #	logs_show_standin NAME FILE REGEX
 #
 # server: COMMAND runs under punch on bob (root) or carol (an ordinary user), and is published as
-# service NAME, on PORT; a second PORT is one more service, which it may listen on later. client: COMMAND runs under punch on alice, once directly and once with
-# PUNCH_ROUTE=relay; its output has to be EXPECTED, every connection it made must have taken the
-# wanted path, and stderr must stay empty. The round trip between the two is 50 ms.
+# service NAME, on PORT; a second PORT is one more service, which it may listen on later. client: COMMAND
+# runs under punch on alice, once with PUNCH_ROUTE=direct (a busy machine may find the relay first
+# otherwise) and once with PUNCH_ROUTE=relay; its output has to be EXPECTED, every connection it made
+# must have taken the wanted path, and stderr must stay empty. The round trip between the two is 50 ms.
 #
 # Each client is two cases, "NAME direct" and "NAME relayed"; each server is two, which fail with any
 # of its clients, or when a connection was not claimed at its doorbell. Commands are bash and may use
@@ -128,7 +129,7 @@ run_client() {
 	local log=$LAB_DIR/claims err=$LAB_DIR/err
 	OUT=$(mktemp -d "$W/out.XXXXXX")
 	seen=$(wc -l <"$PATHS")
-	got=$(cd "$OUT" && lab_run alice env PUNCH_ROUTE="${route/direct/auto}" PUNCH_LOG=debug PUNCH_LOG_FILE="$log" \
+	got=$(cd "$OUT" && lab_run alice env PUNCH_ROUTE="$route" PUNCH_LOG=debug PUNCH_LOG_FILE="$log" \
 		timeout 25 punch bash -c "${C_COMMAND[$name]}" 2>"$err" </dev/null)
 	paths=$(tail -n "+$((seen + 1))" "$PATHS" | grep -oE ': [a-z]+ path to' | sort -u | tr -d '\n')
 	PROBLEM=
