@@ -38,12 +38,14 @@ ssize_t hook_sendmsg(int fd, const struct msghdr *message, int flags) EXPORT("se
 int hook_listen(int fd, int backlog) EXPORT("listen");
 int hook_accept(int fd, struct sockaddr *address, socklen_t *size) EXPORT("accept");
 int hook_accept4(int fd, struct sockaddr *address, socklen_t *size, int flags) EXPORT("accept4");
+int hook_sendmmsg(int fd, struct mmsghdr *messages, unsigned int count, int flags) EXPORT("sendmmsg");
 int hook_setuid(uid_t uid) EXPORT("setuid");
 int hook_seteuid(uid_t uid) EXPORT("seteuid");
 int hook_setreuid(uid_t real, uid_t uid) EXPORT("setreuid");
 int hook_setresuid(uid_t real, uid_t uid, uid_t saved) EXPORT("setresuid");
 int hook_getaddrinfo(const char *name, const char *service, const struct addrinfo *hints,
 		     struct addrinfo **result) EXPORT("getaddrinfo");
+int hook_getaddrinfo_a(int mode, struct gaicb *list[], int count, struct sigevent *event) EXPORT("getaddrinfo_a");
 int hook_getnameinfo(const struct sockaddr *address, socklen_t size, char *host, socklen_t host_size,
 		     char *service, socklen_t service_size, int flags) EXPORT("getnameinfo");
 struct hostent *hook_gethostbyname(const char *name) EXPORT("gethostbyname");
@@ -122,6 +124,11 @@ int hook_accept4(int fd, struct sockaddr *address, socklen_t *size, int flags)
 	return serve_accept(fd, address, size, flags, true);
 }
 
+int hook_sendmmsg(int fd, struct mmsghdr *messages, unsigned int count, int flags)
+{
+	return send_messages(fd, messages, count, flags);
+}
+
 int hook_setuid(uid_t uid)
 {
 	drop_to(uid);
@@ -150,6 +157,11 @@ int hook_getaddrinfo(const char *name, const char *service, const struct addrinf
 		     struct addrinfo **result)
 {
 	return lookup_getaddrinfo(name, service, hints, result);
+}
+
+int hook_getaddrinfo_a(int mode, struct gaicb *list[], int count, struct sigevent *event)
+{
+	return lookup_getaddrinfo_a(mode, list, count, event);
 }
 
 int hook_getnameinfo(const struct sockaddr *address, socklen_t size, char *host, socklen_t host_size,

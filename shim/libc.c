@@ -27,11 +27,13 @@ enum function {
 	FUNCTION_SEND,
 	FUNCTION_SENDTO,
 	FUNCTION_SENDMSG,
+	FUNCTION_SENDMMSG,
 	FUNCTION_SETUID,
 	FUNCTION_SETEUID,
 	FUNCTION_SETREUID,
 	FUNCTION_SETRESUID,
 	FUNCTION_GETADDRINFO,		/* from here on: at the first call */
+	FUNCTION_GETADDRINFO_A,
 	FUNCTION_GETNAMEINFO,
 	FUNCTION_GETHOSTBYNAME,
 	FUNCTION_GETHOSTBYNAME2,
@@ -44,8 +46,8 @@ enum function {
 
 static const char *const names[] = {
 	"connect", "listen", "accept", "accept4", "getpeername", "getsockopt", "setsockopt", "send",
-	"sendto", "sendmsg", "setuid", "seteuid", "setreuid", "setresuid",
-	"getaddrinfo", "getnameinfo", "gethostbyname", "gethostbyname2", "gethostbyaddr",
+	"sendto", "sendmsg", "sendmmsg", "setuid", "seteuid", "setreuid", "setresuid",
+	"getaddrinfo", "getaddrinfo_a", "getnameinfo", "gethostbyname", "gethostbyname2", "gethostbyaddr",
 	"gethostbyname_r", "gethostbyname2_r", "gethostbyaddr_r",
 };
 
@@ -159,6 +161,12 @@ ssize_t libc_sendmsg(int fd, const struct msghdr *message, int flags)
 	return real.address ? real.call(fd, message, flags) : -1;
 }
 
+int libc_sendmmsg(int fd, struct mmsghdr *messages, unsigned int count, int flags)
+{
+	REAL(FUNCTION_SENDMMSG, int, int, struct mmsghdr *, unsigned int, int);
+	return real.address ? real.call(fd, messages, count, flags) : -1;
+}
+
 int libc_setuid(uid_t uid)
 {
 	REAL(FUNCTION_SETUID, int, uid_t);
@@ -188,6 +196,12 @@ int libc_getaddrinfo(const char *name, const char *service, const struct addrinf
 {
 	REAL(FUNCTION_GETADDRINFO, int, const char *, const char *, const struct addrinfo *, struct addrinfo **);
 	return real.address ? real.call(name, service, hints, result) : EAI_SYSTEM;
+}
+
+int libc_getaddrinfo_a(int mode, struct gaicb *list[], int count, struct sigevent *event)
+{
+	REAL(FUNCTION_GETADDRINFO_A, int, int, struct gaicb **, int, struct sigevent *);
+	return real.address ? real.call(mode, list, count, event) : EAI_SYSTEM;
 }
 
 int libc_getnameinfo(const struct sockaddr *address, socklen_t size, char *host, socklen_t host_size,

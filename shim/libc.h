@@ -30,6 +30,7 @@ ssize_t libc_send(int fd, const void *data, size_t count, int flags);
 ssize_t libc_sendto(int fd, const void *data, size_t count, int flags, const struct sockaddr *address,
 		    socklen_t size);
 ssize_t libc_sendmsg(int fd, const struct msghdr *message, int flags);
+int libc_sendmmsg(int fd, struct mmsghdr *messages, unsigned int count, int flags);
 int libc_setuid(uid_t uid);
 int libc_seteuid(uid_t uid);
 int libc_setreuid(uid_t real_uid, uid_t uid);
@@ -37,6 +38,7 @@ int libc_setresuid(uid_t real_uid, uid_t uid, uid_t saved_uid);
 
 int libc_getaddrinfo(const char *name, const char *service, const struct addrinfo *hints,
 		     struct addrinfo **result);
+int libc_getaddrinfo_a(int mode, struct gaicb *list[], int count, struct sigevent *event);
 int libc_getnameinfo(const struct sockaddr *address, socklen_t size, char *host, socklen_t host_size,
 		     char *service, socklen_t service_size, int flags);
 struct hostent *libc_gethostbyname(const char *name);

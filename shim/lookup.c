@@ -170,6 +170,58 @@ int lookup_getaddrinfo(const char *name, const char *service, const struct addri
 	return rc;
 }
 
+/* A copy of an address' text that lives as long as the process. NULL: out of memory, or of places */
+static const char *keep(const char *text)
+{
+	static _Atomic(char *) kept[KEPT_NAMES];
+	char *copy = NULL, *known;
+	unsigned int i;
+
+	for (i = 0; i < KEPT_NAMES; i++) {
+		known = atomic_load(&kept[i]);
+		if (!known) {
+			copy = copy ? copy : strdup(text);
+			if (copy && atomic_compare_exchange_strong(&kept[i], &known, copy))
+				return copy;
+		}
+		if (known && strcmp(known, text) == 0)
+			break;
+	}
+	free(copy);
+	return i < KEPT_NAMES ? known : NULL;
+}
+
+/*
+ * Each peer's name becomes the text of its address before libc sees the list; that it was
+ * a name shows in ar_name alone.
+ */
+int lookup_getaddrinfo_a(int mode, struct gaicb *list[], int count, struct sigevent *event)
+{
+	char text[ENDPOINT_TEXT_SIZE];
+	const struct config *config;
+	struct endpoint ep;
+	uint32_t slot;
+	int i, rc;
+
+	for (i = 0; i < count; i++) {
+		const struct addrinfo *hints = list[i] ? list[i]->ar_request : NULL;
+
+		if (!list[i] || !list[i]->ar_name || (hints && (hints->ai_flags & AI_NUMERICHOST)))
+			continue;
+		config = lookup_owner(list[i]->ar_name);
+		if (!config)
+			continue;
+		rc = names_slot(config, list[i]->ar_name, &slot);
+		if (rc)
+			return EAI_AGAIN;	/* of the codes of this call: nothing was started */
+		standin_endpoint(&ep, hints && hints->ai_family == AF_INET6 ? AF_INET6 : AF_INET, slot, 0);
+		list[i]->ar_name = keep(endpoint_format_address(&ep, text));
+		if (!list[i]->ar_name)
+			return EAI_MEMORY;
+	}
+	return libc_getaddrinfo_a(mode, list, count, event);
+}
+
 /* ------------------------------------------------------------ getnameinfo() */
 
 int lookup_getnameinfo(const struct sockaddr *address, socklen_t size, char *host, socklen_t host_size,

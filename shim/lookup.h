@@ -17,6 +17,9 @@ const struct config *lookup_owner(const char *name);
 int lookup_getaddrinfo(const char *name, const char *service, const struct addrinfo *hints,
 		       struct addrinfo **result);
 
+/** lookup_getaddrinfo_a() - as getaddrinfo_a(), which finds its way in libc past getaddrinfo() */
+int lookup_getaddrinfo_a(int mode, struct gaicb *list[], int count, struct sigevent *event);
+
 /** lookup_getnameinfo() - as getnameinfo() */
 int lookup_getnameinfo(const struct sockaddr *address, socklen_t size, char *host, socklen_t host_size,
 		       char *service, socklen_t service_size, int flags);

@@ -112,3 +112,20 @@ ssize_t send_message(int fd, const struct msghdr *message, int flags)
 	nameless.msg_namelen = 0;
 	return libc_sendmsg(fd, &nameless, flags & ~MSG_FASTOPEN);
 }
+
+int send_messages(int fd, struct mmsghdr *messages, unsigned int count, int flags)
+{
+	unsigned int i;
+
+	for (i = 0; messages && i < count; i++) {
+		const struct msghdr *message = &messages[i].msg_hdr;
+
+		if (judge(fd, flags & ~MSG_FASTOPEN, message->msg_name, message->msg_namelen) == VERDICT_REFUSE)
+			break;
+	}
+	if (messages && count && i == 0) {
+		errno = ENETUNREACH;
+		return -1;
+	}
+	return libc_sendmmsg(fd, messages, messages ? i : count, flags);	/* those before it are sent */
+}

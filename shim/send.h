@@ -17,4 +17,7 @@ ssize_t send_to(int fd, const void *data, size_t count, int flags, const struct 
 /** send_message() - as sendmsg() */
 ssize_t send_message(int fd, const struct msghdr *message, int flags);
 
+/** send_messages() - as sendmmsg() */
+int send_messages(int fd, struct mmsghdr *messages, unsigned int count, int flags);
+
 #endif

@@ -198,7 +198,11 @@ static void datagrams_are_refused(void **state)
 	struct address bob = peer("bob", AF_INET, port), six = peer("bob", AF_INET6, port);
 	struct iovec iov = { .iov_base = (char[]){ "a" }, .iov_len = 1 };
 	struct msghdr message = { .msg_iov = &iov, .msg_iovlen = 1, .msg_name = &six.ss, .msg_namelen = six.size };
-	int fd = socket(AF_INET, SOCK_DGRAM, 0), fd6 = socket(AF_INET6, SOCK_DGRAM, 0);
+	int fd = socket(AF_INET, SOCK_DGRAM, 0), fd6 = socket(AF_INET6, SOCK_DGRAM, 0), local = socket(AF_INET, SOCK_DGRAM, 0);
+	struct sockaddr_in in = { .sin_family = AF_INET, .sin_addr = { htonl(INADDR_LOOPBACK) } };
+	struct mmsghdr many[2] = { 0 };
+	socklen_t size = sizeof(in);
+	char c;
 
 	(void)state;
 	assert_int_equal(join(fd, &bob), -1);
@@ -209,6 +213,19 @@ static void datagrams_are_refused(void **state)
 	assert_int_equal(errno, ENETUNREACH);
 	assert_int_equal(sendmsg(fd6, &message, 0), -1);
 	assert_int_equal(errno, ENETUNREACH);
+	many[0].msg_hdr = many[1].msg_hdr = message;
+	assert_int_equal(sendmmsg(fd6, many, 2, 0), -1);
+	assert_int_equal(errno, ENETUNREACH);
+	/* what comes before it goes its way */
+	assert_int_equal(bind(local, (struct sockaddr *)&in, size), 0);
+	assert_int_equal(getsockname(local, (struct sockaddr *)&in, &size), 0);
+	many[0].msg_hdr.msg_name = &in;
+	many[0].msg_hdr.msg_namelen = size;
+	many[1].msg_hdr.msg_name = &bob.ss;
+	many[1].msg_hdr.msg_namelen = bob.size;
+	assert_int_equal(sendmmsg(fd, many, 2, 0), 1);
+	assert_int_equal(read(local, &c, 1), 1);
+	close(local);
 	close(fd);
 	close(fd6);
 }

@@ -75,6 +75,24 @@ static void the_canonical_name_is_the_one_asked_for(void **state)
 	}
 }
 
+static void lists_of_names_are_looked_up_too(void **state)
+{
+	const struct addrinfo hints = { .ai_family = AF_INET6, .ai_socktype = SOCK_STREAM };
+	struct gaicb items[3] = { { .ar_name = "bob", .ar_service = "80" }, { .ar_name = "127.0.0.1", .ar_service = "80" },
+				  { .ar_name = "slow", .ar_service = "80", .ar_request = &hints } };
+	struct gaicb *list[4] = { &items[0], NULL, &items[1], &items[2] };
+	static const char *const expected[] = { "239.192.0.101:80/1 ", "127.0.0.1:80/1 ", "ff18:7075:6e63:6800::66:80/1 " };
+	size_t i;
+
+	(void)state;
+	assert_int_equal(getaddrinfo_a(GAI_WAIT, list, 4, NULL), 0);
+	for (i = 0; i < 3; i++) {
+		assert_int_equal(gai_error(&items[i]), 0);
+		assert_non_null(strstr(text(items[i].ar_result), expected[i]));
+		freeaddrinfo(items[i].ar_result);
+	}
+}
+
 static void hints_mean_what_they_mean(void **state)
 {
 	struct addrinfo *result;
@@ -181,6 +199,7 @@ int main(void)
 		cmocka_unit_test(each_family_has_its_stand_in),
 		cmocka_unit_test(names_are_found_as_dns_would),
 		cmocka_unit_test(the_canonical_name_is_the_one_asked_for),
+		cmocka_unit_test(lists_of_names_are_looked_up_too),
 		cmocka_unit_test(hints_mean_what_they_mean),
 		cmocka_unit_test(others_are_not_touched),
 		cmocka_unit_test(the_old_calls_work_too),
