@@ -211,6 +211,34 @@ static uint32_t slot_of(const struct dial *dial)
 	return dial->slot ? dial->slot : standin_slot(&dial->target) ? standin_slot(&dial->target) : 1;
 }
 
+/*
+ * A resolver that is killed takes the placeholder with it.  A program that waits by itself is woken by that and must be
+ * told; one that waits in connect() has not seen anything, so the next resolver gets its chance.
+ */
+static int wait_for_peer(struct dial *dial)
+{
+	int errno_kept = errno, rc = pending_wait(dial->fd, slot_of(dial), true);
+	struct guard guard;
+	bool done = false;
+
+	if (rc == 0 || errno != ECONNABORTED)
+		return rc;
+	guard_enter(&guard);
+	rc = start(dial, &done);
+	guard_leave(&guard);
+	if (rc == 0 && !done)
+		rc = pending_wait(dial->fd, slot_of(dial), true) < 0 ? -errno : 0;
+	if (rc == 0) {
+		errno = errno_kept;
+		return 0;
+	}
+	if (rc == -ECONNABORTED)
+		log_error("%s: punch-resolver went away while it was connecting, and again at the second try",
+			  names_label(slot_of(dial)));
+	errno = -rc;
+	return -1;
+}
+
 static int dial_peer(struct dial *dial)
 {
 	struct guard guard;
@@ -228,7 +256,7 @@ static int dial_peer(struct dial *dial)
 	if (dial->again)
 		return pending_wait(dial->fd, slot_of(dial), false);
 	if (rc == 0 && !done && is_blocking(dial))
-		return pending_wait(dial->fd, slot_of(dial), true);
+		return wait_for_peer(dial);
 	if (rc == 0 && !done)
 		rc = -EINPROGRESS;
 	if (rc == 0)

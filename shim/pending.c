@@ -223,8 +223,11 @@ static enum pending_answer fail(int fd, uint64_t cookie, uint64_t entry, int pro
 	return PENDING_FAILED;
 }
 
+/* Who waits in connect() tries once more with the next resolver (dial.c), before anybody is told */
+static const char call_blocking[] = "connect() that blocks";
+
 /* The resolver cannot say: it died, or it knows nothing of this socket any more */
-static enum pending_answer settle_alone(int fd, uint64_t cookie, uint64_t entry, int state, int *error)
+static enum pending_answer settle_alone(int fd, uint64_t cookie, uint64_t entry, int state, const char *call, int *error)
 {
 	int problem;
 
@@ -233,8 +236,9 @@ static enum pending_answer settle_alone(int fd, uint64_t cookie, uint64_t entry,
 	problem = raw_sockopt_int(fd, SOL_SOCKET, SO_ERROR);
 	if (problem != ETIMEDOUT)
 		problem = ECONNABORTED;		/* what the kernel says is about loopback: ECONNREFUSED, ECONNRESET */
-	log_error("%s: punch-resolver went away while it was connecting; try again",
-		  names_label(remote_unpack(entry).slot));
+	if (call != call_blocking)
+		log_error("%s: punch-resolver went away while it was connecting; try again",
+			  names_label(remote_unpack(entry).slot));
 	return fail(fd, cookie, entry, problem, error);
 }
 
@@ -253,7 +257,7 @@ static enum pending_answer take(int fd, int fresh, uint64_t cookie, uint64_t ent
 }
 
 /* This thread alone claims: @entry is CLAIMING. @state: of TCP, neither SYN_SENT nor SYN_RECV */
-static enum pending_answer claim(int fd, uint64_t cookie, uint64_t entry, int state, int *error)
+static enum pending_answer claim(int fd, uint64_t cookie, uint64_t entry, int state, const char *call, int *error)
 {
 	struct local_request request;
 	struct local_reply reply;
@@ -268,7 +272,7 @@ static enum pending_answer claim(int fd, uint64_t cookie, uint64_t entry, int st
 	if (rc == -EMFILE || rc == -ENFILE)
 		return fail(fd, cookie, entry, -rc, error);
 	if (rc < 0 || reply.status != LOCAL_FAILED)
-		return settle_alone(fd, cookie, entry, state, error);
+		return settle_alone(fd, cookie, entry, state, call, error);
 	if (reply.error == EINPROGRESS && state != STATE_CLOSE) {
 		set_state(cookie, entry, PENDING_STATE_PARKED, 0);
 		return PENDING_CONNECTING;
@@ -321,7 +325,7 @@ enum pending_answer pending_settle(int fd, const char *call, int *error)
 			return keep_placeholder(fd, cookie, entry);
 		if (!set_state(cookie, entry, PENDING_STATE_CLAIMING, 0))
 			continue;
-		answer = claim(fd, cookie, entry_of(entry, PENDING_STATE_CLAIMING, 0), state, error);
+		answer = claim(fd, cookie, entry_of(entry, PENDING_STATE_CLAIMING, 0), state, call, error);
 		if (answer == PENDING_DONE)
 			log_debug("socket %llu: claimed by %s", (unsigned long long)cookie, call);
 		return answer;
@@ -393,7 +397,7 @@ int pending_wait(int fd, uint32_t slot, bool first)
 		}
 	}
 	guard_enter(&guard);
-	answer = pending_settle(fd, "connect() that blocks", &error);
+	answer = pending_settle(fd, call_blocking, &error);
 	if (answer == PENDING_DONE)
 		remote_acknowledge(fd);
 	if (answer == PENDING_FAILED)

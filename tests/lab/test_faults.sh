@@ -66,6 +66,11 @@ done
 kill -CONT "$bob"
 lab_expect 'no descriptor is left behind' lab_poll 20 "[ \$(open_files alice) -le $((level + 4)) ]"
 
+many_bg 20 20 threads
+lab_wait 10 "[ \"\$(sessions alice)\" -gt 0 ]"
+kill_worker alice
+lab_expect_match 'those who wait in connect() go on with the next one' "$(many_end)" '^20 served; in [0-9]\.'
+
 # --- the program that serves goes away, and comes back
 many_bg 20 20
 lab_wait 10 "[ \"\$(sessions bob)\" -gt 0 ]"

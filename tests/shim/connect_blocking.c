@@ -291,6 +291,39 @@ static void descriptors_are_refused_when_none_is_left(void **state)
 	close(fd);
 }
 
+static void *join_slow(void *arg)
+{
+	struct address slow = peer("slow", AF_INET, port);
+	int fd = *(int *)arg, errno_kept = 4711;
+
+	errno = errno_kept;
+	return join(fd, &slow) == 0 && errno == errno_kept ? arg : NULL;
+}
+
+static void a_resolver_that_dies_is_followed_by_the_next(void **state)
+{
+	int fd = tcp(AF_INET, 0), tries = 0;
+	char command[300];
+	pthread_t thread;
+	struct tcp_info info;
+	socklen_t size;
+	void *result;
+
+	(void)state;
+	assert_int_equal(pthread_create(&thread, NULL, join_slow, &fd), 0);
+	do {
+		size = sizeof(info);
+		assert_int_equal(getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &size), 0);
+		usleep(1000);
+	} while (info.tcpi_state != TCP_SYN_SENT && ++tries < LIMIT_MS);
+	snprintf(command, sizeof(command), "LD_PRELOAD= %s stop", getenv("DOUBLE"));
+	assert_int_equal(system(command), 0);
+	assert_int_equal(pthread_join(thread, &result), 0);
+	assert_ptr_equal(result, &fd);
+	assert_connected(fd, listener);
+	close(fd);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -307,6 +340,7 @@ int main(void)
 		cmocka_unit_test(leaving_at_any_moment_leaks_nothing),
 		cmocka_unit_test(threads_connect_side_by_side),
 		cmocka_unit_test(descriptors_are_refused_when_none_is_left),
+		cmocka_unit_test(a_resolver_that_dies_is_followed_by_the_next),
 	};
 
 	listener = server(&port);
