@@ -28,6 +28,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include "common/log.h"
 #include "common/rtt.h"
@@ -93,6 +95,7 @@ static void stop(struct uplink *u)
 	u->race = NULL;
 	u->tls = NULL;
 	u->restart = false;
+	u->doubted = false;
 	u->probe_count = 0;
 	u->observed.family = 0;
 }
@@ -212,6 +215,24 @@ static void uplink_begin(struct uplink *u)
 		uplink_set_state(u, UPLINK_RESOLVING);
 }
 
+/* Nothing comes to an address that the host has lost: no Ping need ask. It is lost where it cannot be bound any more */
+static bool is_stranded(const struct uplink *u)
+{
+	struct sockaddr_storage ss;
+	struct endpoint local;
+	int fd, length;
+	bool lost;
+
+	if (uplink_local(u, &local))
+		return false;
+	length = endpoint_to_sockaddr(&local, local.family, &ss);
+	fd = socket(local.family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	lost = fd >= 0 && length > 0 && bind(fd, (const struct sockaddr *)&ss, (socklen_t)length) && errno == EADDRNOTAVAIL;
+	if (fd >= 0)
+		close(fd);
+	return lost;
+}
+
 /* READY: keepalive */
 static void on_pulse(struct uplink *u)
 {
@@ -239,6 +260,12 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
 		uplink_begin(u);
 		break;
 	case UPLINK_READY:
+		if (u->doubted && is_stranded(u)) {
+			uplink_fail(u, UPLINK_IDLE, "this host has lost the address of the connection");
+			uplink_wake(u);
+			return;
+		}
+		u->doubted = false;
 		on_pulse(u);
 		break;
 	default:
@@ -318,6 +345,7 @@ void uplink_wake(struct uplink *uplink)
 void uplink_check(struct uplink *uplink)
 {
 	if (uplink->state == UPLINK_READY) {
+		uplink->doubted = true;
 		pulse_check(&uplink->pulse, UPLINK_CHECK);
 		timer_set(uplink->timer, 0);
 	} else if (uplink->state == UPLINK_IDLE || uplink->state == UPLINK_REFUSED) {

@@ -25,6 +25,7 @@ struct uplink {
 	struct dns_query *query;	/* RESOLVING */
 	struct race *race;		/* CONNECTING, first half */
 	struct uplink_tls *tls;		/* CONNECTING, second half, to READY */
+	bool doubted;			/* READY: the network changed, is the own address still ours? */
 	bool restart;			/* the network changed under a try: begin anew */
 	bool receive;			/* as the last Hello said */
 	bool wrong_key;

@@ -700,6 +700,29 @@ static void new_address_has_ports_probed_and_servers_asked(void **state)
 	side_free(&b);
 }
 
+static void lost_address_is_noticed_without_a_ping(void **state)
+{
+	struct endpoint local, wanted;
+	struct side a;
+
+	(void)state;
+	ip("addr", "add", "10.9.9.9/32", "dev", "lo", NULL, NULL, NULL);
+	ip("route", "replace", "local", "127.0.0.1", "dev", "lo", "src", "10.9.9.9");
+	side_init(&a);
+	side_connect(&a, SERVER);
+	await(&a, UPLINK_READY);
+	endpoint_parse(&wanted, "10.9.9.9", 0);
+	assert_int_equal(uplink_local(a.node.uplinks[0], &local), 0);
+	assert_true(endpoint_equal(&local, &wanted));
+	ip("addr", "del", "10.9.9.9/32", "dev", "lo", NULL, NULL, NULL);
+	ip("route", "replace", "local", "127.0.0.1", "dev", "lo", "src", "127.0.0.1");
+	uplink_check(a.node.uplinks[0]);
+	await(&a, UPLINK_IDLE);
+	assert_non_null(strstr(uplink_problem(a.node.uplinks[0]), "lost the address"));
+	await(&a, UPLINK_READY);
+	side_free(&a);
+}
+
 /* --- */
 
 static int setup(void **state)
@@ -741,6 +764,7 @@ int main(void)
 		WITH_SERVER(failure_of_a_session_goes_to_the_session),
 		WITH_SERVER(node_that_begins_to_serve_says_hello_again),
 		WITH_SERVER(change_during_the_greeting_is_not_lost),
+		WITH_SERVER(lost_address_is_noticed_without_a_ping),
 		WITH_SERVER(new_address_has_ports_probed_and_servers_asked),
 	};
 
