@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: MIT
+"""A gateway that should not be trusted: gateway.py MODE ADDRESS [OTHER-HOST]
+
+Speaks PCP (RFC 6887) on ADDRESS, or answers UPnP's search, in a bad way:
+	private		external address 10.0.0.5, as behind another NAT
+	wrong		external address 192.0.2.99, which is not ours
+	short		a lease of one second
+	garbage		random bytes, on every port
+	slow		a description that comes by one byte a second
+	elsewhere	a description on OTHER-HOST
+"""
+import os
+import selectors
+import socket
+import struct
+import sys
+import threading
+import time
+
+MODE, ADDRESS = sys.argv[1], sys.argv[2]
+OTHER = sys.argv[3] if len(sys.argv) > 3 else ADDRESS
+
+
+def pcp(request):
+    """The response to a MAP request"""
+    if len(request) < 60 or request[0] != 2:
+        return None
+    external, lifetime = {"private": ("10.0.0.5", 7200), "wrong": ("192.0.2.99", 7200),
+                          "short": ("45.67.90.3", 1)}[MODE]
+    asked = struct.unpack("!I", request[4:8])[0]
+    return (struct.pack("!BBBBII12x", 2, 0x81, 0, 0, min(asked, lifetime), 1) + request[24:42] + request[40:42] +
+            bytes(10) + b"\xff\xff" + socket.inet_aton(external))
+
+
+def udp(port):
+    s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if port == 1900:
+        s.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP,
+                     socket.inet_aton("239.255.255.250") + socket.inet_aton(ADDRESS))
+    s.bind(("", port))
+    return s
+
+
+def web(connection):
+    try:
+        connection.recv(4096)
+        if MODE == "garbage":
+            connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 9999999999\r\n\r\n" + os.urandom(1 << 20))
+        else:
+            connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n")
+            while MODE == "slow":
+                connection.sendall(b"<")
+                time.sleep(1)
+    except OSError:
+        pass
+    connection.close()
+
+
+def search_answer():
+    host = OTHER if MODE == "elsewhere" else ADDRESS
+    return (f"HTTP/1.1 200 OK\r\nCACHE-CONTROL: max-age=120\r\nLOCATION: http://{host}:5000/d.xml\r\n"
+            "ST: urn:schemas-upnp-org:device:InternetGatewayDevice:1\r\nUSN: x\r\n\r\n").encode()
+
+
+waiting = selectors.DefaultSelector()
+mapper = search = None
+if MODE in ("private", "wrong", "short", "garbage"):
+    mapper = udp(5351)
+    waiting.register(mapper, selectors.EVENT_READ)
+if MODE in ("garbage", "slow", "elsewhere"):
+    search = udp(1900)
+    waiting.register(search, selectors.EVENT_READ)
+listener = socket.create_server(("", 5000))
+waiting.register(listener, selectors.EVENT_READ)
+print("ready", flush=True)
+while True:
+    for key, _ in waiting.select():
+        if key.fileobj is listener:
+            threading.Thread(target=web, args=(listener.accept()[0],), daemon=True).start()
+            print("description asked", flush=True)
+            continue
+        data, peer = key.fileobj.recvfrom(4096)
+        if key.fileobj is search:
+            answer = search_answer()
+        else:
+            answer = os.urandom(60) if MODE == "garbage" else pcp(data)
+        if answer:
+            key.fileobj.sendto(answer, peer)

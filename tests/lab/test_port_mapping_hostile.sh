@@ -1,0 +1,64 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
+# parallel: yes
+# timeout: 150
+#
+# Gateways that lie, talk nonsense, dawdle or send us elsewhere: nothing of it gets into the way of a connection.
+. "$(dirname "$0")/lab.sh"
+. "$(dirname "$0")/punch.sh"
+lab_begin "$@"
+lab_internet
+punch_debug
+lab_server rdv 203.0.113.10
+lab_server bystander 203.0.113.20
+punch_servers
+modes='private wrong short garbage slow elsewhere silent'
+PUNCH_PEERS="bob"
+for mode in $modes; do PUNCH_PEERS+=" $mode"; done
+lab_nat natB 45.67.90.2 kernel delay=5ms
+lab_host bob natB 192.168.1.2
+n=2
+for mode in $modes; do
+	n=$((n + 1))
+	lab_nat "nat-$mode" "45.67.90.$n" kernel delay=5ms
+	lab_host "$mode" "nat-$mode" 192.168.1.2
+done
+punch_conf bob $'[service echo]\nport = 9000'
+lab_bg bob echo punch socat TCP-LISTEN:9000,fork,reuseaddr EXEC:cat
+punch_published bob 9000
+lab_bg bystander bystander python3 "$LAB_SRC/tests/lab/gateway.py" nothing 203.0.113.20
+for mode in $modes; do
+	PUNCH_PEERS="$mode bob"
+	punch_conf "$mode"
+	case $mode in
+	# Its ports are open, and nobody answers
+	silent) lab_bg "nat-$mode" "gateway-$mode" socat UDP-RECV:5351,reuseaddr - ;;
+	elsewhere) lab_bg "nat-$mode" "gateway-$mode" python3 "$LAB_SRC/tests/lab/gateway.py" "$mode" 192.168.1.1 203.0.113.20 ;;
+	*) lab_bg "nat-$mode" "gateway-$mode" python3 "$LAB_SRC/tests/lab/gateway.py" "$mode" 192.168.1.1 ;;
+	esac
+	[ "$mode" = silent ] || lab_wait_log "gateway-$mode" ready
+	# While the gateway is asked, and afterwards
+	lab_expect_eq "$mode: bytes pass" "$(echo hello | lab_run "$mode" timeout 20 punch nc -N -w 10 bob 9000)" hello
+	lab_expect_eq "$mode: direct" "$(punch_last_path "$mode")" direct
+	lab_bg "$mode" "doctor-$mode" punchctl doctor --json
+done
+declare -A wants=([private]=useless [wrong]=useless [slow]=null)
+for mode in $modes; do
+	wait "${LAB_BGPID[doctor-$mode]}"
+	lab_expect_eq "$mode: doctor" "$(jq -r .nat.port_mapping "$(lab_log "doctor-$mode")")" "${wants[$mode]:-none}"
+	lab_expect_eq "$mode: bytes pass still" \
+		"$(echo hello | lab_run "$mode" timeout 20 punch nc -N -w 10 bob 9000)" hello
+done
+lab_expect_match 'the log tells of attempts' "$(grep -c ' attempt ' "$LAB_DIR/log/punch.log")" '^[1-9]'
+lab_expect_eq 'nobody was sent to what gateways made up' "$(grep -c ' attempt mapped ' "$LAB_DIR/log/punch.log")" 0
+lab_expect 'slow: the description was asked for' grep -q asked "$(lab_log gateway-slow)"
+lab_expect_eq 'elsewhere: nobody else was asked' "$(grep -c asked "$(lab_log bystander)")" 0
+
+# --- whoever is killed: the resolver goes on without a mapper, a mapper does not stay behind
+mapper() { pgrep -x punch-mapper --ns "${LAB_PID[$1]}" --nslist net; }
+lab_expect 'a mapper renews' mapper wrong
+kill -9 "$(mapper wrong)"
+lab_expect_eq 'mapper killed: bytes pass' "$(echo hello | lab_run wrong timeout 20 punch nc -N -w 10 bob 9000)" hello
+lab_run private punchctl stop
+lab_expect 'the mapper leaves with the resolver' lab_poll 15 '! mapper private'
+lab_expect 'a gateway that dawdles holds no mapper for ever' lab_poll 40 '! mapper slow'
