@@ -43,7 +43,7 @@ DEPS_TEST = nftables iputils-ping procps netcat-openbsd curl python3 socat iperf
 	  busybox ncat lftp gunicorn apache2-bin systemd faketime openssl \
 	  openjdk-17-jre-headless haproxy python3-uvicorn mosquitto mosquitto-clients memcached vsftpd \
 	  mariadb-server-core mariadb-client-core inetutils-telnet libjemalloc2 libtcmalloc-minimal4 \
-	  miniupnpd-nftables
+	  miniupnpd-nftables coturn
 
 # What benches compare with
 DEPS_BENCH = proxychains4 torsocks valgrind

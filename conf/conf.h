@@ -73,6 +73,7 @@ struct conf_node {
 	bool cautious;			/* aggressive = no: never guess ports */
 	unsigned int keepalive;		/* seconds of silence before the kernel probes, or CONF_KEEPALIVE_* */
 	enum conf_mapping port_mapping;
+	char stun[CONF_WORDS];		/* HOST[:PORT] words, "" none */
 	struct conf_peer *peers;	/* malloc()ed array */
 	unsigned int peer_count;
 	struct conf_service *services;

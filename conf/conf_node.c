@@ -89,6 +89,11 @@ static void take_keepalive(struct conf_walk *walk, const char *value)
 		conf_fail(walk, value, "expected auto, no, or seconds from 1 to %u", CONF_KEEPALIVE_MOST);
 }
 
+static void take_stun(struct conf_walk *walk, const char *value)
+{
+	conf_take_hosts(walk, value, false, node_of(walk)->stun);
+}
+
 static void take_port_mapping(struct conf_walk *walk, const char *value)
 {
 	unsigned int n;
@@ -105,6 +110,7 @@ static const struct conf_key node_keys[] = {
 	{ "aggressive", take_aggressive },
 	{ "keepalive", take_keepalive },
 	{ "port-mapping", take_port_mapping },
+	{ "stun", take_stun },
 	{ NULL, NULL },
 };
 

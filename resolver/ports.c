@@ -27,6 +27,7 @@
 #include "common/clock.h"
 #include "common/log.h"
 #include "resolver/plan.h"
+#include "resolver/stunlist.h"
 
 #define PORTS_READY	PLAN_LANES	/* one session's worth, kept warm */
 #define PORTS_MAKING	32		/* makings at once: a burst of sessions, two SYNs each, stays far below 256 half-open */
@@ -117,6 +118,8 @@ void ports_facts(const struct ports *ports, struct description *description)
 	struct portrule_verdict verdict;
 
 	description->mapping = ports->facts.mapping;
+	if (ports->by_address && description->mapping == PUNCH__MAPPING__MAPPING_ENDPOINT_INDEPENDENT)
+		description->mapping = PUNCH__MAPPING__MAPPING_ADDRESS_DEPENDENT;
 	description->filtering = ports->facts.filtering;
 	description->stray_syn = ports->facts.stray_syn;
 	description->hairpin = ports->facts.hairpin;
@@ -159,16 +162,25 @@ static void on_study(void *arg, const struct study_result *result)
 	ports->study = NULL;
 	ports->facts.filtering = study_filtering(result);
 	ports->facts.stray_syn = study_stray(result);
+	ports->by_address = study_by_address(result);
 	ports->facts.hairpin = result->hairpin == STUN_OUTCOME_ESTABLISHED ? PUNCH__HAIRPIN__HAIRPIN_YES :
 			       result->hairpin ? PUNCH__HAIRPIN__HAIRPIN_NO : PUNCH__HAIRPIN__HAIRPIN_UNKNOWN;
 }
 
 void ports_study(struct ports *ports, const struct endpoint *target)
 {
+	struct endpoint others[STUNLIST_MAX];
+	const struct endpoint *other = NULL;
+	unsigned int i, count;
+
 	if (ports->studied)
 		return;
 	ports->studied = true;
-	ports->study = study_start(ports->node->base, target, known_hops, on_study, ports);
+	count = stunlist_get(ports->stun, others, STUNLIST_MAX);
+	for (i = 0; i < count && !other; i++)
+		if (!endpoint_same_address(&others[i], target))
+			other = &others[i];
+	ports->study = study_start(ports->node->base, target, other, known_hops, on_study, ports);
 }
 
 bool ports_studying(const struct ports *ports)
@@ -326,13 +338,18 @@ void ports_on_uplink(struct ports *ports)
 	ports->hops = NULL;
 	study_cancel(ports->study);
 	ports->study = NULL;
-	ports->studied = false;
+	ports->studied = ports->by_address = false;
 	ports->facts.filtering = ports->facts.stray_syn = ports->facts.hairpin = 0;
 	ports->facts_at = 0;
 	memset(&ports->seen, 0, sizeof(ports->seen));
 	ports->taken_until = 0;
 	ports->silent_until = 0;
 	ports_wake(ports);
+}
+
+static void on_stun(void *arg)
+{
+	ports_on_uplink(arg);
 }
 
 struct ports *ports_new(struct node *node)
@@ -346,11 +363,14 @@ struct ports *ports_new(struct node *node)
 	TAILQ_INIT(&ports->kept);
 	TAILQ_INIT(&ports->waiters);
 	ports->wake = event_new(node->base, -1, 0, on_wake, ports);
-	if (!ports->wake) {
-		free(ports);
-		return NULL;
-	}
-	return ports;
+	ports->stun = stunlist_new(node, on_stun, ports);
+	if (ports->wake && ports->stun)
+		return ports;
+	if (ports->wake)
+		event_free(ports->wake);
+	stunlist_free(ports->stun);
+	free(ports);
+	return NULL;
 }
 
 void ports_free(struct ports *ports)
@@ -371,6 +391,7 @@ void ports_free(struct ports *ports)
 	}
 	hops_cancel(ports->hops);
 	study_cancel(ports->study);
+	stunlist_free(ports->stun);
 	event_free(ports->wake);
 	free(ports);
 }

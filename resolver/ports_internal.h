@@ -67,6 +67,8 @@ struct ports {
 	struct hops *hops;
 	struct study *study;		/* under way */
 	bool studied;			/* on this network */
+	bool by_address;		/* a server elsewhere sees our ports under other numbers */
+	struct stunlist *stun;		/* other people's servers */
 };
 
 /* ports.c */

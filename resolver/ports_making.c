@@ -16,6 +16,7 @@
 #include "common/clock.h"
 #include "common/log.h"
 #include "common/secret.h"
+#include "resolver/stunlist.h"
 
 #define PORTS_BINDS	16		/* numbers tried until both families are free */
 
@@ -241,7 +242,8 @@ unsigned int making_targets(const struct ports *ports, struct endpoint probes[UP
 			if (all[j].family == AF_INET)
 				probes[count++] = all[j];
 	}
-	return count;
+	/* Without one, other people's servers tell as much */
+	return count ? count : stunlist_get(ports->stun, probes, UPLINK_PROBES);
 }
 
 int making_start(struct ports *ports)

@@ -14,6 +14,8 @@
  *		server out even now drops every bare SYN
  *	HAIRPIN	we connect to our own mapped address
  *
+ * Beside it a STUN server elsewhere is asked from the same port, if there is one.
+ *
  * Filters of hosts and of NATs cannot be told apart, and need not be. It is done once for a network, in the
  * background; no connection waits for it.
  */
@@ -27,10 +29,12 @@
 
 #include "common/log.h"
 #include "common/secret.h"
+#include "resolver/opinion.h"
 #include "resolver/ports.h"
 #include "resolver/timer.h"
 
 #define STUDY_PATIENCE	(8 * SECOND)	/* all of it: the server takes 1.5 s for each of three, and round trips of 300 ms */
+#define STUDY_ELSEWHERE	(1 * SECOND)	/* for the other server's answer, when all else is known */
 #define STUDY_HAIRPIN	(1500 * MS)	/* a SYN, its retransmission after 1 s, and an answer out of the same house */
 #define STUDY_HELD	(1 * SECOND)	/* our kernel sends the held SYN again after this, with a TTL that reaches the server */
 #define STUDY_HELD_RTT	(400 * MS)	/* of the way to the server at most: the outcome takes two of these */
@@ -48,7 +52,8 @@ enum study_test { TEST_PORT, TEST_ADDRESS, TEST_HELD, TEST_HAIRPIN, TEST_END };
 
 struct study {
 	struct event_base *base;
-	struct endpoint target, mapped;
+	struct endpoint target;
+	struct opinion *opinion;
 	unsigned int (*hops)(void *arg);
 	study_done *done;
 	void *arg;
@@ -59,6 +64,7 @@ struct study {
 	int probe, listener, held, hairpin;	/* descriptors, -1 none */
 	struct event *probe_event, *listener_event, *hairpin_event, *timer;
 	uint64_t asked_at, held_at;
+	bool answered;			/* by the server elsewhere, or it was given up */
 	bool came;			/* somebody came to the listener since the hairpin test began */
 	uint8_t id[STUN_ID];
 	uint8_t in[STUN_MAX];
@@ -80,6 +86,7 @@ static void shut(int *fd, struct event **event)
 
 static void study_free(struct study *study)
 {
+	opinion_free(study->opinion);
 	shut(&study->probe, &study->probe_event);
 	shut(&study->listener, &study->listener_event);
 	shut(&study->held, NULL);
@@ -174,8 +181,8 @@ static void start_hairpin(struct study *study)
 {
 	study->step = STUDY_HAIRPIN_WAIT;
 	study->came = false;
-	study->hairpin = port_socket(study->mapped.family, 0);
-	if (study->hairpin < 0 || start_connect(study->hairpin, &study->mapped))
+	study->hairpin = port_socket(study->result.mapped.family, 0);
+	if (study->hairpin < 0 || start_connect(study->hairpin, &study->result.mapped))
 		goto over;
 	study->hairpin_event = event_new(study->base, study->hairpin, EV_WRITE, on_hairpin, study);
 	if (!study->hairpin_event || event_add(study->hairpin_event, NULL))
@@ -200,7 +207,7 @@ static bool is_wanted(const struct study *study, enum study_test test)
 	case TEST_HELD:
 		return port == STUN_OUTCOME_REFUSED || port == STUN_OUTCOME_UNREACHABLE || port == STUN_OUTCOME_SILENT;
 	case TEST_HAIRPIN:
-		return study->mapped.family && !endpoint_is_private(&study->mapped);
+		return study->result.mapped.family && !endpoint_is_private(&study->result.mapped);
 	default:
 		return true;
 	}
@@ -241,7 +248,7 @@ static void take_answer(struct study *study, size_t size)
 		study_finish(study);
 		return;
 	}
-	study->mapped = mapped;
+	study->result.mapped = mapped;
 	/* No server of ours: nothing but the hairpin can be tested */
 	if (!stun_get_back(study->in, size, &back)) {
 		study->test = TEST_HELD;
@@ -314,10 +321,26 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd;
 	(void)what;
+	if (study->opinion && !study->answered) {
+		study->step = STUDY_OVER;
+		study->answered = true;
+		timer_set(study->timer, STUDY_ELSEWHERE);
+		return;
+	}
 	log_debug("study: outcomes %d from another port, %d from another address, %d from a held port; hairpin %d",
 		  result.port, result.address, result.held, result.hairpin);
 	study_free(study);
 	done(done_arg, &result);
+}
+
+static void on_opinion(void *arg, const struct endpoint *mapped)
+{
+	struct study *study = arg;
+
+	study->result.elsewhere = *mapped;
+	study->answered = true;
+	if (study->step == STUDY_OVER)
+		timer_set(study->timer, 0);
 }
 
 /* Bind, listen, connect. Return: 0 or -errno */
@@ -348,7 +371,7 @@ static int open_port(struct study *study)
 	return 0;
 }
 
-struct study *study_start(struct event_base *base, const struct endpoint *target,
+struct study *study_start(struct event_base *base, const struct endpoint *target, const struct endpoint *other,
 			  unsigned int (*hops)(void *arg), study_done *done, void *arg)
 {
 	struct study *study = calloc(1, sizeof(*study));
@@ -364,5 +387,7 @@ struct study *study_start(struct event_base *base, const struct endpoint *target
 		study_free(study);
 		return NULL;
 	}
+	if (other)
+		study->opinion = opinion_start(base, study->number, other, on_opinion, study);
 	return study;
 }

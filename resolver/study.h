@@ -16,10 +16,16 @@
  * @address:	from another address
  * @held:	from another port, after a SYN of ours had left for there
  * @hairpin:	a SYN of ours to our own mapped address
+ * @mapped:	where the probe port saw us, family 0: not told
+ * @elsewhere:	where another server saw the same port of ours
  */
 struct study_result {
 	int port, address, held, hairpin;
+	struct endpoint mapped, elsewhere;
 };
+
+/** study_by_address() - pure. Do the two servers disagree about our port? */
+bool study_by_address(const struct study_result *result);
 
 /** study_filtering() - pure. Return: Punch__Filtering */
 uint32_t study_filtering(const struct study_result *result);
@@ -35,10 +41,11 @@ typedef void study_done(void *arg, const struct study_result *result);
 /**
  * study_start() - ask a probe port to connect back
  * @target:	the probe port
+ * @other:	a STUN server elsewhere, which is asked for @elsewhere; NULL: none
  * @hops:	called for the number of hops to the outermost NAT when that is needed; 0: not known
  * Takes at most 8 s. Return: NULL when out of memory or sockets
  */
-struct study *study_start(struct event_base *base, const struct endpoint *target,
+struct study *study_start(struct event_base *base, const struct endpoint *target, const struct endpoint *other,
 			  unsigned int (*hops)(void *arg), study_done *done, void *arg);
 void study_cancel(struct study *study);
 

@@ -24,6 +24,11 @@ uint32_t study_filtering(const struct study_result *result)
 	return PUNCH__FILTERING__FILTERING_ADDRESS_PORT_DEPENDENT;
 }
 
+bool study_by_address(const struct study_result *result)
+{
+	return result->mapped.family && result->elsewhere.family && !endpoint_equal(&result->mapped, &result->elsewhere);
+}
+
 uint32_t study_stray(const struct study_result *result)
 {
 	const int outcome = is_kept_out(result->port) ? result->port : result->address;

@@ -151,6 +151,7 @@ static const struct mistake {
 	{ "[node]\nkey=k\nrendezvous=r\nkeepalive=yes\n", 4, { "keepalive = yes", "auto, no, or seconds from 1 to 32767" } },
 	{ "[node]\nkey=k\nrendezvous=r\nkeepalive=0\n", 4, { "keepalive = 0", "auto, no, or seconds" } },
 	{ "[node]\nkey=k\nrendezvous=r\nkeepalive=32768\n", 4, { "keepalive = 32768" } },
+	{ "[node]\nkey=k\nrendezvous=r\nstun=a:0\n", 4, { "stun = a:0", "HOST:PORT" } },
 	{ "[node]\nkey=k\nrendezvous=r\nport-mapping=igd\n", 4, { "port-mapping = igd", "nat-pmp" } },
 	{ "[node]\nkey=k\nrendezvous=r\nrendezvous-key=abc\n", 4, { "rendezvous-key = abc", "43 characters" } },
 	/* [peer] */

@@ -46,10 +46,26 @@ static void outcomes_tell_filter_and_answer(void **state)
 	}
 }
 
+static void two_servers_must_both_have_spoken_to_disagree(void **state)
+{
+	struct study_result result = { .port = IN };
+
+	(void)state;
+	assert_int_equal(endpoint_parse(&result.mapped, "198.51.100.1:5000", 0), 0);
+	assert_false(study_by_address(&result));
+	result.elsewhere = result.mapped;
+	assert_false(study_by_address(&result));
+	result.elsewhere.port++;
+	assert_true(study_by_address(&result));
+	result.mapped.family = 0;
+	assert_false(study_by_address(&result));
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(outcomes_tell_filter_and_answer),
+		cmocka_unit_test(two_servers_must_both_have_spoken_to_disagree),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
