@@ -103,6 +103,7 @@ static int description_to_message(const struct description *in, struct descripti
 	out->nat.port_pace = in->port_pace;
 	out->nat.lifetime = in->lifetime;
 	out->nat.nats = in->nats;
+	out->description.first = (Punch__First)in->first;
 	for (i = 0; i < in->count; i++) {
 		const struct candidate *candidate = &in->candidates[i];
 
@@ -150,7 +151,8 @@ static bool description_from_message(struct description *out, const Punch__Descr
 	memset(out, 0, sizeof(*out));
 	if (!in)
 		return true;
-	if (in->n_candidates > LIMIT_CANDIDATES || !nat_from_message(out, in->nat))
+	if (in->n_candidates > LIMIT_CANDIDATES || !nat_from_message(out, in->nat) ||
+	    !take_enum(&out->first, (int)in->first, PUNCH__FIRST__FIRST_RELAY))
 		return false;
 	for (i = 0; i < in->n_candidates; i++) {
 		const Punch__Candidate *message = in->candidates[i];

@@ -44,6 +44,7 @@ struct description {
 	uint32_t port_pace;	/* sequential: ports that other traffic takes per 1,000 s */
 	uint32_t lifetime;	/* s that an idle mapping was seen to live, 0 unknown */
 	uint32_t nats;		/* one above the other, 0 unknown, at most 64 */
+	uint32_t first;		/* Punch__First: callee: what is to be tried first; caller: its wish */
 };
 
 /**

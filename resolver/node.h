@@ -16,6 +16,7 @@
 #include "common/local.h"
 #include "common/quick.h"
 #include "conf/conf.h"
+#include "resolver/memory.h"
 
 #define NODE_UPLINKS 4	/* most rendezvous servers of one node */
 
@@ -45,6 +46,7 @@ struct node {
 	struct parked *parked;
 	struct splices *splices;
 	struct state *state;
+	struct memory memory;		/* what worked between networks */
 	struct life *life;
 	struct netwatch *netwatch;	/* NULL where rtnetlink is not to be had */
 };

@@ -14,8 +14,12 @@
  *    side after an RST has the system's TTL: from then on it is a synchronised open.
  *  - Synchronised SYNs otherwise.
  *
- * Lane 1 starts later with synchronised SYNs, which is another tactic than
- * lane 0 had wherever lane 0 was ordered, and a second chance against loss.
+ * Lane 1 starts later with another tactic than lane 0 had: synchronised SYNs where that was ordered, else an
+ * ordered opening, or, where neither side knows its hops, one side's SYN half a round
+ * trip after the other's.  It is a second chance against loss, too.
+ *
+ * What is tried first may be told: by the callee's memory of the two networks (memory.c), or by
+ * a caller that begins again and will not repeat itself.
  *
  * A side with address-and-port dependent mapping ("symmetric") has no port
  * that the other could aim at.  It dials; the other opens towards its address, which lets the
@@ -188,7 +192,7 @@ static void plan_lane(struct plan *plan, const struct plan_input *in, unsigned i
 	const struct description *callee = in->caller ? peer : own;
 	const struct candidate *to = reflexive(peer, lane);
 	uint64_t start = 0;
-	bool ordered, caller_opens;
+	bool ordered, caller_opens, can;
 
 	/* Both need a port in this lane, else nobody would be there to meet */
 	if (!to || !reflexive(own, lane) || endpoint_is_loopback(&to->endpoint))
@@ -202,8 +206,12 @@ static void plan_lane(struct plan *plan, const struct plan_input *in, unsigned i
 		caller_opens = is_symmetric(callee);
 		ordered = can_open(caller_opens ? caller : callee);
 	} else {
-		caller_opens = can_open(caller);
-		ordered = lane == 0 && (caller_opens || can_open(callee));
+		caller_opens = can_open(caller) &&
+			       !(callee->first == PUNCH__FIRST__FIRST_CALLEE_OPENS && can_open(callee));
+		can = caller_opens || can_open(callee);
+		ordered = can && (lane == 0) == (callee->first != PUNCH__FIRST__FIRST_SYNC);
+		if (lane && !can && !in->caller)
+			start += in->rtt / 2;
 	}
 	if (!ordered)
 		add(plan, TACTIC_SYNC, lane, &to->endpoint, 0, start);
@@ -224,7 +232,9 @@ static void plan_mass(struct plan *plan, const struct plan_input *in)
 		return;
 	plan->mass = is_symmetric(own) ? PLAN_MASS_HOLD : PLAN_MASS_GUESS;
 	plan->mass_remote = to->endpoint;
-	plan->mass_start = in->rtt + PLAN_MASS_MARGIN;
+	/* The plain dial comes first, unless it is known not to do */
+	plan->mass_start = (in->caller ? peer : own)->first == PUNCH__FIRST__FIRST_MANY ? 0 :
+			   in->rtt + PLAN_MASS_MARGIN;
 	if (plan->mass == PLAN_MASS_GUESS)
 		plan->mass_start += PLAN_MASS_MARGIN;
 	else if (can_open(own))
@@ -311,6 +321,11 @@ void plan_make(struct plan *plan, const struct plan_input *in)
 		plan->window = PLAN_WINDOW_LAN;
 	if (only(plan, TACTIC_MAPPED))
 		plan->window = PLAN_WINDOW_MAPPED + 2 * in->rtt;
+	if ((in->caller ? in->peer : in->own)->first == PUNCH__FIRST__FIRST_RELAY &&
+	    plan->window > 2 * in->rtt + PLAN_WINDOW_DOUBT) {
+		plan->mass = PLAN_MASS_NONE;
+		plan->window = 2 * in->rtt + PLAN_WINDOW_DOUBT;
+	}
 	if (plan_empty(plan))
 		plan->reason = hopeless ? "both NATs give a new port to each destination" :
 					  "no public address is known for one of the sides";

@@ -22,6 +22,9 @@
  * covers the kernel's first SYN retransmission (1 s, measured 1.02 s) twice over */
 #define PLAN_WINDOW	(2500 * MS)
 
+/* The same where nothing has worked between these networks lately: what one lane needs at two round trips, and a little */
+#define PLAN_WINDOW_DOUBT (100 * MS)
+
 /* The same where only addresses of one LAN are tried: they answer within a few ms, or not at all */
 #define PLAN_WINDOW_LAN	(500 * MS)
 

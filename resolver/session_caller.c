@@ -440,14 +440,10 @@ bool caller_again(struct session *s)
 /* Why no direct path came about */
 static const char *direct_problem(const struct session *s)
 {
-	unsigned int i;
-
+	if (s->not_direct)
+		return s->not_direct;
 	if (s->route == PUNCH__ROUTE__ROUTE_RELAY)
 		return "not wanted (route = relay)";
-	for (i = 0; i < SESSION_PATHS; i++)
-		if (s->paths[i] && path_kind(s->paths[i]) != LOCAL_PATH_RELAY &&
-		    path_state(s->paths[i]) == PATH_PROVEN)
-			return "much slower than the relay";
 	return s->plan.reason ? s->plan.reason : "no attempt came through";
 }
 

@@ -54,6 +54,7 @@ void session_cover(struct session *s, struct path *path)
 	s->kind = path_kind(path);
 	fd = path_release(path);
 	connections_track(fd, &s->track);
+	session_learn(s);
 	if (!s->encrypted) {
 		tell_bare(s);
 		give(s, fd);

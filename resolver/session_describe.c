@@ -126,4 +126,5 @@ void session_describe(struct session *s)
 		if (s->lanes[i].port && s->lanes[i].port->mapped[0].family)
 			add_candidate(&s->own, PUNCH__CANDIDATE_TYPE__CANDIDATE_REFLEXIVE,
 				      &s->lanes[i].port->mapped[0]);
+	s->own.first = session_first(s);
 }

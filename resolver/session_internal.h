@@ -156,6 +156,7 @@ struct session {
 	struct path *chosen;
 	enum local_path kind;		/* of the nominated path ... */
 	struct track track;		/* ... and its ends */
+	const char *not_direct;		/* why it is relayed, for people */
 	struct crypt_job *covering;
 	struct mass *mass;		/* NULL unless the plan has one */
 	struct leg legs[SESSION_LEGS];
@@ -194,6 +195,10 @@ void session_fail(struct session *s, int error, const char *format, ...)
 /* session_cover.c: from a nominated path to what the program gets */
 void session_cover(struct session *s, struct path *path);
 const char *session_kind_name(enum local_path kind);	/* "LAN", "direct", "relayed" */
+
+/* session_memory.c */
+uint32_t session_first(const struct session *s);	/* Punch__First, for our description */
+void session_learn(struct session *s);		/* a path was nominated: remember what worked */
 
 /* session_describe.c */
 int session_take_ports(struct session *s);	/* 0, -EAGAIN: waits, will advance */

@@ -24,8 +24,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
+#include "common/convert.h"
 #include "common/log.h"
 #include "common/punch.pb-c.h"
 #include "common/secret.h"
@@ -138,6 +140,16 @@ static void take_service(struct node *node, const Punch__SavedService *saved)
 	services_restore(node, &service);
 }
 
+static void take_first(struct node *node, const Punch__SavedFirst *saved)
+{
+	struct memory_entry entry = { .first = (uint32_t)saved->first, .until = saved->until_s };
+
+	if (saved->key.len != MEMORY_KEY)
+		return;
+	memcpy(entry.key, saved->key.data, MEMORY_KEY);
+	memory_restore(&node->memory, &entry, (uint64_t)time(NULL));
+}
+
 void state_load(struct node *node)
 {
 	struct state *state = calloc(1, sizeof(*state));
@@ -163,6 +175,8 @@ void state_load(struct node *node)
 			names_restore(node->names, saved->names[i]->name, saved->names[i]->slot);
 		for (i = 0; i < saved->n_services; i++)
 			take_service(node, saved->services[i]);
+		for (i = 0; i < saved->n_firsts; i++)
+			take_first(node, saved->firsts[i]);
 		state->loading = false;
 		punch__saved_state__free_unpacked(saved, NULL);
 	} else if (size != -ENOENT) {
@@ -232,6 +246,7 @@ struct picture {
 	Punch__Endpoint listener[SERVICES_MAX];
 	struct service copy[SERVICES_MAX];
 	Punch__SavedName name[NAMES_MAX], *names[NAMES_MAX];
+	Punch__SavedFirst first[MEMORY_MAX], *firsts[MEMORY_MAX];
 };
 
 static void draw_services(const struct node *node, struct picture *picture)
@@ -281,6 +296,27 @@ static void draw_names(const struct node *node, struct picture *picture)
 	picture->state.names = picture->names;
 }
 
+static void draw_firsts(const struct node *node, struct picture *picture)
+{
+	uint64_t now = (uint64_t)time(NULL);
+	unsigned int i, n = 0;
+
+	for (i = 0; i < MEMORY_MAX; i++) {
+		const struct memory_entry *entry = &node->memory.entries[i];
+
+		if (!entry->first || entry->until <= now)
+			continue;
+		punch__saved_first__init(&picture->first[n]);
+		picture->first[n].key = convert_bytes(entry->key, MEMORY_KEY);
+		picture->first[n].first = (Punch__First)entry->first;
+		picture->first[n].until_s = entry->until;
+		picture->firsts[n] = &picture->first[n];
+		n++;
+	}
+	picture->state.n_firsts = n;
+	picture->state.firsts = picture->firsts;
+}
+
 static int save(const struct node *node, const char *path)
 {
 	struct picture *picture = calloc(1, sizeof(*picture));
@@ -293,7 +329,8 @@ static int save(const struct node *node, const char *path)
 	punch__saved_state__init(&picture->state);
 	draw_services(node, picture);
 	draw_names(node, picture);
-	if (!picture->state.n_services && !picture->state.n_names) {
+	draw_firsts(node, picture);
+	if (!picture->state.n_services && !picture->state.n_names && !picture->state.n_firsts) {
 		rc = unlink(path) < 0 && errno != ENOENT ? -errno : 0;
 		goto out;
 	}

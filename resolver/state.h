@@ -8,7 +8,7 @@
 #include "resolver/node.h"
 
 /**
- * state_load() - fill node->names and node->services from the disk
+ * state_load() - fill node->names, node->services and node->memory from the disk
  *
  * Services are taken only when the kernel still knows their listeners.  Without a
  * folder (no HOME, full disk) the node works on without memory; the reason is logged.

@@ -25,6 +25,7 @@ UNIT_test_crypt	= tests/unit/world.c resolver/crypt.c $(wildcard resolver/pump*.
 UNIT_test_birthday	= resolver/birthday.c
 UNIT_test_budget	= resolver/budget.c common/endpoint.c
 UNIT_test_portrule	= resolver/portrule.c
+UNIT_test_memory	= resolver/memory.c common/secret.c common/endpoint.c
 UNIT_test_meet		= resolver/meet.c
 BROKER = tests/unit/broker_log.c rendezvous/broker.c rendezvous/broker_nodes.c rendezvous/identity.c rendezvous/session.c common/hash.c common/secret.c common/log.c
 UNIT_test_broker	= $(BROKER)
@@ -60,7 +61,7 @@ UNIT_test_nat_link	= $(UNIT_test_nat_core)
 
 # The resolver's local side as a whole, with a session that ends on this host
 LOCAL_SIDE = tests/unit/local_side.c tests/unit/world.c resolver/connections.c resolver/crypt.c resolver/doorbell.c resolver/keeper.c \
-	     resolver/encrypt.c resolver/life.c resolver/load.c resolver/local.c resolver/lot.c resolver/names.c resolver/parked.c \
+	     resolver/memory.c resolver/encrypt.c resolver/life.c resolver/load.c resolver/local.c resolver/lot.c resolver/names.c resolver/parked.c \
 	     resolver/parked_claim.c resolver/peers.c resolver/ping.c resolver/process.c resolver/reply.c \
 	     resolver/request.c resolver/services.c resolver/sockdiag.c resolver/splice.c resolver/state.c \
 	     resolver/status.c $(LIBCOMMON)

@@ -71,6 +71,74 @@ static void caller_opens_when_it_knows_its_hops(void **state)
 	assert_true(pa.attempts[1].start >= PLAN_LANE_DELAY);
 }
 
+static void callee_says_what_is_first(void **state)
+{
+	struct description a, b;
+	struct plan pa, pb;
+
+	(void)state;
+	home(&a, "192.168.1.2:5000", "198.51.100.1:5000", "198.51.100.1:5001", EIM, 1);
+	home(&b, "192.168.1.2:6000", "198.51.100.2:6000", "198.51.100.2:6001", EIM, 2);
+	b.first = PUNCH__FIRST__FIRST_CALLEE_OPENS;
+	both(&a, &b, &pa, &pb);
+	assert_int_equal(pa.attempts[0].tactic, TACTIC_DIAL);
+	assert_int_equal(pb.attempts[0].tactic, TACTIC_OPEN);
+	assert_int_equal(pb.attempts[0].ttl, 3);
+	assert_int_equal(pa.attempts[1].tactic, TACTIC_SYNC);
+	/* both at once first, then in order: the lanes never do the same */
+	b.first = PUNCH__FIRST__FIRST_SYNC;
+	both(&a, &b, &pa, &pb);
+	assert_int_equal(pa.attempts[0].tactic, TACTIC_SYNC);
+	assert_int_equal(pb.attempts[0].tactic, TACTIC_SYNC);
+	assert_int_equal(pa.attempts[1].tactic, TACTIC_OPEN);
+	assert_int_equal(pb.attempts[1].tactic, TACTIC_DIAL);
+	/* the caller's wish is for the callee to grant */
+	b.first = PUNCH__FIRST__FIRST_UNKNOWN;
+	a.first = PUNCH__FIRST__FIRST_CALLEE_OPENS;
+	both(&a, &b, &pa, &pb);
+	assert_int_equal(pa.attempts[0].tactic, TACTIC_OPEN);
+	assert_int_equal(pa.window, PLAN_WINDOW);
+	b.first = PUNCH__FIRST__FIRST_RELAY;
+	both(&a, &b, &pa, &pb);
+	assert_int_equal(pa.count, 2);
+	assert_int_equal(pa.window, 2 * 40 * MS + PLAN_WINDOW_DOUBT);
+	assert_int_equal(pb.window, pa.window);
+}
+
+static void without_hops_the_second_lane_is_staggered(void **state)
+{
+	struct description a, b;
+	struct plan pa, pb;
+
+	(void)state;
+	home(&a, "192.168.1.2:5000", "198.51.100.1:5000", "198.51.100.1:5001", EIM, 0);
+	home(&b, "192.168.1.3:6000", "198.51.100.2:6000", "198.51.100.2:6001", EIM, 0);
+	both(&a, &b, &pa, &pb);
+	assert_int_equal(pa.attempts[0].start, pb.attempts[0].start);
+	assert_int_equal(pb.attempts[1].start, pa.attempts[1].start + 20 * MS);
+}
+
+static void known_guesses_do_not_wait(void **state)
+{
+	struct description a, b;
+	struct plan pa, pb;
+
+	(void)state;
+	home(&a, "192.168.1.2:5000", "198.51.100.1:5000", NULL, APDM, 1);
+	home(&b, "192.168.1.2:6000", "198.51.100.2:6000", NULL, EIM, 1);
+	a.guess = b.guess = true;
+	both(&a, &b, &pa, &pb);
+	assert_true(pa.mass_start >= 40 * MS);
+	b.first = PUNCH__FIRST__FIRST_MANY;
+	both(&a, &b, &pa, &pb);
+	assert_int_equal(pa.mass_start, 0);
+	assert_int_equal(pb.mass_start, PLAN_MASS_MARGIN);
+	b.first = PUNCH__FIRST__FIRST_RELAY;
+	both(&a, &b, &pa, &pb);
+	assert_int_equal(pa.mass, PLAN_MASS_NONE);
+	assert_int_equal(pb.mass, PLAN_MASS_NONE);
+}
+
 static void callee_opens_when_only_it_can(void **state)
 {
 	struct description a, b;
@@ -322,6 +390,9 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(caller_opens_when_it_knows_its_hops),
+		cmocka_unit_test(callee_says_what_is_first),
+		cmocka_unit_test(without_hops_the_second_lane_is_staggered),
+		cmocka_unit_test(known_guesses_do_not_wait),
 		cmocka_unit_test(callee_opens_when_only_it_can),
 		cmocka_unit_test(without_room_both_send_at_once),
 		cmocka_unit_test(private_addresses_are_tried_on_the_same_site_only),
