@@ -223,9 +223,11 @@ static void pal_need(struct meets *meets, struct pal *pal, uint64_t bucket)
 	unsigned int i;
 
 	for (i = 0; (listed = services_get(node, i)); i++)
-		if (services_admit(node, listed->port, &pal->peer, &service) == 0)
+		/* An IPv4 listener cannot be given a connection of IPv6 */
+		if (services_admit(node, listed->port, &pal->peer, &service) == 0 &&
+		    (service.family == AF_INET6 || pal->address.family == AF_INET))
 			spot_need(meets, pal, service.port, service.family, bucket);
-	spot_need(meets, pal, 0, AF_INET, bucket);
+	spot_need(meets, pal, 0, pal->address.family, bucket);
 }
 
 static void pals_need(struct meets *meets, uint64_t first, uint64_t last)

@@ -30,8 +30,10 @@
 #include "resolver/timer.h"
 
 #define MEET_ASK	(20 * MS)	/* until it is asked again whose turn it is: a meeting takes two round trips */
-#define MEET_WAIT_MIN	(1 * MS)	/* after a refusal, see PUNCH_WAIT_MIN ... */
-#define MEET_WAIT_MOST	(500 * MS)	/* ... doubled up to this: a peer that is away is not to be bombarded */
+#define MEET_WAIT_MIN	(1 * MS)	/* after a refusal, see PUNCH_WAIT_MIN; to what the refusal took, or this at least: */
+#define MEET_WAIT_SPAN	(10 * MS)
+#define MEET_EAGER	16		/* so many tries; they see the holder renew its SYN twice. Then the span is doubled ... */
+#define MEET_WAIT_MOST	(500 * MS)	/* ... with every fourth, up to this: a peer that is away is not to be bombarded */
 #define MEET_EDGE	(1 * MS)	/* after a bucket's edge: timers are not exact */
 
 struct meet {
@@ -123,13 +125,13 @@ static void meet_wait(struct meet *meet, uint64_t wait)
 
 static void meet_refused(struct meet *meet, int error)
 {
+	unsigned int doubled = meet->tries > MEET_EAGER ? (meet->tries - MEET_EAGER) / 4 : 0;
 	uint64_t took = clock_now() - meet->since, span, wait;
-	unsigned int doubled = meet->tries < 8 ? meet->tries : 8;
 	uint32_t random;
 
 	meet->error = error;
 	meet->tries++;
-	span = clock_before((took > MEET_WAIT_MIN ? took : MEET_WAIT_MIN) << doubled / 2, MEET_WAIT_MOST);
+	span = clock_before((took > MEET_WAIT_SPAN ? took : MEET_WAIT_SPAN) << (doubled < 16 ? doubled : 16), MEET_WAIT_MOST);
 	secret_random(&random, sizeof(random));
 	wait = MEET_WAIT_MIN + span * random / UINT32_MAX;
 	meet_wait(meet, wait);
@@ -161,7 +163,7 @@ static void on_connected(evutil_socket_t fd, short what, void *arg)
 		meet_free(s);
 }
 
-/* Where to in this bucket? Return: 0, -EAGAIN (later), -ENOSPC (next bucket), -EIO */
+/* Where to in this bucket? Return: 0, -EAGAIN (later), -ENOSPC (next bucket), -EAFNOSUPPORT (never), -EIO */
 static int meet_place(struct meet *meet, uint64_t bucket)
 {
 	struct session *s = meet->session;
@@ -170,6 +172,8 @@ static int meet_place(struct meet *meet, uint64_t bucket)
 
 	if (!meet->pal->address.family)
 		return -EAGAIN;
+	if (meet->pal->address.family == AF_INET6 && s->family == AF_INET)
+		return -EAFNOSUPPORT;
 	place = turns_take(meets_turns(s->node->meets), meet->pal, s->port, bucket, MEETING_PLACES, meet);
 	if (place < 0)
 		return place == -EBUSY ? -EAGAIN : place;
@@ -197,6 +201,11 @@ static void meet_go(struct meet *meet)
 		meet->tries = 0;
 	}
 	rc = meet_place(meet, bucket);
+	if (rc == -EAFNOSUPPORT) {
+		session_fail(s, ENETUNREACH, "%s: its address %s is of IPv6, and the program's socket of IPv4", s->peer.name,
+			     endpoint_format_address(&meet->pal->address, text));
+		return;
+	}
 	if (rc) {
 		meet_wait(meet, rc == -ENOSPC ? NEVER : MEET_ASK);
 		return;
