@@ -84,6 +84,13 @@ int quick_key(const struct quick *quick, const char *name, struct key *key)
 	return rc;
 }
 
+int quick_meeting(const struct quick *quick, uint8_t key[32])
+{
+	static const uint8_t label[] = { 'm', 'e', 'e', 't' };
+
+	return secret_expand(key, 32, quick->master, "", label, sizeof(label));
+}
+
 /* Start AES-256-GCM with the session and both keys as associated data */
 static EVP_CIPHER_CTX *seal_start(const struct quick *quick, const uint8_t *nonce, int encrypt,
 				  const uint8_t session[SESSION_SIZE], const uint8_t caller[KEY_SIZE],

@@ -4,7 +4,8 @@
  *
  * master = scrypt(word, "punch quick mode v1", N = 2^16, r = 8, p = 1) (RFC 7914; 64 MiB, about 0.2 s);
  * node key seed = HKDF-SHA256(master, info = "node" || 0x00 || name);
- * sealing key   = HKDF-SHA256(master, info = "seal").
+ * sealing key   = HKDF-SHA256(master, info = "seal");
+ * meeting key   = HKDF-SHA256(master, info = "meet").
  *
  * Both ends compute the server side's public key from its name, so they pin it.
  * A caller proves that it knows the word by sealing its name (may be empty) with AES-256-GCM under the
@@ -30,6 +31,9 @@ void quick_wipe(struct quick *quick);
 
 /** quick_key() - node key of a name, lower-cased ("bob", without ".punch"). Return: 0 or -EIO */
 int quick_key(const struct quick *quick, const char *name, struct key *key);
+
+/** quick_meeting() - what all who know the word share, to meet without a server (common/meeting.h). Return: 0 or -EIO */
+int quick_meeting(const struct quick *quick, uint8_t key[32]);
 
 #define QUICK_SEALED_MAX (12 + LIMIT_NAME + 16)	/* nonce, name, tag */
 

@@ -122,6 +122,9 @@ bool conf_word_in(const char *list, const char *word);
 /** conf_word_next() - iterate. @cursor starts as the list. Return: false at the end; @word gets at most @size - 1 bytes */
 bool conf_word_next(const char **cursor, char *word, size_t size);
 
+/** conf_host_ok() - fit for a host name (RFC 1123, and "_") */
+bool conf_host_ok(const char *host);
+
 /**
  * struct conf_rendezvous, struct conf_relay - the servers' files; defaults as in the samples.
  * conf_*_load(): @path NULL gives the defaults.

@@ -125,7 +125,5 @@ bool conf_take_hosts(struct conf_walk *walk, const char *value, bool need_port, 
 
 /** conf_name_ok() - fit for a peer or service: letters, digits, "-", "_", "."; 1 .. LIMIT_NAME - 1 */
 bool conf_name_ok(const char *name);
-/** conf_host_ok() - fit for a host name (RFC 1123, and "_") */
-bool conf_host_ok(const char *host);
 
 #endif

@@ -39,11 +39,32 @@ static int load_quick_config(struct local_config *config, char *why, size_t size
 		rc = -EINVAL;
 	}
 	if (rc == 0 && strcmp(config->rendezvous, "none") == 0) {
-		snprintf(why, size, "PUNCH_RENDEZVOUS=none: without a rendezvous peers need an address; write them into "
-			 "punch.conf, see rendezvous = none there");
+		snprintf(why, size, "PUNCH_RENDEZVOUS=none: without a rendezvous the other side's public address is needed: "
+			 "none@ADDRESS");
 		rc = -EINVAL;
 	}
 	return rc;
+}
+
+/* "none@HOST": no server, both sides meet at their addresses. Return: HOST, NULL where there is a server */
+static const char *meeting_host(const char *rendezvous)
+{
+	static const char prefix[] = "none@";
+
+	return strncmp(rendezvous, prefix, sizeof(prefix) - 1) == 0 ? rendezvous + sizeof(prefix) - 1 : NULL;
+}
+
+static int check_meeting(const char *rendezvous, char *why, size_t size)
+{
+	const char *host = meeting_host(rendezvous);
+	struct endpoint ep;
+
+	if (!host || (endpoint_parse(&ep, host, 0) == 0 ? !ep.port && endpoint_is_unicast(&ep) && !endpoint_is_loopback(&ep) :
+		      conf_host_ok(host)))
+		return 0;
+	snprintf(why, size, "PUNCH_RENDEZVOUS=%s: none@ADDRESS wants the other side's public address, or a name for it, "
+		 "without a port", rendezvous);
+	return -EINVAL;
 }
 
 int load_config(struct local_config *config, char *why, size_t size)
@@ -90,8 +111,12 @@ static int load_quick(struct node *node, char *why, size_t size)
 	snprintf(node->conf.name, sizeof(node->conf.name), "%s", config->as);
 	snprintf(node->conf.rendezvous, sizeof(node->conf.rendezvous), "%s", config->rendezvous);
 	rc = check_as(config->as, why, size);
+	if (rc == 0)
+		rc = check_meeting(config->rendezvous, why, size);
 	if (rc < 0)
 		return rc;
+	node->quick_address = meeting_host(config->rendezvous);
+	node->conf.serverless = node->quick_address != NULL;
 	rc = quick_init(&node->quick, config->secret);
 	if (rc == 0)
 		rc = config->as[0] ? quick_key(&node->quick, config->as, &node->key) : key_generate(&node->key);
@@ -131,7 +156,7 @@ int load_check(const struct local_config *config, char *why, size_t size)
 	int rc;
 
 	if (config->secret[0])
-		return check_as(config->as, why, size);
+		return check_as(config->as, why, size) < 0 || check_meeting(config->rendezvous, why, size) < 0 ? -EINVAL : 0;
 	node = calloc(1, sizeof(*node));
 	if (!node) {
 		snprintf(why, size, "%s", strerror(ENOMEM));

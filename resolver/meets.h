@@ -12,7 +12,7 @@
 struct dns_query;
 
 /**
- * struct pal - a [peer] with an address
+ * struct pal - a [peer] with an address; in quick mode there is one, for all who know the word
  * @address:	of the last look-up, port 0; family 0: none yet
  * @problem:	of the last look-up, "" none
  */

@@ -71,7 +71,7 @@ static void on_guest(void *arg, struct talk *talk, const Punch__Message *message
 	hold_free(hold);
 	/* Before the answer: whoever has it knows that the next place is held */
 	spot_tend(spot);
-	callee_met(meets->node, talk, message->invite, spot->pal->peer.key);
+	callee_met(meets->node, talk, message->invite, meets->node->quick_mode ? NULL : spot->pal->peer.key);
 	guest_free(guest);
 }
 

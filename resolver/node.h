@@ -25,6 +25,7 @@ struct node {
 	struct local_config config;	/* which configuration this process serves */
 	bool quick_mode;
 	struct quick quick;		/* quick mode */
+	const char *quick_address;	/* quick mode without a server: the other side's; in config. NULL: there is one */
 	struct conf_node conf;		/* file mode; in quick mode name and rendezvous are filled from config */
 	struct key key;			/* own identity; quick mode without --as: random */
 	uint8_t token[LOCAL_TOKEN];

@@ -248,6 +248,7 @@ void meet_start(struct session *s);		/* caller, UPLINK: to MEETING, or fail */
 void meet_free(struct session *s);
 int meet_send(struct session *s, const Punch__Message *message);
 void meet_no_show(struct session *s);		/* fail: its time is over */
+/* @from: whose place it was; NULL in quick mode, where anybody who knows the word may come */
 void callee_met(struct node *node, struct talk *talk, const Punch__Invite *invite, const uint8_t from[KEY_SIZE]);
 void callee_go(struct session *s);		/* ANSWERED: go on with the talk's socket */
 

@@ -174,10 +174,11 @@ static int meet_place(struct meet *meet, uint64_t bucket)
 		return -EAGAIN;
 	if (meet->pal->address.family == AF_INET6 && s->family == AF_INET)
 		return -EAFNOSUPPORT;
-	place = turns_take(meets_turns(s->node->meets), meet->pal, s->port, bucket, MEETING_PLACES, meet);
+	place = turns_take(meets_turns(s->node->meets), s->peer.key, s->port, bucket, MEETING_PLACES, meet);
 	if (place < 0)
 		return place == -EBUSY ? -EAGAIN : place;
-	memcpy(when.caller, s->node->key.public, KEY_SIZE);
+	if (!s->node->quick_mode)
+		memcpy(when.caller, s->node->key.public, KEY_SIZE);
 	memcpy(when.callee, s->peer.key, KEY_SIZE);
 	when.place = (unsigned int)place;
 	return meeting_place(&meet->pal->meeting, &when, &meet->where);
@@ -281,7 +282,8 @@ void callee_met(struct node *node, struct talk *talk, const Punch__Invite *invit
 	Punch__Invited invited = PUNCH__INVITED__INIT;
 
 	invited.session = invite->session;
-	invited.from = convert_bytes(from, KEY_SIZE);
+	if (from)
+		invited.from = convert_bytes(from, KEY_SIZE);
 	invited.payload = invite->payload;
 	callee_invited(node, NULL, talk, &invited);
 }

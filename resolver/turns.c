@@ -4,10 +4,11 @@
  */
 #include <errno.h>
 #include <stddef.h>
+#include <string.h>
 
 #include "resolver/turns.h"
 
-int turns_take(struct turns *turns, const void *peer, uint16_t port, uint64_t bucket, unsigned int places,
+int turns_take(struct turns *turns, const uint8_t peer[KEY_SIZE], uint16_t port, uint64_t bucket, unsigned int places,
 	       const void *who)
 {
 	struct turn *at = NULL;
@@ -16,7 +17,7 @@ int turns_take(struct turns *turns, const void *peer, uint16_t port, uint64_t bu
 	for (i = 0; i < TURNS_MAX; i++) {
 		struct turn *turn = &turns->list[i];
 
-		if (turn->peer == peer && turn->port == port) {
+		if (turn->bucket && turn->port == port && memcmp(turn->peer, peer, KEY_SIZE) == 0) {
 			at = turn;
 			break;
 		}
@@ -26,8 +27,10 @@ int turns_take(struct turns *turns, const void *peer, uint16_t port, uint64_t bu
 	}
 	if (!at || (at->who && at->who != who))
 		return -EBUSY;
-	if (at->peer != peer || at->port != port || at->bucket != bucket)
-		*at = (struct turn){ .peer = peer, .port = port, .bucket = bucket };
+	if (at->bucket != bucket || at->port != port || memcmp(at->peer, peer, KEY_SIZE) != 0) {
+		*at = (struct turn){ .port = port, .bucket = bucket };
+		memcpy(at->peer, peer, KEY_SIZE);
+	}
 	if (at->place >= places)
 		return -ENOSPC;
 	at->who = who;

@@ -11,6 +11,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "common/limits.h"
+
 #define TURNS_MAX	64	/* pairs of peer and port with a connection in the last bucket; more wait */
 
 /**
@@ -19,7 +21,7 @@
  * @place:	the next one to go to
  */
 struct turn {
-	const void *peer;
+	uint8_t peer[KEY_SIZE];
 	uint16_t port;
 	uint64_t bucket;
 	const void *who;
@@ -36,7 +38,7 @@ struct turns {
  * @places:	of a bucket
  * Return: the place, -EBUSY (ask again), -ENOSPC (the bucket's places are used up)
  */
-int turns_take(struct turns *turns, const void *peer, uint16_t port, uint64_t bucket, unsigned int places,
+int turns_take(struct turns *turns, const uint8_t peer[KEY_SIZE], uint16_t port, uint64_t bucket, unsigned int places,
 	       const void *who);
 
 /** turns_end() - @who is back, or has given up. @met: its place is used. Does nothing where it has no turn */

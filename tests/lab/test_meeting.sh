@@ -72,6 +72,17 @@ at 83
 lab_expect_eq "the caller is in the new bucket, the callee in the old one" "$(hello new)" new
 lab_run alice punchctl stop
 
+# --- quick mode: a word and two addresses, no file
+export PUNCH_SECRET='four words of the two'
+PUNCH_RENDEZVOUS=none@198.51.100.1 lab_bg bob quick punch --as bob socat TCP-LISTEN:7000,fork,reuseaddr EXEC:cat
+quick() { echo "$1" | PUNCH_TIMEOUT=$2 lab_run alice punch --secret "$3" --rendezvous none@198.51.100.2 nc -N bob.punch 7000 2>&1; }
+lab_expect_eq 'quick mode' "$(quick word 20 "$PUNCH_SECRET")" word
+lab_expect_eq 'again at once' "$(quick more 5 "$PUNCH_SECRET")" more
+lab_expect_match 'another word does not get in' "$(quick x 3 'other words')" 'did not come to 198.51.100.2 port 7000'
+lab_expect_match 'none without an address' "$(PUNCH_RENDEZVOUS=none lab_run alice punchctl ping bob.punch 2>&1;
+	PUNCH_RENDEZVOUS=none lab_run alice punch nc bob.punch 7000 2>&1)" 'none@ADDRESS'
+unset PUNCH_SECRET
+
 # --- no NAT on one side, and strangers there
 lab_expect_eq 'from behind a NAT to a host without one' "$(hello open alice carol)" open
 lab_expect_eq 'from a host without a NAT to one behind it' "$(hello close carol bob)" close

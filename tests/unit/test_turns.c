@@ -13,7 +13,8 @@
 #include "resolver/turns.h"
 
 static struct turns turns;
-static const char bob, carol, one, two;
+static const uint8_t bob[KEY_SIZE] = { 1 }, carol[KEY_SIZE] = { 2 };
+static const char one, two;
 
 static int setup(void **state)
 {
@@ -22,7 +23,7 @@ static int setup(void **state)
 	return 0;
 }
 
-static int take(const void *peer, uint16_t port, uint64_t bucket, const void *who)
+static int take(const uint8_t peer[KEY_SIZE], uint16_t port, uint64_t bucket, const void *who)
 {
 	return turns_take(&turns, peer, port, bucket, 3, who);
 }
@@ -30,23 +31,23 @@ static int take(const void *peer, uint16_t port, uint64_t bucket, const void *wh
 static void the_second_waits_for_the_first(void **state)
 {
 	(void)state;
-	assert_int_equal(take(&bob, 22, 7, &one), 0);
-	assert_int_equal(take(&bob, 22, 7, &two), -EBUSY);
-	assert_int_equal(take(&bob, 22, 7, &one), 0);	/* again: a retry */
+	assert_int_equal(take(bob, 22, 7, &one), 0);
+	assert_int_equal(take(bob, 22, 7, &two), -EBUSY);
+	assert_int_equal(take(bob, 22, 7, &one), 0);	/* again: a retry */
 	turns_end(&turns, &one, true);
-	assert_int_equal(take(&bob, 22, 7, &two), 1);
+	assert_int_equal(take(bob, 22, 7, &two), 1);
 	/* Another port, another peer: their own */
-	assert_int_equal(take(&bob, 80, 7, &one), 0);
+	assert_int_equal(take(bob, 80, 7, &one), 0);
 	turns_end(&turns, &one, false);
-	assert_int_equal(take(&carol, 22, 7, &one), 0);
+	assert_int_equal(take(carol, 22, 7, &one), 0);
 }
 
 static void a_place_that_was_not_used_is_gone_to_again(void **state)
 {
 	(void)state;
-	assert_int_equal(take(&bob, 22, 7, &one), 0);
+	assert_int_equal(take(bob, 22, 7, &one), 0);
 	turns_end(&turns, &one, false);
-	assert_int_equal(take(&bob, 22, 7, &two), 0);
+	assert_int_equal(take(bob, 22, 7, &two), 0);
 }
 
 static void each_bucket_has_its_own_places(void **state)
@@ -55,15 +56,15 @@ static void each_bucket_has_its_own_places(void **state)
 
 	(void)state;
 	for (i = 0; i < 3; i++) {
-		assert_int_equal(take(&bob, 22, 7, &one), i);
+		assert_int_equal(take(bob, 22, 7, &one), i);
 		turns_end(&turns, &one, true);
 	}
-	assert_int_equal(take(&bob, 22, 7, &one), -ENOSPC);
-	assert_int_equal(take(&bob, 22, 8, &one), 0);
+	assert_int_equal(take(bob, 22, 7, &one), -ENOSPC);
+	assert_int_equal(take(bob, 22, 8, &one), 0);
 	/* Whoever is still on the way from the last bucket keeps the others back */
-	assert_int_equal(take(&bob, 22, 9, &two), -EBUSY);
+	assert_int_equal(take(bob, 22, 9, &two), -EBUSY);
 	turns_end(&turns, &one, false);
-	assert_int_equal(take(&bob, 22, 9, &two), 0);
+	assert_int_equal(take(bob, 22, 9, &two), 0);
 }
 
 static void a_full_table_makes_room_for_the_next_bucket(void **state)
@@ -72,11 +73,11 @@ static void a_full_table_makes_room_for_the_next_bucket(void **state)
 
 	(void)state;
 	for (port = 1; port <= TURNS_MAX; port++) {
-		assert_int_equal(take(&bob, port, 7, &port), 0);
+		assert_int_equal(take(bob, port, 7, &port), 0);
 		turns_end(&turns, &port, true);
 	}
-	assert_int_equal(take(&bob, 1000, 7, &one), -EBUSY);
-	assert_int_equal(take(&bob, 1000, 8, &one), 0);
+	assert_int_equal(take(bob, 1000, 7, &one), -EBUSY);
+	assert_int_equal(take(bob, 1000, 8, &one), 0);
 }
 
 int main(void)
