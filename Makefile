@@ -34,7 +34,7 @@ LIB_CRYPTO	= -lprotobuf-c -lssl -lcrypto
 LIB_EVENT	= -levent -levent_openssl
 LIB_RESOLVER = $(LIB_EVENT) $(LIB_CRYPTO) -lsodium -lcares -ljson-c -lnatpmp -lminiupnpc -l:libinih.a
 
-DEPS	= gcc make pkg-config libevent-dev libc-ares-dev libinih-dev libcmocka-dev libprotobuf-c-dev \
+DEPS	= gcc libc6-dev make pkg-config libevent-dev libc-ares-dev libinih-dev libcmocka-dev libprotobuf-c-dev \
 	  protobuf-c-compiler libhiredis-dev libssl-dev libjson-c-dev libseccomp-dev \
 	  libsodium-dev libnatpmp-dev libminiupnpc-dev
 DEPS_DEMO = iproute2 util-linux openssh-server openssh-client rsync jq
