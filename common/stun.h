@@ -23,6 +23,7 @@
 enum stun_step {
 	STUN_STEP_RESERVE = 1,	/* tell from which port you would connect */
 	STUN_STEP_GO = 2,	/* do it, to where this connection comes from, and answer when it is over */
+	STUN_STEP_WAIT = 3,	/* another matter: answer (RESERVED) only after @port seconds of silence */
 };
 enum stun_scope {
 	STUN_SCOPE_PORT = 1,	/* from another port of the address that was asked */
@@ -43,7 +44,7 @@ enum stun_outcome {
  * struct stun_back - the attribute
  * @what:	enum stun_step or enum stun_outcome
  * @scope:	enum stun_scope
- * @port:	that the server connects from; 0 in requests
+ * @port:	that the server connects from; 0 in requests, seconds in WAIT
  */
 struct stun_back {
 	uint8_t what;

@@ -51,6 +51,7 @@
 #define RDV_STUN_RATE		{ .per_second = 20, .burst = 100 }	/* requests on one connection */
 #define RDV_BACKS		1024	/* connections back under way all together */
 #define RDV_BACK_TIME		(1500 * MS)	/* for one: the SYN and its first retransmission after 1 s */
+#define RDV_WAIT_MOST		520	/* s of silence before an answer, below RDV_PROBE_IDLE */
 #define RDV_BACK_RATE		{ .per_second = 1, .burst = 4 }	/* on one connection: two tests of filtering, one with a held port */
 
 /* ---- files */

@@ -33,7 +33,8 @@ struct probe {
 	struct bucket requests, backs;
 	struct callback *callback;	/* reserved, or under way; NULL none */
 	struct stun_back back;		/* of it */
-	bool waiting;			/* the first request is answered by its outcome */
+	bool waiting;			/* the first request is answered by its outcome, or after a silence */
+	struct event *silence;		/* its end; NULL none */
 	size_t have;
 	LIST_ENTRY(probe) all;
 	uint8_t request[STUN_MAX];
@@ -52,6 +53,8 @@ static void probe_end(struct probe *probe)
 {
 	LIST_REMOVE(probe, all);
 	callback_free(probe->callback);
+	if (probe->silence)
+		event_free(probe->silence);
 	sources_release(probe_sources, &probe->from, clock_now());
 	event_free(probe->event);
 	close(probe->fd);
@@ -104,6 +107,29 @@ static void on_back(void *arg, int outcome)
 		probe_end(probe);
 }
 
+static void on_silence(evutil_socket_t fd, short what, void *arg)
+{
+	struct probe *probe = arg;
+
+	(void)fd;
+	(void)what;
+	event_free(probe->silence);
+	probe->silence = NULL;
+	if (!probe_answer(probe))
+		probe_end(probe);
+}
+
+/* A NAT is to show whether it remembers a silent connection. Return: false when it cannot be done */
+static bool begin_silence(struct probe *probe, unsigned int seconds)
+{
+	const struct timeval silence = { .tv_sec = (time_t)seconds };
+
+	if (!seconds || seconds > RDV_WAIT_MOST)
+		return false;
+	probe->silence = evtimer_new(probe_base, on_silence, probe);
+	return probe->silence && !evtimer_add(probe->silence, &silence);
+}
+
 /* What the request at hand wants beside the address. Return: false when its answer has to wait */
 static bool back_take(struct probe *probe, size_t size, struct stun_back *back, bool *has)
 {
@@ -116,6 +142,11 @@ static bool back_take(struct probe *probe, size_t size, struct stun_back *back, 
 	} else if (back->what == STUN_STEP_RESERVE) {
 		back_reserve(probe, back);
 		probe->back = *back;
+	} else if (back->what == STUN_STEP_WAIT && begin_silence(probe, back->port)) {
+		probe->waiting = true;
+		probe->back = *back;
+		probe->back.what = STUN_OUTCOME_RESERVED;
+		return false;
 	} else if (back->what == STUN_STEP_GO && probe->callback) {
 		probe->waiting = true;
 		event_del(probe->event);
@@ -177,7 +208,8 @@ static void probe_ready(evutil_socket_t fd, short what, void *arg)
 		return;
 	}
 	probe->have += (size_t)n;
-	if (!probe_answer(probe))
+	/* It asked for silence: whoever fills the buffer meanwhile is no client of ours */
+	if (probe->silence ? probe->have == sizeof(probe->request) : !probe_answer(probe))
 		probe_end(probe);
 }
 

@@ -15,6 +15,7 @@
 #include "resolver/doctor.h"
 #include "resolver/doctor_verdict.h"
 #include "resolver/inlet.h"
+#include "resolver/lifetime.h"
 #include "resolver/ports.h"
 #include "resolver/reach.h"
 #include "resolver/timer.h"
@@ -71,6 +72,7 @@ static void gather(const struct node *node, struct doctor_facts *facts)
 	facts->port_rule = nat.port_rule;
 	facts->stray_syn = nat.stray_syn;
 	facts->hairpin = nat.hairpin;
+	facts->lifetime = nat.lifetime;
 	facts->hops = nat.hops;
 	for (i = 0; i < node->uplink_count; i++) {
 		if (uplink_state(node->uplinks[i]) != UPLINK_READY)
@@ -82,6 +84,7 @@ static void gather(const struct node *node, struct doctor_facts *facts)
 	facts->uplinks = node->uplink_count;
 	facts->gateway_off = node->conf.port_mapping == CONF_MAPPING_NO;
 	facts->gateway = inlets_mapping(node->inlets, &facts->gateway_known, &facts->gateway_external);
+	facts->nats = doctor_nats(facts);
 	facts->serverless = node->conf.serverless;
 	facts->ipv6_address = reach_has_global_ipv6();
 	facts->ipv6_route = !reach_source(AF_INET6, &facts->ipv6_source);
@@ -129,6 +132,8 @@ static char *as_json(const struct node *node, const struct doctor_facts *facts)
 	add_text(nat, "filtering", doctor_filtering(facts->filtering));
 	add_text(nat, "port_rule", doctor_port_rule(facts->port_rule));
 	json_object_object_add(nat, "hops", facts->hops ? json_object_new_int((int)facts->hops) : NULL);
+	json_object_object_add(nat, "nats", facts->nats ? json_object_new_int((int)facts->nats) : NULL);
+	json_object_object_add(nat, "lifetime_s", facts->lifetime ? json_object_new_int((int)facts->lifetime) : NULL);
 	add_text(nat, "address", facts->mapped.family ? endpoint_format_address(&facts->mapped, text) : NULL);
 	add_text(nat, "stray_syn", doctor_stray_syn(facts->stray_syn));
 	json_object_object_add(nat, "hairpin", facts->hairpin ?
@@ -195,6 +200,12 @@ static char *as_text(const struct node *node, const struct doctor_facts *facts)
 	fprintf(out, "NAT ports     %s\n", or_unmeasured(doctor_port_rule(facts->port_rule)));
 	fprintf(out, "NAT filtering %s\n", or_unmeasured(doctor_filtering(facts->filtering)));
 	fprintf(out, "hops to NAT   %s\n", hops);
+	if (facts->nats)
+		fprintf(out, "NATs          %s\n", facts->nats > 1 ? "two or more, one above the other" : "one");
+	if (facts->lifetime)
+		fprintf(out, "idle mapping  lives %u s%s\n", facts->lifetime, facts->lifetime >= LIFETIME_LAST ? " or longer" : "");
+	else
+		fputs("idle mapping  not measured yet: it takes minutes\n", out);
 	fprintf(out, "stray SYN     %s\n", facts->filtering == PUNCH__FILTERING__FILTERING_ENDPOINT_INDEPENDENT ?
 		"let in" : or_unmeasured(doctor_stray_syn(facts->stray_syn)));
 	fprintf(out, "hairpin       %s\n", facts->hairpin == PUNCH__HAIRPIN__HAIRPIN_YES ? "yes" :

@@ -88,6 +88,16 @@ const char *doctor_port_mapping(const struct doctor_facts *facts)
 	return opens(facts) ? WORD(words, facts->gateway) : "useless";
 }
 
+uint32_t doctor_nats(const struct doctor_facts *facts)
+{
+	if (facts->mapping <= PUNCH__MAPPING__MAPPING_NONE)
+		return 0;
+	/* A gateway that has a private address outside, or not the one that the Internet sees */
+	if (facts->gateway != MAPPER_NONE && facts->gateway_external.family)
+		return opens(facts) ? 1 : 2;
+	return facts->hops == 1 ? 1 : 0;
+}
+
 const char *doctor_verdict(const struct doctor_facts *facts)
 {
 	if (facts->serverless)

@@ -15,6 +15,8 @@
  * @uplinks, @ready:	rendezvous servers configured, and answering
  * @mapping, @filtering, @port_rule:	Punch__Mapping, Punch__Filtering, Punch__PortRule
  * @stray_syn, @hairpin:	Punch__StraySyn, Punch__Hairpin
+ * @lifetime:		s that a silent mapping was seen to live; 0 not known
+ * @nats:		one above the other; 0 not known
  * @hops:		to the outermost NAT, 0 not known
  * @gateway:		enum mapper_protocol by which a gateway maps ports; @gateway_known: it was asked
  * @gateway_off:	port-mapping = no
@@ -26,7 +28,7 @@
 struct doctor_facts {
 	bool serverless;	/* [node] rendezvous = none */
 	unsigned int uplinks, ready;
-	uint32_t mapping, filtering, port_rule, hops, stray_syn, hairpin;
+	uint32_t mapping, filtering, port_rule, hops, stray_syn, hairpin, lifetime, nats;
 	uint32_t gateway;
 	bool gateway_known, gateway_off;
 	struct endpoint gateway_external;
@@ -46,6 +48,12 @@ const char *doctor_stray_syn(uint32_t stray_syn);
  * address shows; "none", "off". Return: NULL when not known yet
  */
 const char *doctor_port_mapping(const struct doctor_facts *facts);
+
+/**
+ * doctor_nats() - how many NATs are one above the other, from hops and the gateway's external address
+ * Return: 1, 2 (or more), 0 not known
+ */
+uint32_t doctor_nats(const struct doctor_facts *facts);
 
 /** doctor_verdict() - one plain sentence: what connections may be expected here */
 const char *doctor_verdict(const struct doctor_facts *facts);

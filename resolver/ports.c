@@ -26,6 +26,7 @@
 
 #include "common/clock.h"
 #include "common/log.h"
+#include "resolver/lifetime.h"
 #include "resolver/plan.h"
 #include "resolver/stunlist.h"
 
@@ -123,6 +124,8 @@ void ports_facts(const struct ports *ports, struct description *description)
 	description->filtering = ports->facts.filtering;
 	description->stray_syn = ports->facts.stray_syn;
 	description->hairpin = ports->facts.hairpin;
+	description->lifetime = ports->facts.lifetime;
+	description->nats = description->mapping > PUNCH__MAPPING__MAPPING_NONE && ports->facts.hops == 1;
 	description->port_rule = ports->facts.port_rule;
 	if (ports->facts.mapping == PUNCH__MAPPING__MAPPING_ADDRESS_PORT_DEPENDENT) {
 		portrule_judge(&ports->seen, clock_now(), &verdict);
@@ -155,6 +158,14 @@ static unsigned int known_hops(void *arg)
 	return ports->facts.mapping == PUNCH__MAPPING__MAPPING_ENDPOINT_INDEPENDENT ? ports->facts.hops : 0;
 }
 
+static void on_lifetime(void *arg, unsigned int seconds)
+{
+	struct ports *ports = arg;
+
+	ports->lifetime = NULL;
+	ports->facts.lifetime = seconds;
+}
+
 static void on_study(void *arg, const struct study_result *result)
 {
 	struct ports *ports = arg;
@@ -163,6 +174,7 @@ static void on_study(void *arg, const struct study_result *result)
 	ports->facts.filtering = study_filtering(result);
 	ports->facts.stray_syn = study_stray(result);
 	ports->by_address = study_by_address(result);
+	ports->lifetime = lifetime_start(ports->node->base, &ports->studied_at, on_lifetime, ports);
 	ports->facts.hairpin = result->hairpin == STUN_OUTCOME_ESTABLISHED ? PUNCH__HAIRPIN__HAIRPIN_YES :
 			       result->hairpin ? PUNCH__HAIRPIN__HAIRPIN_NO : PUNCH__HAIRPIN__HAIRPIN_UNKNOWN;
 }
@@ -176,6 +188,7 @@ void ports_study(struct ports *ports, const struct endpoint *target)
 	if (ports->studied)
 		return;
 	ports->studied = true;
+	ports->studied_at = *target;
 	count = stunlist_get(ports->stun, others, STUNLIST_MAX);
 	for (i = 0; i < count && !other; i++)
 		if (!endpoint_same_address(&others[i], target))
@@ -338,6 +351,9 @@ void ports_on_uplink(struct ports *ports)
 	ports->hops = NULL;
 	study_cancel(ports->study);
 	ports->study = NULL;
+	lifetime_cancel(ports->lifetime);
+	ports->lifetime = NULL;
+	ports->facts.lifetime = 0;
 	ports->studied = ports->by_address = false;
 	ports->facts.filtering = ports->facts.stray_syn = ports->facts.hairpin = 0;
 	ports->facts_at = 0;
@@ -391,6 +407,7 @@ void ports_free(struct ports *ports)
 	}
 	hops_cancel(ports->hops);
 	study_cancel(ports->study);
+	lifetime_cancel(ports->lifetime);
 	stunlist_free(ports->stun);
 	event_free(ports->wake);
 	free(ports);

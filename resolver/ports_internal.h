@@ -66,6 +66,8 @@ struct ports {
 	uint64_t facts_at;		/* 0: never */
 	struct hops *hops;
 	struct study *study;		/* under way */
+	struct lifetime *lifetime;	/* under way, for some minutes */
+	struct endpoint studied_at;	/* the probe port of both */
 	bool studied;			/* on this network */
 	bool by_address;		/* a server elsewhere sees our ports under other numbers */
 	struct stunlist *stun;		/* other people's servers */

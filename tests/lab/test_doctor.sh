@@ -44,6 +44,9 @@ kind 'random ports' "$AP $AP drop random false" mapping=address-port filtering=a
 kind 'kernel, drops' "$I $AP drop preserved false" kernel stray=drop
 kind 'kernel, resets' "$I $AP rst preserved false" kernel stray=rst
 kind 'kernel, random ports' "$AP $AP drop random false" kernel fully-random
+kind 'forgets after 12 s' "$I $AP drop preserved false" mapping=endpoint filtering=address-port stray=drop established=12s
+forgetful=host$n
+
 # Without a NAT, behind a firewall of its own and behind none
 for wall in drop none; do
 	n=$((n + 1))
@@ -64,3 +67,9 @@ for i in "${!names[@]}"; do
 	lab_expect_eq "${names[i]}" "$(jq -r '.nat | "\(.mapping) \(.filtering) \(.stray_syn) \(.port_rule) \(.hairpin)"' \
 		"$(lab_log "doctor$i")")" "${wants[i]}"
 done
+
+# A connection that was silent for 8 s is remembered there, one of 16 s is not
+lifetime() { lab_run "$forgetful" punchctl doctor --json | jq -r .nat.lifetime_s; }
+lab_poll 60 '[ "$(lifetime)" != null ]'
+lab_expect_eq 'the lifetime of an idle mapping' "$(lifetime)" 8
+lab_expect_eq 'one NAT' "$(lab_run "$forgetful" punchctl doctor --json | jq -r .nat.nats)" 1

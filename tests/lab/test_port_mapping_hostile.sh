@@ -48,6 +48,7 @@ for mode in $modes; do
 	lab_expect_eq "$mode: bytes pass still" \
 		"$(echo hello | lab_run "$mode" timeout 20 punch nc -N -w 10 bob 9000)" hello
 done
+lab_expect_eq 'private: a second NAT is seen' "$(jq -r .nat.nats "$(lab_log doctor-private)")" 2
 lab_expect_match 'the log tells of attempts' "$(grep -c ' attempt ' "$LAB_DIR/log/punch.log")" '^[1-9]'
 lab_expect_eq 'nobody was sent to what gateways made up' "$(grep -c ' attempt mapped ' "$LAB_DIR/log/punch.log")" 0
 lab_expect 'slow: the description was asked for' grep -q asked "$(lab_log gateway-slow)"

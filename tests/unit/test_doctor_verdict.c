@@ -88,12 +88,30 @@ static void a_gateway_helps_only_if_it_leads_outside(void **state)
 	assert_string_equal(doctor_port_mapping(&facts), "off");
 }
 
+static void nats_are_counted_where_that_can_be_known(void **state)
+{
+	struct doctor_facts facts = { .mapping = PUNCH__MAPPING__MAPPING_NONE, .hops = 1 };
+
+	(void)state;
+	assert_int_equal(doctor_nats(&facts), 0);
+	facts.mapping = PUNCH__MAPPING__MAPPING_ENDPOINT_INDEPENDENT;
+	assert_int_equal(doctor_nats(&facts), 1);
+	facts.hops = 3;		/* routers, or NATs */
+	assert_int_equal(doctor_nats(&facts), 0);
+	facts.gateway = MAPPER_PCP;
+	assert_int_equal(endpoint_parse(&facts.gateway_external, "100.64.0.1:5000", 0), 0);
+	assert_int_equal(doctor_nats(&facts), 2);
+	assert_int_equal(endpoint_parse(&facts.gateway_external, "198.51.100.1:5000", 0), 0);
+	assert_int_equal(doctor_nats(&facts), 1);
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_known_value_has_a_word_and_unknown_ones_have_none),
 		cmocka_unit_test(servers_come_before_nats),
 		cmocka_unit_test(harder_networks_promise_less),
+		cmocka_unit_test(nats_are_counted_where_that_can_be_known),
 		cmocka_unit_test(a_gateway_helps_only_if_it_leads_outside),
 	};
 

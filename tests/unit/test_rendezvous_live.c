@@ -146,6 +146,44 @@ static void test_probe_connects_back_to_nobody_but_its_client(void **state)
 	close(fd);
 }
 
+static void test_probe_keeps_silent_as_long_as_it_is_asked(void **state)
+{
+	const struct stun_back wait = { .what = STUN_STEP_WAIT, .port = 1 };
+	int fd = live_connect("127.0.0.1", rdv.probes[0]);
+	uint8_t id[STUN_ID] = "transaction", message[STUN_MAX];
+	size_t size = stun_request_back(message, id, &wait);
+	struct stun_back back;
+	uint64_t before = clock_now();
+
+	(void)state;
+	assert_int_equal(send(fd, message, size, MSG_NOSIGNAL), size);
+	/* A question meanwhile has to wait for its turn */
+	size = stun_request(message, id);
+	assert_int_equal(send(fd, message, size, MSG_NOSIGNAL), size);
+	assert_int_equal(recv(fd, message, 40, MSG_WAITALL), 40);
+	assert_true(clock_now() - before >= SECOND - 10 * MS);
+	assert_true(stun_get_back(message, 40, &back));
+	assert_int_equal(back.what, STUN_OUTCOME_RESERVED);
+	assert_int_equal(recv(fd, message, 32, MSG_WAITALL), 32);
+	assert_false(stun_get_back(message, 32, &back));
+	close(fd);
+	/* Not for ever */
+	fd = live_connect("127.0.0.1", rdv.probes[0]);
+	back = (struct stun_back){ .what = STUN_STEP_WAIT, .port = 60000 };
+	size = stun_request_back(message, id, &back);
+	assert_int_equal(send(fd, message, size, MSG_NOSIGNAL), size);
+	assert_int_equal(recv(fd, message, 40, MSG_WAITALL), 40);
+	assert_true(stun_get_back(message, 40, &back));
+	assert_int_equal(back.what, STUN_OUTCOME_UNAVAILABLE);
+	/* Whoever floods meanwhile is shown out */
+	back = (struct stun_back){ .what = STUN_STEP_WAIT, .port = 500 };
+	size = stun_request_back(message, id, &back);
+	for (unsigned int i = 0; i < 2 * STUN_MAX / size; i++)
+		send(fd, message, size, MSG_NOSIGNAL);
+	assert_true(recv(fd, message, 1, 0) <= 0);
+	close(fd);
+}
+
 static void check_offers(Punch__RelayOffer **offers, size_t count, enum ticket_side side)
 {
 	const char *const hosts[] = { "relay1.example.org", "::1" };
@@ -407,6 +445,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_welcome_tells_the_truth),
 		cmocka_unit_test(test_probe_tells_our_address_again_and_again),
+		cmocka_unit_test(test_probe_keeps_silent_as_long_as_it_is_asked),
 		cmocka_unit_test(test_probe_connects_back_to_nobody_but_its_client),
 		cmocka_unit_test(test_introduction),
 		cmocka_unit_test(test_offline_and_saying_nothing_sound_the_same),
