@@ -48,6 +48,8 @@ def options(name, rng):
 def draw(rounds, seed, only):
     rng = random.Random(seed)
     pairs = [(a, b) for a in CLASSES for b in CLASSES]
+    # What many hosts are behind is tried more often: its doubt weighs most
+    pairs += [pair for pair in pairs if weight(*pair) >= 250] + [("E1", "E1")] * 2
     if only:
         pairs = [tuple(p.split("-")) for p in only.split()]
     for _ in range(rounds):
@@ -69,15 +71,22 @@ def weight(a, b):
     return CLASSES[a][0] * CLASSES[b][0]
 
 
+def kind(a, b):
+    """Pairs that the same tactics are for, so that they share the chance of a mishap"""
+    return "impossible" if not possible(a, b) else "plain" if plain(a, b) else len(CHANGING & {a, b}) + (a == b)
+
+
 def interval(cells, good):
-    """Weighted share and half of its 95 % interval, by strata, with (k + 1/2) / (n + 1) in the variance"""
-    share = variance = total = 0
+    """Weighted share and half of its 95 % interval: cells are strata, whose variance is that of all of their kind"""
+    tries, share, variance, total = {}, 0, 0, 0
     for pair, rows in cells.items():
-        w, k, n = weight(*pair), sum(map(good, rows)), len(rows)
+        k, n = tries.get(kind(*pair), (0, 0))
+        tries[kind(*pair)] = (k + sum(map(good, rows)), n + len(rows))
+    for pair, rows in cells.items():
+        w, (k, n) = weight(*pair), tries[kind(*pair)]
         p = (k + 0.5) / (n + 1)
-        share += w * k / n
-        # A pair that every try decides alike is known to; the doubt is about those that chance decides
-        variance += w * w * p * (1 - p) / n
+        share += w * sum(map(good, rows)) / len(rows)
+        variance += w * w * p * (1 - p) / len(rows)
         total += w
     return 100 * share / total, 196 * math.sqrt(variance) / total
 
