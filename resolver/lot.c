@@ -12,6 +12,7 @@
 #include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 #include "resolver/lot.h"
@@ -19,6 +20,7 @@
 #include "resolver/sockdiag.h"
 
 #define LOT_FILL_MS	1000	/* a loopback connection takes 0.05 ms */
+#define LOT_CONNECT_US	1000	/* nobody answers: connect() is over at once, or never */
 
 void lot_init(struct lot lots[LOT_COUNT])
 {
@@ -148,6 +150,24 @@ int lot_examine(int fd, struct local_reply *reply)
 	return -reply->error;
 }
 
+/*
+ * The socket is the program's, and so are its flags: a process that shares it may have cleared
+ * O_NONBLOCK since we looked, and connect() would hold us for two minutes.
+ */
+static int connect_promptly(int fd, int family, const struct endpoint *ep)
+{
+	const struct timeval moment = { .tv_usec = LOT_CONNECT_US };
+	struct timeval before = { 0 };		/* no limit */
+	socklen_t size = sizeof(before);
+	int rc;
+
+	getsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &before, &size);
+	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &moment, sizeof(moment));
+	rc = connect_to(fd, family, ep);
+	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &before, sizeof(before));
+	return rc;
+}
+
 /* Put the program's socket into SYN_SENT */
 static int park_at(struct lot *lot, int fd, int family)
 {
@@ -155,9 +175,9 @@ static int park_at(struct lot *lot, int fd, int family)
 
 	if (rc < 0)
 		return rc;
-	rc = connect_to(fd, family, &lot->address);
+	rc = connect_promptly(fd, family, &lot->address);
 	if (rc == -ECONNABORTED)	/* what Linux says once to a socket whose last connect() failed */
-		rc = connect_to(fd, family, &lot->address);
+		rc = connect_promptly(fd, family, &lot->address);
 	if (rc == 0)
 		return -EPROTO;		/* it was answered: this kernel does not drop */
 	return rc == -EINPROGRESS ? 0 : rc;
