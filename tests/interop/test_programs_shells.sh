@@ -88,3 +88,4 @@ client 'curl --interface DEVICE, refused' curl 'busybox httpd' \
 
 programs_run
 logs_show_standin sshd "$(lab_log sshd)" 'Accepted publickey.* from ([^1]|1[^2])' # not the way on from there of -J
+logs_show_standin 'sshd, refusing' "$(lab_log sshd)" 'closed by authenticating user'
