@@ -39,7 +39,7 @@ DEPS	= gcc libc6-dev make pkg-config libevent-dev libc-ares-dev libinih-dev libc
 	  libsodium-dev libnatpmp-dev libminiupnpc-dev
 DEPS_DEMO = iproute2 util-linux openssh-server openssh-client rsync jq
 DEPS_TEST = nftables iputils-ping procps netcat-openbsd curl python3 socat iperf3 strace redis-server git \
-	  clang clang-tidy cppcheck musl musl-tools dnsmasq-base mandoc wget nodejs postgresql-15 nginx-light \
+	  clang libclang-rt-14-dev clang-tidy cppcheck musl musl-tools dnsmasq-base mandoc wget nodejs postgresql-15 nginx-light \
 	  busybox ncat lftp gunicorn apache2-bin systemd faketime openssl \
 	  openjdk-17-jre-headless haproxy python3-uvicorn mosquitto mosquitto-clients memcached vsftpd \
 	  mariadb-server-core mariadb-client-core inetutils-telnet libjemalloc2 libtcmalloc-minimal4 \
