@@ -6,6 +6,10 @@
  * direction.  read() and write(), sendfile() and splice(), MSG_PEEK and poll() then work on the
  * payload, and nothing of ours is in the way: the socket survives us as a bare one does.
  *
+ * Before Linux 6.5, sendfile() and splice() do not push 64 KiB of records until the last page of them is encrypted. A send
+ * buffer that is full before, as a fresh socket's of some 45 KiB, then waits for ever for acknowledgements of what was
+ * never sent.  So the buffer is made larger once, and left to the kernel's own tuning again.
+ *
  * Bytes that came before the keys stay in the socket, but the kernel looks at them only when the
  * next ones come, or when somebody reads: a poll() on them would wait for ever.  So we look, once.
  */
@@ -29,6 +33,12 @@
 #ifndef SOL_TLS
 #define SOL_TLS 282
 #endif
+
+#ifndef SO_BUF_LOCK
+#define SO_BUF_LOCK 72
+#endif
+
+#define KTLS_SEND_BUFFER (256 * 1024)	/* bytes: four times what is not pushed; the kernel gives net.core.wmem_max at most */
 
 static const char ulp[] = "tls";
 
@@ -61,6 +71,21 @@ static int set_aes(int fd, int direction, const uint8_t *key, const uint8_t *iv)
 	return rc;
 }
 
+/* Return: 0 or -errno: before Linux 5.14 a size that was set once stays for ever */
+static int widen(int fd)
+{
+	const int room = KTLS_SEND_BUFFER, none = 0;
+	int present = 0;
+	socklen_t size = sizeof(present);
+
+	if (getsockopt(fd, SOL_SOCKET, SO_BUF_LOCK, &present, &size) < 0)
+		return -errno;
+	if (setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &room, sizeof(room)) < 0 ||
+	    setsockopt(fd, SOL_SOCKET, SO_BUF_LOCK, &none, sizeof(none)) < 0)
+		return -errno;
+	return 0;
+}
+
 int ktls_install(int fd, const struct seal_keys *keys)
 {
 	int (*set)(int fd, int direction, const uint8_t *key, const uint8_t *iv) = keys->chacha ? set_chacha : set_aes;
@@ -69,7 +94,9 @@ int ktls_install(int fd, const struct seal_keys *keys)
 
 	if (setsockopt(fd, IPPROTO_TCP, TCP_ULP, ulp, sizeof(ulp)) < 0)
 		return -ENOPROTOOPT;
-	rc = set(fd, TLS_TX, keys->out.key, keys->out.iv);
+	rc = widen(fd);
+	if (rc == 0)
+		rc = set(fd, TLS_TX, keys->out.key, keys->out.iv);
 	if (rc == 0)
 		rc = set(fd, TLS_RX, keys->in.key, keys->in.iv);
 	if (rc == 0)
