@@ -22,6 +22,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
@@ -43,6 +44,7 @@
 
 #define PUMP_SHAKE	(10 * SECOND)	/* two round trips; lost packets are repeated after 1, 3 and 7 s */
 #define PUMP_BATCH	16		/* jobs taken for one wake-up */
+#define PUMP_HEAP	(4 << 20)	/* bytes kept: OpenSSL's buffers come and go with each chunk, and fresh pages cost more than ciphers */
 
 enum connection_state {
 	CONNECTION_SHAKING,	/* the handshake is under way */
@@ -129,10 +131,15 @@ static void fail(struct connection *c, int error, const char *text)
 /* Ask libevent for what is wanted now; a socket of which nothing is wanted is still watched for nothing */
 static int watch(struct event *event, short wanted, event_callback_fn callback, struct connection *c, int fd)
 {
+	/* Nearly always the same as before: no system call */
+	if (wanted && event_get_events(event) == (wanted | EV_PERSIST) && event_get_callback(event) == callback &&
+	    event_pending(event, EV_READ | EV_WRITE, NULL))
+		return 0;
 	event_del(event);
 	if (!wanted)
 		return 0;
-	return event_assign(event, c->pump->base, fd, wanted, callback, c) < 0 || event_add(event, NULL) < 0 ? -ENOMEM : 0;
+	return event_assign(event, c->pump->base, fd, (short)(wanted | EV_PERSIST), callback, c) < 0 ||
+	       event_add(event, NULL) < 0 ? -ENOMEM : 0;
 }
 
 static void on_flow(evutil_socket_t fd, short what, void *arg)
@@ -331,6 +338,8 @@ int pump_run(int link)
 	int status = EX_OSERR;
 
 	process_title("punch-pump", "punch-pump");
+	mallopt(M_MMAP_THRESHOLD, PUMP_HEAP);
+	mallopt(M_TRIM_THRESHOLD, PUMP_HEAP);
 	setsid();			/* a terminal's ^C is for the resolver, not for connections */
 	TAILQ_INIT(&pump.connections);
 	evutil_make_socket_nonblocking(link);
