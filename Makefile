@@ -43,10 +43,10 @@ DEPS_TEST = nftables iputils-ping procps netcat-openbsd curl python3 socat iperf
 	  busybox ncat lftp gunicorn apache2-bin systemd faketime openssl \
 	  openjdk-17-jre-headless haproxy python3-uvicorn mosquitto mosquitto-clients memcached vsftpd \
 	  mariadb-server-core mariadb-client-core inetutils-telnet libjemalloc2 libtcmalloc-minimal4 \
-	  miniupnpd-nftables coturn
+	  miniupnpd-nftables coturn qemu-system-x86
 
 # What benches compare with
-DEPS_BENCH = proxychains4 torsocks valgrind
+DEPS_BENCH = proxychains4 torsocks valgrind stunnel4
 
 # What of common/ and conf/ is pure, and so may be linked into the shim
 PURE	= common/log.c common/endpoint.c common/standin.c common/local.c conf/conf.c conf/conf_take.c conf/conf_node.c conf/conf_find.c
@@ -131,6 +131,10 @@ bench: deps
 bench-nat: deps
 	@$(MAKE) --no-print-directory $(FAST) all tests-build bench-build
 	@tests/bench/nat.sh
+bench-encrypt: deps
+	@tests/deps $(DEPS_BENCH)
+	@$(MAKE) --no-print-directory $(FAST) all tests-build
+	@tests/bench/encrypt.sh
 bench-shim: deps
 	@tests/deps $(DEPS_BENCH)
 	@$(MAKE) --no-print-directory $(FAST) all $(BENCHTOOLS)
@@ -154,11 +158,12 @@ help:
 	@echo 'make demo     the main job in a lab: ssh and rsync between two hosts behind NATs'
 	@echo 'make test     every test; installs what is missing, ends with "N passed, N failed"'
 	@echo 'make bench    figures; make bench-nat: direct paths over a population of NATs'
+	@echo 'make bench-encrypt   throughput of encrypted connections, beside ssh, socat and stunnel'
 	@echo 'make bench-shim   cost of the preload library, beside torsocks and proxychains-ng'
 	@echo 'make asan     build with sanitizers; make lint: checkers'
 	@echo 'make fuzz     fuzz every decoder of bytes from outside, FUZZ_SECONDS=60 each'
 	@echo 'make install  PREFIX=/usr/local DESTDIR='
 
-.PHONY: all deps deps-build test tests-build bench-build demo bench bench-nat bench-shim asan lint install clean help
+.PHONY: all deps deps-build test tests-build bench-build demo bench bench-nat bench-encrypt bench-shim asan lint install clean help
 .DELETE_ON_ERROR:
 -include $(shell find $(B)/obj $(B)/pic -name '*.d' 2>/dev/null)

@@ -20,6 +20,7 @@ UNIT_test_punch		= resolver/punch.c resolver/plan.c resolver/meet.c common/endpo
 UNIT_test_path		= resolver/path.c resolver/choice.c resolver/keepalive.c common/rtt.c common/preamble.c common/secret.c common/log.c common/endpoint.c
 UNIT_test_choice	= resolver/choice.c
 UNIT_test_encrypt	= resolver/encrypt.c
+UNIT_test_seal	= resolver/seal.c common/secret.c common/log.c
 UNIT_test_crypt	= tests/unit/world.c resolver/crypt.c $(wildcard resolver/pump*.c) resolver/seal.c resolver/ktls.c resolver/pair.c \
 			  resolver/encrypt.c resolver/process.c $(LIBCOMMON)
 UNIT_test_birthday	= resolver/birthday.c
@@ -105,7 +106,11 @@ $(B)/bench/%: $(B)/obj/tests/bench/%.o
 	$(call say,LD,$@)
 	$(Q)mkdir -p $(@D) && $(CC) $(LDFLAGS_PROGRAM) -o $@ $^
 
-tests-build: $(UNIT) $(PLATFORM) $(LABTOOLS)
+$(B)/tests/vm/%: $(B)/obj/tests/vm/%.o
+	$(call say,LD,$@)
+	$(Q)mkdir -p $(@D) && $(CC) $(LDFLAGS_PROGRAM) -o $@ $^
+
+tests-build: $(UNIT) $(PLATFORM) $(LABTOOLS) $(B)/tests/vm/ktls
 
 # Programs that run under the shim, started by tests/shim/test_*.sh; their shim finds the
 # test double beside itself in place of punch-resolver
