@@ -71,9 +71,10 @@ static const char *what_failed(const struct session *s, uint32_t *first)
 	*first = PUNCH__FIRST__FIRST_UNKNOWN;
 	if (s->route == PUNCH__ROUTE__ROUTE_RELAY)
 		return "not wanted (route = relay)";
+	/* The callee, who need not wait for it, may have been told before its own end of that path was proven */
 	for (i = 0; i < SESSION_PATHS; i++)
 		if (s->paths[i] && path_kind(s->paths[i]) != LOCAL_PATH_RELAY &&
-		    path_state(s->paths[i]) == PATH_PROVEN)
+		    (path_state(s->paths[i]) == PATH_PROVEN || (!s->caller && path_state(s->paths[i]) == PATH_PROVING)))
 			return "much slower than the relay";
 	if (plan_empty(&s->plan))
 		return s->plan.reason;

@@ -16,7 +16,7 @@ lab_host carol natC 192.168.1.2
 punch_servers
 # bob's own probes would hold alice's NAT open, too
 node_setting() { sed -i "s/^rendezvous = /$2\n&/" "$(punch_dir "$1")/punch.conf"; }
-punch_conf bob $'[service ssh]\nport = 22\n[service any]\nport = 9000'
+punch_conf bob $'[service ssh]\nport = 22\n[service any]\nport = 9000\nencrypt = no'
 punch_conf alice
 punch_conf carol
 node_setting bob 'keepalive = no'
