@@ -22,6 +22,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "common/clock.h"
@@ -88,6 +89,42 @@ bool ports_silent(const struct ports *ports)
 	return clock_now() < ports->silent_until;
 }
 
+/* What was found out here before counts until it is measured anew */
+static void recall(struct ports *ports, const struct endpoint *public)
+{
+	struct description *facts = &ports->facts, old = { .count = 0 };
+	char path[LIMIT_PATH];
+
+	if (ports->network_known || netcache_key(ports->network, public))
+		return;
+	ports->network_known = true;
+	if (conf_state_path(path, "networks", secure_getenv) ||
+	    netcache_load(path, ports->network, (uint64_t)time(NULL), &old))
+		return;
+	log_debug("ports: this network is known: filtering %u, stray SYN %u, lifetime %u s, hops %u",
+		  old.filtering, old.stray_syn, old.lifetime, old.hops);
+	if (!facts->filtering) {
+		facts->filtering = old.filtering;
+		facts->stray_syn = old.stray_syn;
+		facts->hairpin = old.hairpin;
+	}
+	if (!facts->hops)
+		facts->hops = old.hops;
+	facts->lifetime = old.lifetime;
+}
+
+static void remember(struct ports *ports)
+{
+	char path[LIMIT_PATH];
+	int err;
+
+	if (!ports->network_known || conf_state_path(path, "networks", secure_getenv))
+		return;
+	err = netcache_save(path, ports->network, (uint64_t)time(NULL), &ports->facts);
+	if (err)
+		log_debug("ports: %s: %s", path, strerror(-err));
+}
+
 void ports_learn(struct ports *ports, const struct port *port)
 {
 	const struct endpoint *a = &port->mapped[0], *b = &port->mapped[1];
@@ -97,6 +134,8 @@ void ports_learn(struct ports *ports, const struct port *port)
 		ports->silent_until = clock_now() + PORTS_SILENCE;
 	see(ports, a, port->asked_at);
 	see(ports, b, port->asked_at);
+	if (a->family)
+		recall(ports, a);
 	if (!a->family || !b->family)
 		return;
 	if (!endpoint_equal(a, b)) {
@@ -163,7 +202,10 @@ static void on_lifetime(void *arg, unsigned int seconds)
 	struct ports *ports = arg;
 
 	ports->lifetime = NULL;
+	if (!seconds)
+		return;
 	ports->facts.lifetime = seconds;
+	remember(ports);
 }
 
 static void on_study(void *arg, const struct study_result *result)
@@ -171,9 +213,13 @@ static void on_study(void *arg, const struct study_result *result)
 	struct ports *ports = arg;
 
 	ports->study = NULL;
-	ports->facts.filtering = study_filtering(result);
-	ports->facts.stray_syn = study_stray(result);
+	/* A server that cannot tell does not make what was known before wrong */
+	if (result->port) {
+		ports->facts.filtering = study_filtering(result);
+		ports->facts.stray_syn = study_stray(result);
+	}
 	ports->by_address = study_by_address(result);
+	remember(ports);
 	ports->lifetime = lifetime_start(ports->node->base, &ports->studied_at, on_lifetime, ports);
 	ports->facts.hairpin = result->hairpin == STUN_OUTCOME_ESTABLISHED ? PUNCH__HAIRPIN__HAIRPIN_YES :
 			       result->hairpin ? PUNCH__HAIRPIN__HAIRPIN_NO : PUNCH__HAIRPIN__HAIRPIN_UNKNOWN;
@@ -353,7 +399,8 @@ void ports_on_uplink(struct ports *ports)
 	ports->study = NULL;
 	lifetime_cancel(ports->lifetime);
 	ports->lifetime = NULL;
-	ports->facts.lifetime = 0;
+	ports->facts.lifetime = ports->facts.hops = 0;
+	ports->network_known = false;
 	ports->studied = ports->by_address = false;
 	ports->facts.filtering = ports->facts.stray_syn = ports->facts.hairpin = 0;
 	ports->facts_at = 0;

@@ -10,6 +10,7 @@
 #include "common/stun.h"
 #include "resolver/hops.h"
 #include "resolver/portrule.h"
+#include "resolver/netcache.h"
 #include "resolver/ports.h"
 #include "resolver/study.h"
 #include "resolver/uplink.h"
@@ -66,6 +67,8 @@ struct ports {
 	uint64_t facts_at;		/* 0: never */
 	struct hops *hops;
 	struct study *study;		/* under way */
+	uint8_t network[NETCACHE_KEY];	/* which one this is, once it is known */
+	bool network_known;
 	struct lifetime *lifetime;	/* under way, for some minutes */
 	struct endpoint studied_at;	/* the probe port of both */
 	bool studied;			/* on this network */

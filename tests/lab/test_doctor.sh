@@ -73,3 +73,11 @@ lifetime() { lab_run "$forgetful" punchctl doctor --json | jq -r .nat.lifetime_s
 lab_poll 60 '[ "$(lifetime)" != null ]'
 lab_expect_eq 'the lifetime of an idle mapping' "$(lifetime)" 8
 lab_expect_eq 'one NAT' "$(lab_run "$forgetful" punchctl doctor --json | jq -r .nat.nats)" 1
+
+# --- what was found out here is known at once the next time, before anything is measured
+lab_run "$forgetful" punchctl stop
+export PUNCH_LOG=debug PUNCH_LOG_FILE=$LAB_DIR/log/again.log
+lab_run "$forgetful" punchctl doctor --json >"$LAB_DIR/again"
+lab_expect 'the network is recognised' grep -q 'this network is known: filtering 3, stray SYN 1, lifetime 8 s, hops 1' \
+	"$PUNCH_LOG_FILE"
+lab_expect_eq 'and its facts are told' "$(jq -r .nat.lifetime_s "$LAB_DIR/again")" 8
