@@ -15,7 +15,7 @@ punch_net port=preserve filtering=address-port stray=drop delay=12500us -- \
 	port=preserve filtering=address-port stray=rst delay=12500us
 punch_servers
 punch_conf alice
-punch_conf bob "$(for port in 7001 7002 7003 7004 7005 7006 7010 7011 7012 7020 7021 7030 8005 8080; do
+punch_conf bob "$(for port in 7001 7002 7003 7004 7005 7006 7010 7011 7012 7020 7021 7022 7030 8005 8080; do
 	printf '\n[service s%s]\nport = %s\n' $port $port
 done; printf '\n[service bare]\nport = 7013\nencrypt = no\n')"
 published() { # PORT: as punch_published, but a port may have several listeners
@@ -92,6 +92,25 @@ for port in 7020 7021; do
 	lab_expect_match "$name serve 20 at once" \
 		"$(lab_run alice timeout 60 punch python3 "$LAB_SRC/tests/lab/many.py" bob "$port" 20 20)" '^20 served;'
 done
+
+# --- the process that listened is gone when the first peer comes, and so is its parent
+cat >"$W/daemon.py" <<'PY'
+import os, socket
+s = socket.create_server(("0.0.0.0", 7022))
+if os.fork():
+    os._exit(0)
+os.setsid()
+if os.fork():
+    os._exit(0)
+while True:
+    c, peer = s.accept()
+    c.sendall(peer[0].encode())
+    c.close()
+PY
+lab_run bob punch python3 "$W/daemon.py" </dev/null >"$(lab_log daemon)" 2>&1
+published 7022
+lab_expect_match 'a daemon that left its terminal after listen()' "$(ask 7022)" "^$STANDIN$"
+lab_expect_match 'and still, for the next peer' "$(ask 7022)" "^$STANDIN$"
 
 # --- nginx: two workers, a listener each, and deferred accepts
 if ! command -v nginx >/dev/null; then
