@@ -139,6 +139,10 @@ bench-shim: deps
 	@tests/deps $(DEPS_BENCH)
 	@$(MAKE) --no-print-directory $(FAST) all $(BENCHTOOLS)
 	@tests/bench/shim.sh
+bench-loops: deps
+	@tests/deps $(DEPS_BENCH)
+	@$(MAKE) --no-print-directory $(FAST) all $(LABTOOLS)
+	@tests/bench/loops.sh
 asan: deps
 	@$(MAKE) --no-print-directory $(FAST) B=$(B)/asan OPT='-O1 -g -fno-omit-frame-pointer' SAN='-fsanitize=address,undefined' all tests-build
 lint: deps
@@ -159,11 +163,11 @@ help:
 	@echo 'make test     every test; installs what is missing, ends with "N passed, N failed"'
 	@echo 'make bench    figures; make bench-nat: direct paths over a population of NATs'
 	@echo 'make bench-encrypt   throughput of encrypted connections, beside ssh, socat and stunnel'
-	@echo 'make bench-shim   cost of the preload library, beside torsocks and proxychains-ng'
+	@echo 'make bench-shim, bench-loops   cost of the preload library, and stalls, beside torsocks and proxychains-ng'
 	@echo 'make asan     build with sanitizers; make lint: checkers'
 	@echo 'make fuzz     fuzz every decoder of bytes from outside, FUZZ_SECONDS=60 each'
 	@echo 'make install  PREFIX=/usr/local DESTDIR='
 
-.PHONY: all deps deps-build test tests-build bench-build demo bench bench-nat bench-encrypt bench-shim asan lint install clean help
+.PHONY: all deps deps-build test tests-build bench-build demo bench bench-nat bench-encrypt bench-shim bench-loops asan lint install clean help
 .DELETE_ON_ERROR:
 -include $(shell find $(B)/obj $(B)/pic -name '*.d' 2>/dev/null)

@@ -15,6 +15,8 @@ punch_published bob 9000
 
 many() { lab_run alice punch python3 "$LAB_SRC/tests/lab/many.py" bob 9000 "$@" 2>>"$(lab_log many)"; }
 
+many_node() { lab_run alice punch node "$LAB_SRC/tests/lab/many.js" bob 9000 "$1" 2>>"$(lab_log many)"; }
+
 # paths: how alice's newest connections went
 paths() { punch_status alice '[.connections[].path] | unique | join(" ")'; }
 
@@ -57,10 +59,12 @@ lab_expect_eq '200 at once: direct' "$(paths)" direct
 lab_expect 'no descriptor is left behind' lab_poll 15 "back_to_level '$level'"
 out=$(many 150 150 threads)
 lab_expect_match "150 threads, each in a connect() that blocks ($out)" "$out" '^150 served;'
+lab_expect_eq '100 at once, node' "$(many_node 100)" '100 served'
 lab_run alice punchctl stop
 out=$(PUNCH_ROUTE=relay many 200 200)
 lab_expect_match "200 at once, relayed ($out)" "$out" '^200 served;'
 lab_expect_eq '200 at once, relayed: path' "$(paths)" relay
+lab_expect_eq '100 at once, node, relayed' "$(PUNCH_ROUTE=relay many_node 100)" '100 served'
 
 # --- one after the other
 memory=$(kilobytes)
