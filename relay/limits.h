@@ -31,11 +31,19 @@
 #define RELAY_HELLO_MAX		(TICKET_MAX + 16)
 
 /*
- * Socket buffers, as given to SO_RCVBUF and SO_SNDBUF (the kernel doubles them for its own
- * bookkeeping).  Without a cap a stalled reader parks 7 to 11 MiB a direction in
+ * Socket buffers of flows that may not grow, as given to SO_RCVBUF and SO_SNDBUF (the kernel doubles them for its
+ * own bookkeeping).  Without a cap a stalled reader parks 7 to 11 MiB a direction in
  * the kernel, with 256 KiB 3.6 MiB (measured).
  */
 #define RELAY_BUFFER_KIB	256
+
+/* What all flows together may have grown above that, and where a single one stops: 300 Mbit/s at 100 ms (see room.c) */
+#define RELAY_ROOM_MIB		256
+#define RELAY_ROOM_MOST		(8 * 1024 * 1024)	/* of both buffers; the kernel counts up to two bytes for each that waits */
+#define RELAY_ROOM_RECEIVE	(6 * 1024 * 1024)	/* of the receive buffer alone: the usual tcp_rmem, where that is larger */
+#define RELAY_ROOM_FREE		(2 * 2 * RELAY_BUFFER_KIB * 1024)	/* two such buffers, doubled: not counted */
+#define RELAY_ROOM_LOOK		(512 * 1024)	/* bytes passed on between two looks, which cost 0.5 us each */
+#define RELAY_ROOM_IDLE		(10 * SECOND)	/* without a look: holds its room for nothing */
 
 /*
  * Bytes a borrowed pipe holds.  64 KiB cost half as much CPU again at 16 streams, 1 MiB gains nothing (measured).

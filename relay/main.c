@@ -26,10 +26,12 @@
 #include "relay/loop.h"
 #include "relay/metrics.h"
 #include "relay/pump.h"
+#include "relay/room.h"
 #include "relay/sandbox.h"
 #include "relay/visitor.h"
 
 #define BUFFER_KIB_MAX	65536	/* 64 MiB: 1 Gbit/s over half a second */
+#define BUDGET_MIB_MAX	1048576	/* 1 TiB */
 
 struct options {
 	const char *file;
@@ -37,14 +39,15 @@ struct options {
 	struct endpoint listen[CONF_LIST];
 	unsigned int listen_count;
 	struct endpoint metrics;
-	int buffer_kib;
+	int buffer_kib;		/* of all sockets; -1: as they need it, within the budget; 0: the kernel's choice */
+	int budget_mib;
 	int verbose;
 	bool check;
 };
 
 static const char usage[] =
 	"usage: punch-relay [-v] [-c FILE] [--check] [--listen ADDRESS[:PORT]]... [--secret FILE]\n"
-	"                   [--metrics ADDRESS:PORT] [--buffer KIB]\n"
+	"                   [--metrics ADDRESS:PORT] [--budget MIB] [--buffer KIB]\n"
 	"\n"
 	"Joins two punch nodes that cannot reach each other directly.  Without a file it\n"
 	"listens on port 4433 and reads its secret from the state folder.\n"
@@ -54,7 +57,8 @@ static const char usage[] =
 	"      --listen ADDRESS  instead of the file's; may be repeated\n"
 	"      --secret FILE     instead of the file's\n"
 	"      --metrics ADDRESS instead of the file's\n"
-	"      --buffer KIB      socket buffers, default 256; 0 leaves them to the kernel\n"
+	"      --budget MIB      memory for the buffers of fast connections, default 256\n"
+	"      --buffer KIB      the same socket buffers for all; 0 leaves them to the kernel\n"
 	"  -v, --verbose         log what happens; twice: everything\n"
 	"      --help, --version\n";
 
@@ -71,14 +75,14 @@ static int parse_endpoint(struct endpoint *ep, const char *option, uint16_t port
 	return -1;
 }
 
-static int parse_buffer(int *kib)
+static int parse_number(int *number, const char *option, long most, const char *right)
 {
 	char *end;
 	long value = strtol(optarg, &end, 10);
 
-	if (end == optarg || *end || value < 0 || value > BUFFER_KIB_MAX)
-		return bad_usage("--buffer", optarg, "want 0 to 65536 (KiB)");
-	*kib = (int)value;
+	if (end == optarg || *end || value < 0 || value > most)
+		return bad_usage(option, optarg, right);
+	*number = (int)value;
 	return -1;
 }
 
@@ -102,7 +106,9 @@ static int option_take(struct options *options, int option)
 	case 'm':
 		return parse_endpoint(&options->metrics, "--metrics", 0);
 	case 'b':
-		return parse_buffer(&options->buffer_kib);
+		return parse_number(&options->buffer_kib, "--buffer", BUFFER_KIB_MAX, "want 0 to 65536 (KiB)");
+	case 'g':
+		return parse_number(&options->budget_mib, "--budget", BUDGET_MIB_MAX, "want 0 to 1048576 (MiB)");
 	case 'v':
 		options->verbose++;
 		return -1;
@@ -125,12 +131,14 @@ static int options_parse(struct options *options, int argc, char **argv)
 		{ "conf", required_argument, NULL, 'c' }, { "check", no_argument, NULL, 'k' },
 		{ "listen", required_argument, NULL, 'l' }, { "secret", required_argument, NULL, 's' },
 		{ "metrics", required_argument, NULL, 'm' }, { "buffer", required_argument, NULL, 'b' },
+		{ "budget", required_argument, NULL, 'g' },
 		{ "verbose", no_argument, NULL, 'v' }, { "help", no_argument, NULL, 'h' },
 		{ "version", no_argument, NULL, 'V' }, { NULL, 0, NULL, 0 },
 	};
 	int option, status = -1;
 
-	options->buffer_kib = RELAY_BUFFER_KIB;
+	options->buffer_kib = -1;
+	options->budget_mib = RELAY_ROOM_MIB;
 	while (status < 0 && (option = getopt_long(argc, argv, "c:v", longs, NULL)) != -1)
 		status = option_take(options, option);
 	if (status < 0 && optind < argc)
@@ -309,7 +317,8 @@ int main(int argc, char **argv)
 		log_error("cannot start: %s", strerror(-err));
 		return 1;
 	}
-	if (open_doors(&conf, options.buffer_kib))
+	room_open(options.buffer_kib < 0 ? (size_t)options.budget_mib << 20 : SIZE_MAX);
+	if (open_doors(&conf, options.buffer_kib < 0 ? 0 : options.buffer_kib))
 		return 1;
 	descriptors = accept_limit();
 	err = drop_privileges();

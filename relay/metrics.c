@@ -19,6 +19,7 @@
 #include "relay/limits.h"
 #include "relay/loop.h"
 #include "relay/metrics.h"
+#include "relay/room.h"
 #include "relay/stats.h"
 
 #define PAGE_SIZE 4096	/* bytes; the page has about 1,900 */
@@ -62,10 +63,12 @@ static size_t page(char *out, size_t size)
 		     "punch_relay_pipes %u\n"
 		     "# TYPE punch_relay_buffers gauge\n"
 		     "punch_relay_buffers %u\n"
+		     "# TYPE punch_relay_grown_bytes gauge\n"
+		     "punch_relay_grown_bytes %zu\n"
 		     "# TYPE punch_relay_refused_total counter\n",
 		     (unsigned long long)stats.bytes, stats.pairs_now,
 		     (unsigned long long)stats.pairs, (unsigned long long)stats.resets,
-		     stats.visitors_now, (unsigned long long)stats.visitors, pipes, buffers);
+		     stats.visitors_now, (unsigned long long)stats.visitors, pipes, buffers, room_grown());
 	for (int i = 0; i < REFUSAL_COUNT && (size_t)n < size; i++)
 		n += snprintf(out + n, size - (size_t)n,
 			      "punch_relay_refused_total{reason=\"%s\"} %llu\n", refusal_names[i],

@@ -50,6 +50,7 @@
 #include "relay/carrier.h"
 #include "relay/limits.h"
 #include "relay/pump.h"
+#include "relay/room.h"
 #include "relay/stats.h"
 
 enum pair_state {
@@ -86,6 +87,7 @@ struct flow {
 	struct carrier *carrier;	/* borrowed, or NULL */
 	size_t waiting;			/* bytes in it */
 	uint64_t bytes;			/* passed to the sink */
+	struct room room;
 };
 
 TAILQ_HEAD(pair_list, pair);
@@ -154,6 +156,7 @@ static void pair_over(struct pair *pair, bool abort, uint64_t now)
 		 (unsigned long long)pair->flows[1].bytes, abort ? ", reset" : "");
 	for (int i = 0; i < 2; i++) {
 		carrier_drop(&pair->flows[i]);
+		room_leave(&pair->flows[i].room);
 		if (abort)
 			end_abort(&pair->ends[i]);
 		loop_end(&pair->ends[i].watch);
@@ -299,8 +302,10 @@ static void pair_run(struct pair *pair, uint64_t now)
 {
 	bool more = false;
 
-	for (int i = 0; i < 2; i++)
+	for (int i = 0; i < 2; i++) {
 		more |= flow_run(&pair->flows[i]);
+		room_look(&pair->flows[i].room, pair->flows[i].bytes, now);
+	}
 	/* A death seen by the second flow gives the first one something to pass on */
 	if (pair->ends[0].reset || pair->ends[1].reset)
 		more |= flow_run(&pair->flows[0]);
@@ -369,8 +374,10 @@ int pump_join(struct watch *a, const struct endpoint *from_a, struct watch *b,
 		free(pair);
 		return err;
 	}
-	for (int i = 0; i < 2; i++)
+	for (int i = 0; i < 2; i++) {
 		setsockopt(pair->ends[i].watch.fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &off, sizeof(off));
+		room_enter(&pair->flows[i].room, pair->ends[i].watch.fd, pair->ends[!i].watch.fd, now);
+	}
 	TAILQ_INSERT_TAIL(&pairs, pair, all);
 	stats.pairs_now++;
 	pair_run(pair, now);

@@ -20,9 +20,14 @@
 
 void relay_start(struct relay *relay, unsigned int descriptors)
 {
+	relay_start_with(relay, descriptors, NULL, NULL);
+}
+
+void relay_start_with(struct relay *relay, unsigned int descriptors, char *option, char *value)
+{
 	char listen[32], metrics[32], secret[] = "--secret", path[256], why[256];
 	char name[] = "punch-relay", dash_l[] = "--listen", dash_m[] = "--metrics", dash_v[] = "-vv";
-	char *argv[] = { name, dash_v, dash_l, listen, dash_m, metrics, secret, path, NULL };
+	char *argv[] = { name, dash_v, dash_l, listen, dash_m, metrics, secret, path, option, value, NULL };
 
 	live_folder(relay->folder);
 	snprintf(path, sizeof(path), "%s/relay.secret", relay->folder);

@@ -22,6 +22,9 @@ struct relay {
 /** relay_start() - with a secret of its own. @descriptors: its limit, 0: ours. Aborts on failure */
 void relay_start(struct relay *relay, unsigned int descriptors);
 
+/** relay_start_with() - the same with one more option and its value */
+void relay_start_with(struct relay *relay, unsigned int descriptors, char *option, char *value);
+
 /** relay_stop() - Return: its exit status */
 int relay_stop(struct relay *relay);
 

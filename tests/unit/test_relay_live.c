@@ -131,7 +131,13 @@ static void test_bytes_before_a_reset_arrive(void **state)
 	close(b);
 }
 
-static void test_stalled_reader_holds_only_its_own_pair(void **state)
+static bool has_shrunk(void *arg)
+{
+	return live_metric(((struct relay *)arg)->metrics, "punch_relay_grown_bytes") == 0;
+}
+
+/* @most: bytes that it may keep on the way, the ends' own buffers included */
+static void stall(const struct relay *by, uint64_t most)
 {
 	static char block[65536];
 	struct pollfd pfd = { .events = POLLOUT };
@@ -140,23 +146,22 @@ static void test_stalled_reader_holds_only_its_own_pair(void **state)
 	int a, b, c, d;
 	ssize_t n;
 
-	(void)state;
-	assert_true(relay_pair(&relay, &a, &b));
-	assert_true(relay_pair(&relay, &c, &d));
+	assert_true(relay_pair(by, &a, &b));
+	assert_true(relay_pair(by, &c, &d));
 	/* b reads nothing: a is stopped once the buffers on the way are full */
 	pfd.fd = a;
 	while (poll(&pfd, 1, 500) > 0 && sent < 64 * MIB)
 		if ((n = send(a, block, sizeof(block), MSG_NOSIGNAL | MSG_DONTWAIT)) > 0)
 			sent += (uint64_t)n;
-	assert_in_range(sent, 1, 16 * MIB);
+	assert_in_range(sent, 1, most);
 	/* the relay waits for it without turning round */
-	cpu = live_cpu_ms(relay.program.pid);
+	cpu = live_cpu_ms(by->program.pid);
 	for (int i = 0; i < 200; i++) {
 		assert_int_equal(send(c, block, 1000, MSG_NOSIGNAL), 1000);
 		assert_int_equal(recv(d, block, 1000, MSG_WAITALL), 1000);
 		poll(NULL, 0, 2);
 	}
-	assert_in_range(live_cpu_ms(relay.program.pid) - cpu, 0, 100);
+	assert_in_range(live_cpu_ms(by->program.pid) - cpu, 0, 100);
 	/* nothing is lost when it wakes up */
 	shutdown(a, SHUT_WR);
 	while ((n = recv(b, block, sizeof(block), 0)) > 0)
@@ -167,6 +172,61 @@ static void test_stalled_reader_holds_only_its_own_pair(void **state)
 	close(b);
 	close(c);
 	close(d);
+}
+
+static void test_stalled_reader_holds_only_its_own_pair(void **state)
+{
+	char option[] = "--budget", none[] = "0";
+	struct relay strict;
+
+	(void)state;
+	stall(&relay, 40 * MIB);	/* one pair may use the budget */
+	relay_start_with(&strict, 0, option, none);
+	stall(&strict, 16 * MIB);
+	assert_int_equal(relay_stop(&strict), 0);
+}
+
+/* Return: bytes that the relay's buffers have grown by, when so many have passed from @a to @b */
+static long long grown_by(const struct relay *by, int a, int b, uint64_t total)
+{
+	static char block[65536];
+	struct pollfd pfds[] = { { .fd = a, .events = POLLOUT }, { .fd = b, .events = POLLIN } };
+	uint64_t sent = 0, received = 0;
+	ssize_t n;
+
+	while (received < total && poll(pfds, 2, LIVE_WAIT_S * 1000) > 0) {
+		pfds[0].events = sent < total ? POLLOUT : 0;
+		n = sent < total ? send(a, block, sizeof(block), MSG_NOSIGNAL | MSG_DONTWAIT) : 0;
+		sent += n > 0 ? (uint64_t)n : 0;
+		n = recv(b, block, sizeof(block), MSG_DONTWAIT);
+		received += n > 0 ? (uint64_t)n : 0;
+	}
+	assert_true(received >= total);
+	return live_metric(by->metrics, "punch_relay_grown_bytes");
+}
+
+/* Buffers grow with a pair that is fast, within the budget, and what they took is given back */
+static void test_buffers_grow_within_the_budget(void **state)
+{
+	char option[] = "--budget", none[] = "0";
+	struct relay strict;
+	int a, b, c, d;
+
+	(void)state;
+	assert_true(relay_pair(&relay, &a, &b));
+	assert_in_range(grown_by(&relay, a, b, 64 * MIB), 1, 256 * MIB);
+	close(a);
+	close(b);
+	assert_true(live_until(has_shrunk, &relay));
+
+	relay_start_with(&strict, 0, option, none);
+	assert_true(relay_pair(&strict, &c, &d));
+	assert_int_equal(grown_by(&strict, c, d, 64 * MIB), 0);
+	/* one that was held goes on */
+	assert_int_equal(grown_by(&strict, d, c, 64 * MIB), 0);
+	close(c);
+	close(d);
+	assert_int_equal(relay_stop(&strict), 0);
 }
 
 static void send_urgent(int fd)
@@ -248,6 +308,7 @@ int main(void)
 		cmocka_unit_test(test_reset_is_an_abort_for_the_other_side),
 		cmocka_unit_test(test_bytes_before_a_reset_arrive),
 		cmocka_unit_test(test_stalled_reader_holds_only_its_own_pair),
+		cmocka_unit_test(test_buffers_grow_within_the_budget),
 		cmocka_unit_test(test_urgent_data_keeps_its_place),
 		cmocka_unit_test(test_pairs_are_forgotten_when_both_ends_closed),
 	};
