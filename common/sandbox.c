@@ -216,7 +216,7 @@ static int enter_seccomp(const struct sandbox *sandbox, char *why, size_t size)
 		err = allow_calls(filter, sandbox->calls);
 	for (i = 0; !err && i < sizeof(ioctls) / sizeof(ioctls[0]); i++)
 		err = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), 1,
-				       SCMP_A1_32(SCMP_CMP_EQ, ioctls[i]));
+				       SCMP_A1_32(SCMP_CMP_EQ, ioctls[i], 0));
 	if (!err)
 		err = seccomp_load(filter);
 	seccomp_release(filter);

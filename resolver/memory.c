@@ -100,10 +100,13 @@ bool memory_learn(struct memory *memory, const struct description *caller, const
 {
 	uint64_t until = now + (first == PUNCH__FIRST__FIRST_RELAY ? MEMORY_FAILED : MEMORY_WORKED);
 	struct memory_entry there = { .first = first, .until = until }, back = { .first = turned(first), .until = until };
+	bool new_there, new_back;
 
 	if (!first || !key_of(caller, callee, there.key) || !key_of(callee, caller, back.key))
 		return false;
-	return put(memory, &there, now) | (memcmp(there.key, back.key, MEMORY_KEY) && put(memory, &back, now));
+	new_there = put(memory, &there, now);
+	new_back = memcmp(there.key, back.key, MEMORY_KEY) && put(memory, &back, now);
+	return new_there || new_back;
 }
 
 void memory_restore(struct memory *memory, const struct memory_entry *entry, uint64_t now)
