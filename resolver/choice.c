@@ -39,9 +39,7 @@ uint32_t choice_priority(uint32_t type)
 
 uint64_t choice_rtt(uint64_t kernel, uint64_t took, uint64_t proof)
 {
-	if (!kernel)
-		return took;
-	if (!took || proof < kernel / 2)
+	if (!kernel || !took || proof < kernel / 2)
 		return kernel;
 	return took < 2 * kernel ? took : 2 * kernel;
 }
