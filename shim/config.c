@@ -376,6 +376,23 @@ bool config_key_is_of_another(const struct config *config, uid_t uid)
 	return !config->quick && stat(config->node.key, &st) == 0 && st.st_uid != uid;
 }
 
+void config_names(const struct config *config, void (*each)(void *arg, const char *name), void *arg)
+{
+	unsigned int i;
+
+	for (i = 0; i < config->node.peer_count; i++) {
+		const char *cursor = config->node.peers[i].alias;
+		char word[LIMIT_HOST];
+		struct endpoint ep;
+
+		while (conf_word_next(&cursor, word, sizeof(word))) {
+			if (endpoint_parse(&ep, word, 0) < 0)
+				each(arg, word);
+		}
+		each(arg, config->node.peers[i].name);
+	}
+}
+
 bool config_has_services(const struct config *config)
 {
 	return config->quick || config->node.service_count > 0;

@@ -55,6 +55,12 @@ bool config_owns_address(const struct config *config, const struct endpoint *ep)
 /** config_key_is_of_another() - does the file's key belong to another user than @uid? Not in quick mode, which has none */
 bool config_key_is_of_another(const struct config *config, uid_t uid);
 
+/**
+ * config_names() - call @each with every name that means a peer, aliases before the peer's own; literal addresses
+ * are left out.  None in quick mode: what ends in ".punch" cannot be listed
+ */
+void config_names(const struct config *config, void (*each)(void *arg, const char *name), void *arg);
+
 /** config_has_services() - might a listening socket be ours? */
 bool config_has_services(const struct config *config);
 

@@ -239,18 +239,26 @@ static int wait_for_peer(struct dial *dial)
 	return -1;
 }
 
-static int dial_peer(struct dial *dial)
+/* Return: as start(), but one thread at a time for each socket */
+static int begin(struct dial *dial, bool *done)
 {
 	struct guard guard;
-	bool done = false;
 	uint64_t turn;
 	int rc;
 
 	guard_enter(&guard);
 	turn = pending_turn(dial->fd);
-	rc = start(dial, &done);
+	rc = start(dial, done);
 	pending_turn_over(turn);
 	guard_leave(&guard);
+	return rc;
+}
+
+static int dial_peer(struct dial *dial)
+{
+	bool done = false;
+	int rc = begin(dial, &done);
+
 	if (dial->native)
 		return libc_connect(dial->fd, dial->address, dial->size);
 	if (dial->again)
@@ -265,8 +273,34 @@ static int dial_peer(struct dial *dial)
 	return -1;
 }
 
-/* connect(AF_UNSPEC) undoes a connection: the socket is an ordinary one again */
-static int disconnect(int fd, const struct sockaddr *address, socklen_t size)
+enum dial_step dial_begin(int fd, const struct sockaddr *address, socklen_t size, int *result)
+{
+	struct dial dial = { .fd = fd, .config = config_get(), .address = address, .size = size };
+	bool done = false;
+
+	if (!is_ours(address, size, &dial.target))
+		return DIAL_NATIVE;
+	*result = begin(&dial, &done);
+	if (dial.native)
+		return DIAL_NATIVE;
+	if (dial.again)
+		return DIAL_WAIT_AGAIN;
+	if (*result < 0 || done)
+		return DIAL_DONE;
+	if (is_blocking(&dial))
+		return DIAL_WAIT;
+	*result = -EINPROGRESS;
+	return DIAL_DONE;
+}
+
+bool dial_is_ours(const struct sockaddr *address, socklen_t size)
+{
+	struct endpoint target;
+
+	return is_ours(address, size, &target);
+}
+
+void dial_forget(int fd)
 {
 	struct guard guard;
 
@@ -274,6 +308,12 @@ static int disconnect(int fd, const struct sockaddr *address, socklen_t size)
 	pending_forget(fd);
 	remote_forget(fd);
 	guard_leave(&guard);
+}
+
+/* connect(AF_UNSPEC) undoes a connection: the socket is an ordinary one again */
+static int disconnect(int fd, const struct sockaddr *address, socklen_t size)
+{
+	dial_forget(fd);
 	return libc_connect(fd, address, size);
 }
 
@@ -281,6 +321,8 @@ int dial_connect(int fd, const struct sockaddr *address, socklen_t size)
 {
 	struct endpoint target;
 
+	if (env_any())
+		return libc_connect(fd, address, size);
 	if (!is_ours(address, size, &target)) {
 		if (raw_plausible(address) && size >= (socklen_t)sizeof(sa_family_t) && address->sa_family == AF_UNSPEC &&
 		    (pending_any() || remote_any()))

@@ -22,6 +22,7 @@
 
 static struct {
 	bool on;
+	bool any;
 	uint32_t timeout_ms;
 	uint32_t route;
 	unsigned int count;
@@ -172,15 +173,22 @@ static size_t library_folder(char folder[LIMIT_PATH])
 }
 
 /*
+ * @folder: of the one who asks, or NULL for this library's.
  * Where it was built the resolver lies beside the library; installed, the
  * library is in PREFIX/lib/punch and the programs in PREFIX/bin.
  */
-static void find_resolver(void)
+static void find_resolver(const char *folder)
 {
 	static const char installed[] = "/lib/punch/", there[] = "/bin/", name[] = "punch-resolver";
 	char *path = state.arena;
-	size_t size = library_folder(path), tail = sizeof(installed) - 1;
+	size_t size, tail = sizeof(installed) - 1;
 
+	if (folder) {
+		size = strlen(folder);
+		memcpy(path, folder, size < LIMIT_PATH ? size + 1 : 0);
+	} else {
+		size = library_folder(path);
+	}
 	if (!size || size + sizeof(name) > LIMIT_PATH)
 		return;
 	if (size >= tail && strcmp(path + size - tail, installed) == 0) {
@@ -193,14 +201,14 @@ static void find_resolver(void)
 	state.used = size + sizeof(name);
 }
 
-void env_init(void)
+void env_init(const char *folder)
 {
 	int errno_kept = errno;
 	bool understood;
 
 	if (getauxval(AT_SECURE))
 		return;
-	find_resolver();
+	find_resolver(folder);
 	keep_all(true);		/* ours first, should the room end */
 	keep_all(false);
 	understood = log_init("punch", env_get("PUNCH_LOG"), env_get("PUNCH_LOG_FILE")) == 0;
@@ -208,6 +216,7 @@ void env_init(void)
 		log_warn("PUNCH_LOG = \"%s\": should be error, warn, info or debug; using warn", env_get("PUNCH_LOG"));
 	parse_timeout();
 	parse_route();
+	state.any = env_get("PUNCH_ANY") != NULL;
 	state.on = true;
 	errno = errno_kept;
 }
@@ -215,6 +224,11 @@ void env_init(void)
 bool env_off(void)
 {
 	return !state.on;
+}
+
+bool env_any(void)
+{
+	return state.any;
 }
 
 char *env_get(const char *name)

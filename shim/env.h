@@ -15,11 +15,20 @@
 
 #define ENV_KEPT	32	/* most variables kept */
 
-/** env_init() - take the copy; called by the constructor */
-void env_init(void);
+/**
+ * env_init() - take the copy; called by the constructor
+ * @folder:	where punch-resolver lies, with a slash at its end; NULL: where this library does
+ */
+void env_init(const char *folder);
 
 /** env_off() - a set-uid program, or called before the constructor: nothing is ours */
 bool env_off(void);
+
+/**
+ * env_any() - this program was started by "punch --any": its sockets are served from outside (punch_any.c),
+ * which a second hand would disturb.  Names stay our business
+ */
+bool env_any(void);
 
 /** env_get() - as getenv(), from the copy.  PUNCH_CONF is an absolute path here; empty variables do not exist */
 char *env_get(const char *name);

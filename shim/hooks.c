@@ -62,7 +62,7 @@ int hook_gethostbyaddr_r(const void *address, socklen_t address_size, int family
 __attribute__((constructor)) static void load(void)
 {
 	libc_init();
-	env_init();
+	env_init(NULL);
 	config_init();
 	serve_init();
 }

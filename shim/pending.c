@@ -247,6 +247,10 @@ static enum pending_answer take(int fd, int fresh, uint64_t cookie, uint64_t ent
 	struct remote remote = remote_unpack(entry);
 	int rc = swap_socket(fd, fresh);
 
+	if (rc == -EINTR) {
+		set_state(cookie, entry, PENDING_STATE_PARKED, 0);
+		return PENDING_CONNECTING;
+	}
 	if (rc < 0) {
 		log_error("cannot put a connected socket in its place: %s", strerror(-rc));
 		return fail(fd, cookie, entry, -rc, error);
@@ -295,6 +299,17 @@ static void await_claim(uint64_t cookie)
 		syscall(SYS_clock_nanosleep, CLOCK_MONOTONIC, 0, &pause, NULL);
 	} while (clock_now() < until);
 	set_state(cookie, entry, PENDING_STATE_PARKED, 0);	/* we are a child, forked in the midst of it */
+}
+
+enum pending_answer pending_take(int fd, int fresh, int *error)
+{
+	uint64_t cookie = raw_cookie(fd), entry;
+
+	if (!table_get(&parked, cookie, &entry) || !set_state(cookie, entry, PENDING_STATE_CLAIMING, 0)) {
+		raw_close(fresh);
+		return PENDING_NOT;
+	}
+	return take(fd, fresh, cookie, entry_of(entry, PENDING_STATE_CLAIMING, 0), error);
 }
 
 enum pending_answer pending_settle(int fd, const char *call, int *error)

@@ -56,6 +56,13 @@ bool pending_may_be(int fd);
  */
 enum pending_answer pending_settle(int fd, const char *call, int *error);
 
+/**
+ * pending_take() - put in place what was claimed before, when swap_socket() was interrupted
+ * @fresh:	the peer's socket; taken over
+ * Return: as pending_settle(); PENDING_CONNECTING: interrupted again
+ */
+enum pending_answer pending_take(int fd, int fresh, int *error);
+
 /** pending_forget() - the program has been told of the failure, or disconnected @fd */
 void pending_forget(int fd);
 

@@ -111,6 +111,16 @@ static inline int raw_dup3(int from, int to, int flags)
 	return (int)raw_result(syscall(SYS_dup3, from, to, flags));
 }
 
+/** raw_replace() - @fresh behind the number @fd as well, which stays close-on-exec or not. Return: @fd or -errno */
+static inline int raw_replace(int fd, int fresh)
+{
+	int flags = raw_fcntl(fd, F_GETFD, 0);
+
+	if (flags < 0)
+		return flags;
+	return raw_dup3(fresh, fd, flags & FD_CLOEXEC ? O_CLOEXEC : 0);
+}
+
 static inline int raw_open(const char *path, int flags)
 {
 	return (int)raw_result(syscall(SYS_openat, AT_FDCWD, path, flags, 0));

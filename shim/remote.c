@@ -101,8 +101,10 @@ int remote_acknowledge(int fd)
 
 void remote_forget(int fd)
 {
-	if (!table_empty(&shown))
-		table_remove(&shown, raw_cookie(fd));
+	if (table_empty(&shown))
+		return;
+	table_remove(&shown, raw_cookie(fd));
+	tag_remove(fd);
 }
 
 void remote_native(int fd)

@@ -57,6 +57,14 @@ static bool is_service(int fd, const struct config *config, struct endpoint *bou
 	return protocol == IPPROTO_TCP || protocol == IPPROTO_MPTCP;
 }
 
+bool serve_is_service(int fd)
+{
+	const struct config *config = config_get();
+	struct endpoint bound;
+
+	return config && config_has_services(config) && is_service(fd, config, &bound);
+}
+
 /* A doorbell carries no byte: it would not wake a listener that waits for one */
 static void accept_at_once(int fd)
 {
@@ -120,7 +128,7 @@ int serve_listen(int fd, int backlog)
 	int rc;
 
 	rc = libc_listen(fd, backlog);
-	if (rc < 0)
+	if (rc < 0 || env_any())
 		return rc;
 	config = config_get();
 	if (config && config_has_services(config))
@@ -135,7 +143,7 @@ void serve_init(void)
 	long most;
 	int fd;
 
-	if (env_off() || !pid || !count || strtoul(pid, NULL, 10) != (unsigned long)getpid())
+	if (env_off() || env_any() || !pid || !count || strtoul(pid, NULL, 10) != (unsigned long)getpid())
 		return;
 	config = config_get();
 	if (!config || !config_has_services(config))
@@ -157,7 +165,7 @@ int serve_setsockopt(int fd, const void *value, socklen_t size)
 	bool ours;
 	int seconds = 0;
 
-	if (!config || !config_has_services(config) || !raw_plausible(value) || size < (socklen_t)sizeof(seconds))
+	if (env_any() || !config || !config_has_services(config) || !raw_plausible(value) || size < (socklen_t)sizeof(seconds))
 		return libc_setsockopt(fd, IPPROTO_TCP, TCP_DEFER_ACCEPT, value, size);
 	guard_enter(&guard);
 	ours = raw_sockopt_int(fd, SOL_SOCKET, SO_ACCEPTCONN) > 0 && is_service(fd, config, &bound);
@@ -251,7 +259,7 @@ int serve_accept(int fd, struct sockaddr *address, socklen_t *size, int flags, b
 	socklen_t given = 0, from_size;
 	struct guard guard;
 
-	if (env_off() || (address && (!raw_plausible(address) || !raw_plausible(size))))
+	if (env_off() || env_any() || (address && (!raw_plausible(address) || !raw_plausible(size))))
 		return accept_natively(fd, address, size, flags, four);
 	if (address)
 		given = *size;

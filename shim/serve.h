@@ -11,6 +11,9 @@
 /** serve_init() - publish listening sockets that systemd passed; constructor only */
 void serve_init(void);
 
+/** serve_is_service() - is @fd a TCP socket bound to a port that is published? */
+bool serve_is_service(int fd);
+
 /** serve_listen() - as listen(); then the port is published if it is a [service] */
 int serve_listen(int fd, int backlog);
 

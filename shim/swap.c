@@ -26,20 +26,14 @@
 
 #include "common/log.h"
 #include "shim/carry.h"
+#include "shim/fdinfo.h"
 #include "shim/raw.h"
 #include "shim/swap.h"
 
 #define PLACES		16	/* most duplicates of one descriptor that follow */
-#define REGISTRATIONS	32	/* most epoll registrations of one socket that follow */
 #define FD_DIRECTORY	"/proc/thread-self/fd"
 #define FDINFO		"/proc/thread-self/fdinfo/"
 #define LINK_EPOLL	"anon_inode:[eventpoll]"
-
-struct registration {
-	int epoll;
-	int fd;
-	struct epoll_event event;
-};
 
 /**
  * struct swap
@@ -50,8 +44,7 @@ struct swap {
 	uint64_t inode;
 	int places[PLACES];
 	unsigned int place_count;
-	struct registration registrations[REGISTRATIONS];
-	unsigned int registration_count;
+	struct registrations registrations;
 };
 
 /* The kernel's struct linux_dirent64 */
@@ -63,91 +56,14 @@ struct entry {
 	char name[];
 };
 
-/* Digits of @base at @text, after blanks. Return: what follows them */
-static const char *parse_number(const char *text, unsigned int base, uint64_t *number)
-{
-	*number = 0;
-	while (*text == ' ')
-		text++;
-	for (;; text++) {
-		unsigned int digit = *text >= '0' && *text <= '9' ? (unsigned int)(*text - '0') :
-				     *text >= 'a' && *text <= 'f' ? (unsigned int)(*text - 'a') + 10 : 99;
-
-		if (digit >= base)
-			return text;
-		*number = *number * base + digit;
-	}
-}
-
-/* The number after @label, which is looked for from @text on. Return: what follows, NULL when absent */
-static const char *field(const char *text, const char *label, unsigned int base, uint64_t *number)
-{
-	text = text ? strstr(text, label) : NULL;
-	return text ? parse_number(text + strlen(label), base, number) : NULL;
-}
-
-/* "tfd:        8 events:       19 data:                8  pos:0 ino:61 sdev:5" */
-static void take_line(struct swap *swap, int epoll, const char *line)
-{
-	struct registration *registration = &swap->registrations[swap->registration_count];
-	uint64_t fd, events, data, inode;
-
-	line = field(line, "tfd:", 10, &fd);
-	line = field(line, "events:", 16, &events);
-	line = field(line, "data:", 16, &data);
-	line = field(line, "ino:", 16, &inode);
-	if (!line || inode != swap->inode)
-		return;
-	if (swap->registration_count == REGISTRATIONS) {
-		log_warn("a socket is in more than %d epoll sets: the others will not see it any more", REGISTRATIONS);
-		return;
-	}
-	registration->epoll = epoll;
-	registration->fd = (int)fd;
-	registration->event.events = (uint32_t)events;
-	registration->event.data.u64 = data;
-	swap->registration_count++;
-}
-
-/* Give whole lines of @text to take_line(). Return: bytes of the rest, moved to the front */
-static size_t take_lines(struct swap *swap, int epoll, char *text, size_t size)
-{
-	size_t start = 0, i;
-
-	for (i = 0; i < size; i++) {
-		if (text[i] != '\n')
-			continue;
-		text[i] = '\0';
-		take_line(swap, epoll, text + start);
-		start = i + 1;
-	}
-	memmove(text, text + start, size - start);
-	return size - start;
-}
-
 static int read_epoll(struct swap *swap, int epoll, const char *name)
 {
-	char text[1024], path[sizeof(FDINFO) + 16] = FDINFO;
-	size_t size = 0;
-	int fd;
+	char path[sizeof(FDINFO) + 16] = FDINFO;
 
 	if (strlen(name) > 15)
 		return 0;
 	strcat(path, name);
-	fd = raw_open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		return fd;
-	for (;;) {
-		long n = raw_read(fd, text + size, sizeof(text) - size);
-
-		if (n <= 0)
-			break;
-		size = take_lines(swap, epoll, text, size + (size_t)n);
-		if (size == sizeof(text))
-			break;		/* no line of fdinfo is so long */
-	}
-	raw_close(fd);
-	return 0;
+	return fdinfo_registrations(&swap->registrations, path, epoll, swap->inode);
 }
 
 static bool is_epoll(int directory, const char *name)
@@ -163,7 +79,7 @@ static int take_descriptor(struct swap *swap, int directory, const char *name)
 	struct stat st = { 0 };
 	uint64_t number;
 
-	if (parse_number(name, 10, &number) == name)
+	if (fdinfo_number(name, 10, &number) == name)
 		return 0;		/* "." and ".." */
 	if (raw_fstat((int)number, &st) < 0)
 		return 0;		/* closed meanwhile */
@@ -220,8 +136,8 @@ static void control(const struct swap *swap, int operation)
 {
 	unsigned int i;
 
-	for (i = 0; i < swap->registration_count; i++) {
-		const struct registration *registration = &swap->registrations[i];
+	for (i = 0; i < swap->registrations.count; i++) {
+		const struct registration *registration = &swap->registrations.list[i];
 		struct epoll_event event = registration->event;
 		long rc;
 
@@ -241,15 +157,6 @@ static bool is_still(const struct swap *swap, int fd)
 	return raw_fstat(fd, &st) == 0 && S_ISSOCK(st.st_mode) && st.st_ino == swap->inode;
 }
 
-static int replace(int fd, int fresh)
-{
-	int flags = raw_fcntl(fd, F_GETFD, 0);
-
-	if (flags < 0)
-		return flags;
-	return raw_dup3(fresh, fd, flags & FD_CLOEXEC ? O_CLOEXEC : 0);
-}
-
 int swap_socket(int fd, int fresh)
 {
 	struct swap swap;
@@ -258,7 +165,7 @@ int swap_socket(int fd, int fresh)
 	int rc;
 
 	swap.inode = 0;
-	swap.registration_count = 0;
+	swap.registrations.count = 0;
 	swap.places[0] = fd;
 	swap.place_count = 1;
 	rc = raw_fstat(fd, &st);
@@ -271,7 +178,7 @@ int swap_socket(int fd, int fresh)
 	carry_over(fd, fresh);
 	control(&swap, EPOLL_CTL_DEL);
 	for (i = 0; i < swap.place_count; i++) {
-		int one = is_still(&swap, swap.places[i]) ? replace(swap.places[i], fresh) : -EBADF;
+		int one = is_still(&swap, swap.places[i]) ? raw_replace(swap.places[i], fresh) : -EBADF;
 
 		rc = i == 0 && one < 0 ? one : rc;
 	}
@@ -279,14 +186,4 @@ int swap_socket(int fd, int fresh)
 out:
 	raw_close(fresh);
 	return rc;
-}
-
-int swap_accepted(int fd, int fresh)
-{
-	int rc;
-
-	carry_over(fd, fresh);
-	rc = replace(fd, fresh);
-	raw_close(fresh);
-	return rc < 0 ? rc : 0;
 }

@@ -10,7 +10,8 @@
  * Options, flags, epoll registrations stay as they were, and descriptors of
  * this process that are duplicates of @fd follow.  Call inside a guard.
  * @fresh:	taken over in any case
- * Return: 0 or -errno (-EMFILE: no room to look at /proc); then nothing was changed
+ * Return: 0 or -errno (-EMFILE: no room to look at /proc); then nothing was changed.  From outside of the
+ * program (punch_any_swap.c) also -EINTR: @fresh is kept, for pending_take() when the program asks again
  */
 int swap_socket(int fd, int fresh);
 

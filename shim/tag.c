@@ -55,6 +55,14 @@ void tag_put(int fd, uint32_t slot)
 		raw_setsockopt(fd, IPPROTO_TCP, NAME_TCP_NOTSENT_LOWAT, &value, sizeof(value));
 }
 
+void tag_remove(int fd)
+{
+	uint32_t value = 0;
+
+	if (tag_get(fd))
+		raw_setsockopt(fd, IPPROTO_TCP, NAME_TCP_NOTSENT_LOWAT, &value, sizeof(value));
+}
+
 uint32_t tag_get(int fd)
 {
 	uint32_t value = 0, slot;
