@@ -40,7 +40,7 @@ DEPS	= gcc libc6-dev make pkg-config libevent-dev libc-ares-dev libinih-dev libc
 DEPS_DEMO = iproute2 util-linux openssh-server openssh-client rsync jq
 DEPS_TEST = nftables iputils-ping procps netcat-openbsd curl python3 socat iperf3 strace redis-server git \
 	  clang libclang-rt-14-dev clang-tidy cppcheck musl musl-tools dnsmasq-base mandoc wget nodejs postgresql-15 nginx-light \
-	  busybox ncat lftp gunicorn apache2-bin systemd faketime openssl \
+	  busybox ncat lftp gunicorn apache2-bin systemd golang-go faketime openssl \
 	  openjdk-17-jre-headless haproxy python3-uvicorn mosquitto mosquitto-clients memcached vsftpd \
 	  mariadb-server-core mariadb-client-core inetutils-telnet libjemalloc2 libtcmalloc-minimal4 \
 	  miniupnpd-nftables coturn qemu-system-x86
@@ -54,6 +54,9 @@ COMMON	= $(filter-out common/punch.pb-c.c,$(wildcard common/*.c))
 CONF	= $(wildcard conf/*.c)
 SHIM	= $(filter-out shim/punch%.c,$(wildcard shim/*.c))
 RUNNER	= $(wildcard shim/punch*.c)
+# What "punch --any" does with the program's sockets from outside, as the library does inside
+RUNNER_SHARED = $(patsubst %,shim/%.c,ask carry config dial env fdinfo libc names pending remote serve start swap_accepted \
+	  table tag)
 CTL	= $(wildcard resolver/ctl*.c)
 RESOLVER = $(filter-out resolver/ctl%.c,$(wildcard resolver/*.c))
 RENDEZVOUS = $(wildcard rendezvous/*.c)
@@ -97,7 +100,7 @@ $(LIBCOMMON): $(PB) $(call obj,$(COMMON) $(CONF))
 $(B)/libpunch.so: $(call pic,$(SHIM) $(PURE)) shim/libpunch.map
 	$(call say,LD,$@)
 	$(Q)$(CC) $(LDFLAGS_SHIM) -Wl,--version-script=shim/libpunch.map -o $@ $(filter %.o,$^) -l:libinih.a -ldl
-$(B)/punch: $(call obj,$(RUNNER)) $(LIBCOMMON)
+$(B)/punch: $(call obj,$(RUNNER) $(RUNNER_SHARED)) $(LIBCOMMON)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(LDFLAGS_PROGRAM) -o $@ $^ -l:libinih.a
 $(B)/punch-resolver: $(call obj,$(RESOLVER)) $(LIBCOMMON)

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "conf/conf.h"
+#include "shim/punch_any.h"
 #include "shim/punch_program.h"
 
 #define EXIT_CANNOT_RUN	126	/* as shells have it */
@@ -25,6 +26,7 @@ struct options {
 	const char *secret;
 	const char *as;
 	const char *rendezvous;
+	bool any;
 	char **command;
 };
 
@@ -41,12 +43,14 @@ static const char help[] =
 "  -a, --as NAME                  quick mode: be reached as NAME.punch\n"
 "  -r, --rendezvous HOST[:PORT]   quick mode: where the two sides meet; none@ADDRESS: no server,\n"
 "                                 the other side is at this public address\n"
+"  -A, --any                      serve every kind of program: static ones, Go, and what they start\n"
 "      --help                     this text\n"
 "      --version                  the version\n"
 "\n"
 "  punch ssh bob\n"
 "  punch --secret WORD --as bob --rendezvous rdv.example.org sshd -D\n"
 "  punch --secret WORD --rendezvous rdv.example.org ssh bob.punch\n"
+"  punch --any ./go-program -url http://bob/\n"
 "\n"
 "Exit status: of COMMAND; 127 not found, 126 cannot be run; 64 wrong usage;\n"
 "78 wrong configuration.\n";
@@ -55,8 +59,8 @@ static _Noreturn void usage(const char *problem)
 {
 	if (problem)
 		fprintf(stderr, "punch: %s\n", problem);
-	fputs("punch: usage: punch [--conf FILE] [--secret WORD] [--as NAME] [--rendezvous HOST[:PORT]] [--] "
-	      "COMMAND [ARG...]; see punch --help\n", stderr);
+	fputs("punch: usage: punch [--conf FILE] [--secret WORD] [--as NAME] [--rendezvous HOST[:PORT]] [--any] "
+	      "[--] COMMAND [ARG...]; see punch --help\n", stderr);
 	exit(EX_USAGE);
 }
 
@@ -81,13 +85,14 @@ static void parse(int argc, char **argv, struct options *options)
 		{ "secret", required_argument, NULL, 's' },
 		{ "as", required_argument, NULL, 'a' },
 		{ "rendezvous", required_argument, NULL, 'r' },
+		{ "any", no_argument, NULL, 'A' },
 		{ "help", no_argument, NULL, HELP },
 		{ "version", no_argument, NULL, VERSION },
 		{ NULL, 0, NULL, 0 },
 	};
 	int c;
 
-	while ((c = getopt_long(argc, argv, "+c:s:a:r:", names, NULL)) != -1) {
+	while ((c = getopt_long(argc, argv, "+c:s:a:r:A", names, NULL)) != -1) {
 		switch (c) {
 		case 'c':
 			options->conf = optarg;
@@ -100,6 +105,9 @@ static void parse(int argc, char **argv, struct options *options)
 			break;
 		case 'r':
 			options->rendezvous = optarg;
+			break;
+		case 'A':
+			options->any = true;
 			break;
 		case HELP:
 			fputs(help, stdout);
@@ -199,11 +207,10 @@ static void configure(const struct options *options)
 	check_file();
 }
 
-/* libpunch.so beside this program, or in PREFIX/lib/punch for one in PREFIX/bin */
-static void find_library(char path[LIMIT_PATH])
+/* The folder of this program, with a slash at its end. Return: room behind it in @path */
+static char *own_folder(char path[LIMIT_PATH], size_t room)
 {
-	static const char name[] = "libpunch.so", installed[] = "../lib/punch/libpunch.so";
-	ssize_t size = readlink("/proc/self/exe", path, LIMIT_PATH - sizeof(installed));
+	ssize_t size = readlink("/proc/self/exe", path, LIMIT_PATH - room);
 	char *slash;
 
 	if (size < 0) {
@@ -212,13 +219,23 @@ static void find_library(char path[LIMIT_PATH])
 	}
 	path[size] = '\0';
 	slash = strrchr(path, '/') + 1;
-	strcpy(slash, name);
-	if (access(path, R_OK) == 0)
-		return;
-	strcpy(slash, installed);
-	if (access(path, R_OK) == 0)
-		return;
 	*slash = '\0';
+	return slash;
+}
+
+/* libpunch.so beside this program, or in PREFIX/lib/punch for one in PREFIX/bin */
+static void find_library(char path[LIMIT_PATH])
+{
+	static const char name[] = "libpunch.so", installed[] = "../lib/punch/libpunch.so";
+	char *end = own_folder(path, sizeof(installed));
+
+	strcpy(end, name);
+	if (access(path, R_OK) == 0)
+		return;
+	strcpy(end, installed);
+	if (access(path, R_OK) == 0)
+		return;
+	*end = '\0';
 	fprintf(stderr, "punch: libpunch.so is neither in %s nor in %s../lib/punch/\n", path, path);
 	exit(EX_UNAVAILABLE);
 }
@@ -243,7 +260,7 @@ static void preload(const char *library)
 	free(value);
 }
 
-static void warn(const struct program *program)
+static void warn(const struct program *program, bool any)
 {
 	static const char *const why[] = {
 		[PROGRAM_DYNAMIC] = NULL,
@@ -253,13 +270,27 @@ static void warn(const struct program *program)
 		[PROGRAM_FOREIGN] = "is built for another kind of machine than libpunch.so",
 		[PROGRAM_UNKNOWN] = NULL,
 	};
+	bool served = program->kind == PROGRAM_STATIC || program->kind == PROGRAM_GO;
 
 	_Static_assert(sizeof(why) / sizeof(why[0]) == PROGRAM_KIND_COUNT, "each kind has its words");
-	if (!why[program->kind])
+	if (!why[program->kind] || (served && any))
 		return;
 	fprintf(stderr, "punch: warning: %s %s: peers' names are unknown to it, connections to peers fail, and its "
-		"ports are not published; use \"punchctl dial\" and \"punchctl serve\" instead\n",
-		program->path, why[program->kind]);
+		"ports are not published; use %s instead\n", program->path, why[program->kind],
+		served ? "\"punch --any\", which serves it," : "\"punchctl dial\" and \"punchctl serve\"");
+}
+
+static void begin_any(char *const *command)
+{
+	char folder[LIMIT_PATH];
+	int status;
+
+	own_folder(folder, sizeof("punch-resolver"));
+	status = any_begin(folder, command);
+	if (status)
+		exit(status);
+	/* the library leaves sockets alone then */
+	set("PUNCH_ANY", "1");
 }
 
 int main(int argc, char **argv)
@@ -276,8 +307,10 @@ int main(int argc, char **argv)
 		return EXIT_NOT_FOUND;
 	}
 	program_examine(path, &program);
-	warn(&program);
+	warn(&program, options.any);
 	preload(library);
+	if (options.any)
+		begin_any(options.command);
 	execv(path, options.command);
 	if (errno == ENOEXEC && program.kind == PROGRAM_UNKNOWN)
 		execvp(path, options.command);	/* a script without "#!": as shells do, by /bin/sh */

@@ -58,6 +58,8 @@ UNIT_test_uplink_hostile = tests/unit/world.c $(wildcard resolver/uplink*.c) res
 UNIT_test_relayleg	= tests/unit/world.c resolver/relayleg.c resolver/dns.c resolver/srv.c resolver/race.c $(LIBCOMMON)
 UNIT_test_sandbox	= common/sandbox.c common/drop.c common/log.c relay/sandbox.c
 UNIT_test_shim_table	= shim/table.c
+UNIT_test_any_hosts	= shim/punch_any_hosts.c common/standin.c common/endpoint.c
+UNIT_test_any_filter	= shim/punch_any_filter.c
 UNIT_test_nat_core	= $(filter-out tests/lab/nat.c,$(wildcard tests/lab/nat*.c))
 UNIT_test_nat_link	= $(UNIT_test_nat_core)
 
@@ -126,6 +128,20 @@ $(B)/tests/shim/%: $(B)/obj/tests/shim/%.o $(LIBCOMMON)
 $(B)/tests/shim/lib/punch-resolver: $(B)/tests/shim/double
 	$(Q)mkdir -p $(@D) && ln -sf ../double $@ && ln -sf ../../../libpunch.so $(@D)/libpunch.so
 tests-build: $(SHIMTEST) $(B)/tests/shim/lib/punch-resolver $(B)/libpunch.so $(B)/punch
+
+# Static programs for the tests of "punch --any"; what cannot be built is missing, and the tests say so
+$(B)/tests/any/go: tests/any/any.go
+	$(call say,GO,$@)
+	$(Q)mkdir -p $(@D) && if command -v go >/dev/null; then GOCACHE=$(abspath $(B))/tests/any/cache CGO_ENABLED=0 GO111MODULE=off \
+		GOFLAGS=-trimpath go build -o $@ $<; else rm -f $@; fi
+$(B)/tests/any/fixed: tests/any/fixed.c
+	$(call say,MUSL,$@)
+	$(Q)mkdir -p $(@D) && if command -v musl-gcc >/dev/null; then musl-gcc -static -std=c11 -D_GNU_SOURCE -O1 -o $@ $<; \
+		else rm -f $@; fi
+# The runner finds the test double beside itself
+$(B)/tests/shim/lib/punch: $(B)/punch
+	$(Q)mkdir -p $(@D) && ln -f $< $@
+tests-build: $(B)/tests/any/go $(B)/tests/any/fixed $(B)/tests/shim/lib/punch
 
 .PRECIOUS: $(B)/obj/%.o
 

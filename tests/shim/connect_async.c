@@ -74,11 +74,14 @@ static void getpeername_alone_is_enough(void **state)
 
 static void the_first_word_is_enough(void **state)
 {
-	int fd = start("lazy", AF_INET, 0), far;
+	int fd, far;
 	struct stat before, after;
 	char data[8] = "";
 
 	(void)state;
+	if (getenv("PUNCH_ANY"))
+		skip();		/* no filter asks for each send() */
+	fd = start("lazy", AF_INET, 0);
 	assert_true(wait_for(fd, POLLOUT) & POLLOUT);
 	assert_int_equal(fstat(fd, &before), 0);
 	assert_int_equal(send(fd, "word", 4, MSG_NOSIGNAL), 4);		/* haproxy */
@@ -94,9 +97,12 @@ static void the_first_word_is_enough(void **state)
 
 static void a_failure_is_told_once_by_send(void **state)
 {
-	int fd = start("refuser", AF_INET, 0);
+	int fd;
 
 	(void)state;
+	if (getenv("PUNCH_ANY"))
+		skip();		/* no filter asks for each send() */
+	fd = start("refuser", AF_INET, 0);
 	assert_true(wait_for(fd, POLLOUT));
 	assert_int_equal(send(fd, "word", 4, MSG_NOSIGNAL), -1);
 	assert_int_equal(errno, ECONNREFUSED);

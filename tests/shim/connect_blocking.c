@@ -282,11 +282,16 @@ static void descriptors_are_refused_when_none_is_left(void **state)
 	(void)state;
 	while (count < 1024 && (used[count] = dup(fd)) >= 0)
 		count++;
-	assert_int_equal(join(fd, &bob), -1);
-	assert_int_equal(errno, EMFILE);
+	if (getenv("PUNCH_ANY")) {
+		assert_int_equal(join(fd, &bob), 0);	/* served from outside: it takes none of the program's */
+	} else {
+		assert_int_equal(join(fd, &bob), -1);
+		assert_int_equal(errno, EMFILE);
+	}
 	while (count > 0)
 		close(used[--count]);
-	assert_int_equal(join(fd, &bob), 0);
+	if (!getenv("PUNCH_ANY"))
+		assert_int_equal(join(fd, &bob), 0);
 	assert_connected(fd, listener);
 	close(fd);
 }

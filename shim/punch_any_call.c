@@ -1,0 +1,311 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * punch_any_call.c - what the program's calls come to
+ *
+ * The work is that of the preload library (dial.c, pending.c, serve.c, remote.c), done on copies of the
+ * program's sockets: a copy is the same socket, with the same SO_COOKIE.  What differs is
+ * how a socket gets into its place (punch_any_swap.c) and who waits (punch_any_loop.c).
+ *
+ * What is nobody of ours is left to the kernel by SECCOMP_USER_NOTIF_FLAG_CONTINUE.  The kernel then
+ * reads the program's memory again, which another thread may have changed since: a
+ * program that does so deceives only itself.  What is ours is never continued: it is done
+ * with the copy that was looked at.
+ */
+#include <errno.h>
+#include <netinet/in.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/time.h>
+#include <unistd.h>
+
+#include "common/clock.h"
+#include "common/endpoint.h"
+#include "shim/dial.h"
+#include "shim/pending.h"
+#include "shim/punch_any_accept.h"
+#include "shim/punch_any_answer.h"
+#include "shim/punch_any_call.h"
+#include "shim/raw.h"
+#include "shim/remote.h"
+#include "shim/tag.h"
+
+static struct call *current;
+
+struct call *call_current(void)
+{
+	return current;
+}
+
+void call_end(struct call *call)
+{
+	answer_let_go(call);
+	task_close(&call->task);
+}
+
+/* What an interrupted call has left over for this socket. Return: false when this one is interrupted, too */
+static bool deliver_kept(struct call *call)
+{
+	int fresh = swap_kept(call->socket), error = 0;
+
+	return fresh < 0 || pending_take(call->socket, fresh, &error) != PENDING_CONNECTING;
+}
+
+/* ------------------------------------------------------------ connect() */
+
+/* Return: 0, or -errno; @size: of what was read */
+static int read_address(const struct call *call, uint64_t address, uint64_t given, struct sockaddr_storage *ss,
+			socklen_t *size)
+{
+	int length = (int)given;
+
+	memset(ss, 0, sizeof(*ss));
+	if (!address || length < (int)sizeof(sa_family_t) || length > (int)sizeof(*ss))
+		return -EINVAL;
+	*size = (socklen_t)length;
+	return task_read(&call->task, address, ss, (size_t)length);
+}
+
+/* We may not look into it, so it may be a peer's address */
+static enum call_wait refuse_unseen(struct call *call)
+{
+	answer_tell_once("this program's memory is closed to punch (see \"--any\" in punch(1)): its connections are refused");
+	return answer_finish(call, -EACCES);
+}
+
+static enum call_wait on_connect(struct call *call)
+{
+	struct sockaddr_storage ss;
+	const struct sockaddr *address = (const struct sockaddr *)&ss;
+	socklen_t size = 0;
+	int rc, result = 0;
+
+	rc = read_address(call, call->task.args[1], call->task.args[2], &ss, &size);
+	if (rc == -EPERM && (size == sizeof(struct sockaddr_in) || size == sizeof(struct sockaddr_in6)))
+		return refuse_unseen(call);
+	if (rc < 0)
+		return answer_leave(call);
+	if (!dial_is_ours(address, size)) {
+		if (address->sa_family == AF_UNSPEC && (pending_any() || remote_any()) && answer_take_socket(call) == 0)
+			dial_forget(call->socket);
+		return answer_leave(call);
+	}
+	rc = answer_take_socket(call);
+	if (rc < 0)
+		return answer_finish(call, rc == -EPERM ? -EACCES : rc);
+	answer_borrow_stderr(call);
+	if (!deliver_kept(call))
+		return CALL_ANSWERED;
+	switch (dial_begin(call->socket, address, size, &result)) {
+	case DIAL_WAIT:
+		call->first = true;
+		return CALL_CONNECTING;
+	case DIAL_WAIT_AGAIN:
+		return CALL_CONNECTING;
+	case DIAL_DONE:
+		return answer_finish(call, result);
+	case DIAL_NATIVE:
+		break;
+	}
+	return answer_leave(call);
+}
+
+static enum call_wait connected(struct call *call)
+{
+	int error = 0;
+
+	answer_borrow_stderr(call);
+	if (!deliver_kept(call))
+		return CALL_ANSWERED;
+	switch (pending_settle(call->socket, "connect() that blocks", &error)) {
+	case PENDING_DONE:
+	case PENDING_NOT:		/* it was kept, or another thread has settled it */
+		remote_acknowledge(call->socket);
+		return answer_finish(call, 0);
+	case PENDING_FAILED:
+		pending_forget(call->socket);
+		if (error != ECONNABORTED || call->again)
+			return answer_finish(call, -error);
+		/* the resolver died: the program has not seen anything yet, so the next one gets its chance */
+		answer_let_go(call);
+		call->again = true;
+		return on_connect(call);
+	case PENDING_CONNECTING:
+		break;
+	}
+	return answer_finish(call, -EINPROGRESS);
+}
+
+/* ------------------------------------------------------------ what a program asks of a connected socket */
+
+/* Put the peer's socket in place if it is there. Return: false when there was nothing to do with it */
+static bool settle(struct call *call, const char *name, enum pending_answer *answer, int *error)
+{
+	*answer = PENDING_NOT;
+	if (answer_take_socket(call) < 0)
+		return false;
+	if (pending_any()) {
+		answer_borrow_stderr(call);
+		if (deliver_kept(call))
+			*answer = pending_settle(call->socket, name, error);
+	}
+	return true;
+}
+
+static enum call_wait on_getsockopt(struct call *call)
+{
+	uint64_t value = call->task.args[3], length = call->task.args[4];
+	enum pending_answer answer;
+	int error = 0, size = 0;
+
+	if (!pending_any() || !settle(call, "getsockopt(SO_ERROR)", &answer, &error) || answer != PENDING_FAILED)
+		return answer_leave(call);	/* of the socket that is in place by now */
+	if (task_read(&call->task, length, &size, sizeof(size)) < 0 || size < 0)
+		return answer_leave(call);
+	if (size > (int)sizeof(error))
+		size = sizeof(error);
+	if (task_write(&call->task, value, &error, (size_t)size) < 0 ||
+	    task_write(&call->task, length, &size, sizeof(size)) < 0)
+		return answer_finish(call, -EFAULT);
+	pending_forget(call->socket);
+	return answer_finish(call, 0);
+}
+
+/* The peer behind the socket, by our memory or by the socket's own tag. Return: false when it is none of ours */
+static bool find_remote(int fd, const struct sockaddr *address, socklen_t size, struct remote *remote)
+{
+	struct endpoint ep;
+
+	if (remote_get(fd, remote))
+		return true;
+	if (endpoint_from_sockaddr(&ep, address, size) < 0)
+		return false;
+	remote->slot = tag_get(fd);
+	remote->port = ep.port;
+	remote->form = remote_form_of(address, size);
+	return remote->slot != 0;
+}
+
+static enum call_wait on_getpeername(struct call *call)
+{
+	struct sockaddr_storage ss = { 0 };
+	struct sockaddr *address = (struct sockaddr *)&ss;
+	socklen_t size = sizeof(ss);
+	enum pending_answer answer;
+	struct remote remote;
+	int error;
+
+	if (!settle(call, "getpeername()", &answer, &error))
+		return answer_leave(call);
+	if (answer == PENDING_FAILED)	/* its placeholder may still be connected, to the resolver */
+		return answer_finish(call, -ENOTCONN);
+	if (syscall(SYS_getpeername, call->socket, address, &size) < 0 || !find_remote(call->socket, address, size, &remote))
+		return answer_leave(call);
+	size = sizeof(ss);
+	remote_write(&remote, address, &size);
+	if (!call->task.args[1])
+		return answer_finish(call, -EFAULT);
+	return answer_finish(call, answer_write_address(call, &ss, size, call->task.args[1], call->task.args[2]));
+}
+
+/* ------------------------------------------------------------ the rest */
+
+/* Data with connect(): programs know that it may be missing (net.ipv4.tcp_fastopen), and connect first then */
+static enum call_wait on_fast_open(struct call *call)
+{
+	uint64_t address = call->task.args[4], length = call->task.args[5];
+	struct msghdr message;
+	struct sockaddr_storage ss;
+	socklen_t size;
+
+	if (call->task.nr == SYS_sendmsg) {
+		if (task_read(&call->task, call->task.args[1], &message, sizeof(message)) < 0)
+			return answer_leave(call);
+		address = (uint64_t)(uintptr_t)message.msg_name;
+		length = message.msg_namelen;
+	}
+	if (read_address(call, address, length, &ss, &size) < 0 || !dial_is_ours((struct sockaddr *)&ss, size))
+		return answer_leave(call);
+	return answer_finish(call, -EOPNOTSUPP);
+}
+
+static enum call_wait on_io_uring(struct call *call)
+{
+	answer_borrow_stderr(call);
+	answer_tell_once("io_uring is refused under \"punch --any\", which cannot see what goes through it; programs do without");
+	return answer_finish(call, -ENOSYS);
+}
+
+static enum call_wait dispatch(struct call *call)
+{
+	switch (call->task.nr) {
+	case SYS_connect:
+		return on_connect(call);
+	case SYS_getsockopt:
+		return on_getsockopt(call);
+	case SYS_getpeername:
+		return on_getpeername(call);
+	case SYS_listen:
+		return accept_listen(call);
+#ifdef SYS_accept
+	case SYS_accept:
+#endif
+	case SYS_accept4:
+		return accept_begin(call);
+	case SYS_setsockopt:
+		return accept_setsockopt(call);
+	case SYS_sendto:
+	case SYS_sendmsg:
+		return on_fast_open(call);
+	case SYS_io_uring_setup:
+		return on_io_uring(call);
+	default:
+		return answer_leave(call);
+	}
+}
+
+enum call_wait call_begin(struct call *call)
+{
+	enum call_wait wait;
+
+	current = call;
+	wait = dispatch(call);
+	current = NULL;
+	answer_return_stderr();
+	return wait;
+}
+
+enum call_wait call_ready(struct call *call, enum call_wait wait)
+{
+	if (!task_valid(&call->task))
+		return CALL_ANSWERED;
+	current = call;
+	if (wait == CALL_CONNECTING) {
+		wait = connected(call);
+	} else {
+		answer_borrow_stderr(call);
+		wait = accept_try(call);
+	}
+	current = NULL;
+	answer_return_stderr();
+	return wait;
+}
+
+void call_expire(struct call *call, enum call_wait wait)
+{
+	answer_let_go(call);
+	if (wait == CALL_CONNECTING)
+		task_answer(&call->task, call->first ? -EINPROGRESS : -EALREADY);
+	else
+		task_answer(&call->task, -EAGAIN);
+}
+
+uint64_t call_limit(const struct call *call, enum call_wait wait)
+{
+	struct timeval limit = { 0 };
+	socklen_t size = sizeof(limit);
+
+	if (raw_getsockopt(call->socket, SOL_SOCKET, wait == CALL_CONNECTING ? SO_SNDTIMEO : SO_RCVTIMEO, &limit, &size) < 0)
+		return 0;
+	return (uint64_t)limit.tv_sec * SECOND + (uint64_t)limit.tv_usec;
+}
