@@ -111,14 +111,14 @@ struct session {
 	TAILQ_ENTRY(session) link;
 	struct node *node;
 	bool caller;
+	bool encrypted;			/* both sides have settled on it */
 	enum session_state state;
 	uint8_t id[SESSION_SIZE];
 	struct peer peer;
 	uint16_t port;			/* 0: a ping, no service is wanted */
 	int family;
 	struct service service;		/* callee */
-	enum conf_encrypt encrypt;	/* as this side wants it ... */
-	bool encrypted;			/* ... and what both have settled */
+	enum conf_encrypt encrypt;	/* as this side wants it */
 	uint32_t wish;			/* Punch__Route, as this side wants it ... */
 	uint32_t route;			/* ... and both sides' combined */
 
@@ -150,12 +150,12 @@ struct session {
 	struct punch punch;
 	struct dial dials[PLAN_ATTEMPTS];
 	unsigned int syns;		/* sent so far, of all tries */
+	enum local_path kind;		/* of the chosen path, once it is nominated */
 	uint64_t go;
 	uint64_t over_at;		/* when the last attempt had failed; 0: some go on */
 	struct path *paths[SESSION_PATHS];
 	struct path *chosen;
-	enum local_path kind;		/* of the nominated path ... */
-	struct track track;		/* ... and its ends */
+	struct track track;		/* its ends */
 	const char *not_direct;		/* why it is relayed, for people */
 	struct crypt_job *covering;
 	struct mass *mass;		/* NULL unless the plan has one */
