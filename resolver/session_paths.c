@@ -261,12 +261,12 @@ void session_relays(struct session *s, Punch__RelayOffer **offers, size_t count)
 		const Punch__RelayOffer *o = offers[i];
 		struct leg *leg = &s->legs[s->leg_count];
 		const char *address = o->address && *o->address ? o->address :
-				      endpoint_format_address(uplink_server(s->uplink), own);
+				      endpoint_format_address(uplink_server_for(s->uplink, s->family), own);
 
 		if (!o->port || o->port > UINT16_MAX || strlen(address) >= LIMIT_HOST)
 			continue;
-		leg->leg = relayleg_new(s->node, uplink_server(s->uplink), address, (uint16_t)o->port, s->family,
-					o->ticket.data, o->ticket.len, on_leg, leg);
+		leg->leg = relayleg_new(s->node, uplink_server_for(s->uplink, s->family), address,
+					(uint16_t)o->port, s->family, o->ticket.data, o->ticket.len, on_leg, leg);
 		if (leg->leg)
 			s->leg_count++;
 	}

@@ -194,6 +194,10 @@ static void on_addresses(void *arg, int error, const char *text, const struct en
 		uplink_fail(u, UPLINK_IDLE, "%s", text);
 		return;
 	}
+	u->twin.family = 0;
+	for (i = 0; i < count && !u->twin.family; i++)
+		if (results[i].family == AF_INET)
+			u->twin = results[i];
 	for (i = 0; i < count; i++)
 		turned[i] = results[(i + u->skip) % count];
 	u->race = race_new(u->node->base, turned, count, 0, CONNECT_LIMIT, on_race, u);
@@ -358,6 +362,13 @@ void uplink_check(struct uplink *uplink)
 
 const struct endpoint *uplink_server(const struct uplink *uplink)
 {
+	return &uplink->server;
+}
+
+const struct endpoint *uplink_server_for(const struct uplink *uplink, int family)
+{
+	if (family == AF_INET && uplink->server.family == AF_INET6 && uplink->twin.family == AF_INET)
+		return &uplink->twin;
 	return &uplink->server;
 }
 

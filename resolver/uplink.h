@@ -60,6 +60,12 @@ int uplink_send(struct uplink *uplink, const Punch__Message *message);
 /** uplink_server() - address reached, port of TLS; valid while READY */
 const struct endpoint *uplink_server(const struct uplink *uplink);
 
+/**
+ * uplink_server_for() - the same server's address for sockets of @family: where it was reached by IPv6 and IPv4 is
+ * wanted, another address of its name. Return: uplink_server() when there is none
+ */
+const struct endpoint *uplink_server_for(const struct uplink *uplink, int family);
+
 /** uplink_probes() - where to ask for one's mapped address. Return: count, at most UPLINK_PROBES */
 unsigned int uplink_probes(const struct uplink *uplink, struct endpoint probes[UPLINK_PROBES]);
 

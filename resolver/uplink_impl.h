@@ -36,6 +36,7 @@ struct uplink {
 	uint64_t begun_at, ready_at;
 	struct pulse pulse;
 	struct endpoint server, observed;
+	struct endpoint twin;		/* an IPv4 address of the same name; family 0 none */
 	struct endpoint probes[UPLINK_PROBES];
 	unsigned int probe_count;
 };

@@ -81,6 +81,26 @@ static void probe_add(struct uplink *u, const struct endpoint *probe)
 		u->probes[u->probe_count++] = *probe;
 }
 
+/*
+ * A server that was reached by IPv6 names its probe ports there, where nothing is mapped. IPv4 is, and
+ * its wildcard listeners do not know their IPv4 address; the name does.
+ */
+static void probe_add_twins(struct uplink *u, const Punch__Welcome *welcome)
+{
+	struct endpoint probe = u->twin;
+	size_t i;
+
+	if (u->server.family != AF_INET6 || u->twin.family != AF_INET || u->twin.port != u->server.port)
+		return;
+	for (i = 0; i < u->probe_count; i++)
+		if (u->probes[i].family == AF_INET)
+			return;
+	for (i = 0; i < welcome->n_probe_ports; i++) {
+		probe.port = welcome->probe_ports[i] <= UINT16_MAX ? (uint16_t)welcome->probe_ports[i] : 0;
+		probe_add(u, &probe);
+	}
+}
+
 static int on_welcome(struct uplink *u, const Punch__Welcome *welcome)
 {
 	uint32_t keepalive = welcome->keepalive_s ? welcome->keepalive_s : KEEPALIVE_UNSAID;
@@ -104,6 +124,7 @@ static int on_welcome(struct uplink *u, const Punch__Welcome *welcome)
 	for (i = 0; i < welcome->n_probes; i++)
 		if (!endpoint_from_message(&probe, welcome->probes[i]))
 			probe_add(u, &probe);
+	probe_add_twins(u, welcome);
 	if (!welcome->observed || endpoint_from_message(&u->observed, welcome->observed))
 		u->observed.family = 0;
 	if (u->state == UPLINK_READY) {	/* answers a second Hello */
