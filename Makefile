@@ -38,12 +38,15 @@ DEPS	= gcc libc6-dev make pkg-config libevent-dev libc-ares-dev libinih-dev libc
 	  protobuf-c-compiler libhiredis-dev libssl-dev libjson-c-dev libseccomp-dev \
 	  libsodium-dev libnatpmp-dev libminiupnpc-dev
 DEPS_DEMO = iproute2 util-linux openssh-server openssh-client rsync jq
-DEPS_TEST = nftables iputils-ping procps netcat-openbsd curl python3 socat iperf3 strace redis-server git \
+DEPS_TEST = libpython3-testsuite nftables iputils-ping procps netcat-openbsd curl python3 socat iperf3 strace redis-server git \
 	  clang libclang-rt-14-dev clang-tidy cppcheck musl musl-tools dnsmasq-base mandoc wget nodejs postgresql-15 nginx-light \
 	  busybox ncat lftp gunicorn apache2-bin systemd golang-go faketime openssl \
 	  openjdk-17-jre-headless haproxy python3-uvicorn mosquitto mosquitto-clients memcached vsftpd \
 	  mariadb-server-core mariadb-client-core inetutils-telnet libjemalloc2 libtcmalloc-minimal4 \
 	  miniupnpd-nftables coturn qemu-system-x86
+
+# What other people's test suites are built with
+DEPS_FOREIGN = cmake dpkg-dev bzip2 xz-utils perl
 
 # What benches compare with
 DEPS_BENCH = proxychains4 torsocks valgrind stunnel4
@@ -121,6 +124,10 @@ deps:
 	@tests/deps $(DEPS) $(DEPS_DEMO) $(DEPS_TEST)
 deps-build:
 	@tests/deps $(DEPS)
+test-foreign: deps
+	@tests/deps $(DEPS_FOREIGN)
+	@$(MAKE) --no-print-directory $(FAST) all
+	@tests/foreign/run
 test: deps
 	@$(MAKE) --no-print-directory $(FAST) all tests-build
 	@tests/run
@@ -164,6 +171,7 @@ help:
 	@echo 'make          build everything into build/; make deps-build: install what that needs'
 	@echo 'make demo     the main job in a lab: ssh and rsync between two hosts behind NATs'
 	@echo 'make test     every test; installs what is missing, ends with "N passed, N failed"'
+	@echo 'make test-foreign   other people'"'"'s test suites (CPython, libuv, libevent, perl) without and with the preload'
 	@echo 'make bench    figures; make bench-nat: direct paths over a population of NATs'
 	@echo 'make bench-encrypt   throughput of encrypted connections, beside ssh, socat and stunnel'
 	@echo 'make bench-shim, bench-loops   cost of the preload library, and stalls, beside torsocks and proxychains-ng'
@@ -171,6 +179,6 @@ help:
 	@echo 'make fuzz     fuzz every decoder of bytes from outside, FUZZ_SECONDS=60 each'
 	@echo 'make install  PREFIX=/usr/local DESTDIR='
 
-.PHONY: all deps deps-build test tests-build bench-build demo bench bench-nat bench-encrypt bench-shim bench-loops asan lint install clean help
+.PHONY: all deps deps-build test test-foreign tests-build bench-build demo bench bench-nat bench-encrypt bench-shim bench-loops asan lint install clean help
 .DELETE_ON_ERROR:
 -include $(shell find $(B)/obj $(B)/pic -name '*.d' 2>/dev/null)
