@@ -29,6 +29,7 @@
  * @tag:		found out at once: the folder may be out of reach later
  * @quick:		no file: names end in ".punch", every port is ours
  * @unreadable:		the file is there but says nothing: every name may be a peer's
+ * @passing:		... for want of descriptors or memory: the next call tries again
  * @node:		file mode
  * @aliases:		literal aliases, sorted
  * @error:		first complaint of the loader; code 0: none
@@ -39,6 +40,7 @@ struct config {
 	char tag[LOCAL_TAG];
 	bool quick;
 	bool unreadable;
+	bool passing;
 	struct conf_node node;
 	struct endpoint *aliases;
 	unsigned int alias_count;
@@ -175,6 +177,7 @@ static void load_file(struct config *config, const struct early *taken)
 		strcpy(config->error.text, "out of memory");
 	}
 	config->unreadable = rc < 0 && rc != -EINVAL && !config->node.peer_count;
+	config->passing = rc == -EMFILE || rc == -ENFILE || rc == -ENOMEM;
 }
 
 /* @path: NULL for quick mode. @taken: of that file, or NULL. Return: NULL when out of memory */
@@ -228,13 +231,35 @@ static struct config *first_get(void)
 	return config == NONE ? NULL : config;
 }
 
+/* @old stays what counts when it could be read and the file now cannot be. Return: what counts */
+static struct config *reload(struct config *old)
+{
+	struct config *config = load_from(old->local.path, NULL);
+
+	if (!config)
+		return old;
+	/* a tag stays: it names the resolver that this process has to do with */
+	strcpy(config->tag, old->tag[0] ? old->tag : config->tag);
+	if (config->passing || (config->unreadable && !old->unreadable) ||
+	    !atomic_compare_exchange_strong(&current, &old, config))
+		config_free(config);
+	return atomic_load(&current);
+}
+
 const struct config *config_get(void)
 {
 	struct config *config = atomic_load_explicit(&current, memory_order_acquire);
+	int errno_kept = errno;
 
 	if (!config)
 		return first_get();
-	return config == NONE ? NULL : config;
+	if (config == NONE)
+		return NULL;
+	if (config->passing) {
+		config = reload(config);
+		errno = errno_kept;
+	}
+	return config;
 }
 
 static bool has_changed(const struct config *config)
@@ -251,21 +276,13 @@ static bool has_changed(const struct config *config)
 const struct config *config_fresh(void)
 {
 	int errno_kept = errno;
-	struct config *old, *config;
+	struct config *old;
 
 	if (!config_get())
 		return NULL;
 	old = atomic_load(&current);
-	if (has_changed(old)) {
-		config = load_from(old->local.path, NULL);
-		if (config) {
-			/* a tag stays: it names the resolver that this process has to do with */
-			strcpy(config->tag, old->tag[0] ? old->tag : config->tag);
-			if ((config->unreadable && !old->unreadable) ||
-			    !atomic_compare_exchange_strong(&current, &old, config))
-				config_free(config);
-		}
-	}
+	if (has_changed(old))
+		reload(old);
 	errno = errno_kept;
 	return atomic_load(&current);
 }

@@ -5,8 +5,8 @@
  * Does one of everything that the shim hooks, twice, between calls of
  * sched_yield() that mark the two rounds in strace's output.  The first round may load
  * the configuration; the second must look the same with and without the shim.
- * Arguments: none; "names" to look up NAMES (blank separated) only; or "beside" to do all that while a
- * connection to the peer NAME, PORT is open.
+ * Arguments: none; "names" to look up NAMES (blank separated) only; "late", NAMES to do so after a connect()
+ * with no descriptor left; or "beside" to do all that while a connection to the peer NAME, PORT is open.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -104,12 +104,29 @@ static void connect_peer(const char *name, const char *port)
 	freeaddrinfo(result);
 }
 
+/* The first call that may be a peer's comes when no file can be opened, and the next when it can */
+static void connect_without_descriptors(void)
+{
+	struct sockaddr_in in = { .sin_family = AF_INET, .sin_port = htons(9), .sin_addr = { htonl(INADDR_LOOPBACK) } };
+	int first = dup(socket(AF_INET, SOCK_STREAM, 0)), last = first, fd;
+
+	while ((fd = dup(first)) >= 0)
+		last = fd;
+	connect(first, (struct sockaddr *)&in, sizeof(in));
+	for (fd = first; fd <= last; fd++)
+		close(fd);
+}
+
 int main(int argc, char **argv)
 {
 	int round;
 
 	if (argc > 2 && strcmp(argv[1], "names") == 0)
 		return names(argv[2]);
+	if (argc > 2 && strcmp(argv[1], "late") == 0) {
+		connect_without_descriptors();
+		return names(argv[2]);
+	}
 	if (argc > 3 && strcmp(argv[1], "beside") == 0)
 		connect_peer(argv[2], argv[3]);
 	for (round = 0; round < 2; round++) {
