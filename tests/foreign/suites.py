@@ -205,7 +205,7 @@ def libuv(build):
     # it refuses to run as root
     argv = ["setpriv", "--reuid", NOBODY, "--regid", NOBODY, "--clear-groups", "sh", "-c", 'for t; do "$0" $t; done', program]
     fixtures = [(os.path.join(folder, "test", "fixtures"), "test/fixtures")]
-    names = output_of(*argv[:6], program, "--list").split()
+    names = [line.split()[0] for line in output_of(*argv[:6], program, "--list").splitlines()]   # "(helpers: ...)" follows
     units = []
     for start in range(0, len(names), LIBUV_TOGETHER):
         some = names[start:start + LIBUV_TOGETHER]
