@@ -180,19 +180,13 @@ static void load_file(struct config *config, const struct early *taken)
 	config->passing = rc == -EMFILE || rc == -ENFILE || rc == -ENOMEM;
 }
 
-/* @path: NULL for quick mode. @taken: of that file, or NULL. Return: NULL when out of memory */
-static struct config *load_from(const char *path, const struct early *taken)
+/* @config: new, its path is there, or none for quick mode. @taken: of that file, or NULL */
+static struct config *fill(struct config *config, const struct early *taken)
 {
-	struct config *config = calloc(1, sizeof(*config));
-
-	if (!config)
-		return NULL;
-	if (path) {
-		strcpy(config->local.path, path);
+	if (config->local.path[0])
 		load_file(config, taken);
-	} else {
+	else
 		load_quick(config);
-	}
 	if (taken)
 		strcpy(config->tag, taken->tag);
 	else
@@ -200,17 +194,25 @@ static struct config *load_from(const char *path, const struct early *taken)
 	return config;
 }
 
+/*
+ * Return: NULL when out of memory.  The first call may come in a thread with the smallest of stacks (16 kB,
+ * of which libc has taken some), so the path has its place on the heap.
+ */
 static struct config *load(void)
 {
-	char path[LIMIT_PATH];
+	struct config *config = calloc(1, sizeof(*config));
 
-	if (env_get("PUNCH_SECRET"))
-		return load_from(NULL, NULL);
-	if (early.path)
-		return load_from(early.path, &early);
-	if (conf_node_path(path, env_get) < 0)
+	if (!config || env_get("PUNCH_SECRET"))
+		return config ? fill(config, NULL) : NULL;
+	if (early.path) {
+		strcpy(config->local.path, early.path);
+		return fill(config, &early);
+	}
+	if (conf_node_path(config->local.path, env_get) < 0) {
+		free(config);
 		return NONE;
-	return load_from(path, NULL);
+	}
+	return fill(config, NULL);
 }
 
 /* Not read yet, or nothing is to be. Return: as config_get() */
@@ -234,10 +236,12 @@ static struct config *first_get(void)
 /* @old stays what counts when it could be read and the file now cannot be. Return: what counts */
 static struct config *reload(struct config *old)
 {
-	struct config *config = load_from(old->local.path, NULL);
+	struct config *config = calloc(1, sizeof(*config));
 
 	if (!config)
 		return old;
+	strcpy(config->local.path, old->local.path);
+	fill(config, NULL);
 	/* a tag stays: it names the resolver that this process has to do with */
 	strcpy(config->tag, old->tag[0] ? old->tag : config->tag);
 	if (config->passing || (config->unreadable && !old->unreadable) ||

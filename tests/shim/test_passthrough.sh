@@ -55,13 +55,17 @@ if [ "$(id -u)" = 0 ]; then
 	touched() { ordinary | grep -q 'cannot start .*/punch-resolver'; }
 	check "an ordinary program is looked at" touched
 	# root takes its configuration before anything else can happen
-	cp "$PLAIN" "$T/alone"
+	cp "$PLAIN" "$B/tests/shim/threads" "$T/alone"
 	late() {
 		setpriv --reuid=1000 --regid=1000 --clear-groups sh -c 'ulimit -n 32; "$@"' sh env \
 			LD_PRELOAD="$T/alone/libpunch.so" "$T/alone/plain" late a..b
 	}
 	not_stuck() { [ "$(late 2>&1)" = 'a..b: Name or service not known' ]; }
 	check "a moment without descriptors leaves no name refused" not_stuck
+	small() {
+		setpriv --reuid=1000 --regid=1000 --clear-groups env LD_PRELOAD="$T/alone/libpunch.so" "$T/alone/threads" small
+	}
+	check "the first call may come in a thread with the smallest stack" small
 	chown 65534 "$T/alone/secure" && chmod u+s "$T/alone/secure"
 	untouched() { local said; said=$(ordinary) && [ -z "$said" ]; }
 	check "a set-uid program is not" untouched
