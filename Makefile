@@ -171,7 +171,7 @@ help:
 	@echo 'make          build everything into build/; make deps-build: install what that needs'
 	@echo 'make demo     the main job in a lab: ssh and rsync between two hosts behind NATs'
 	@echo 'make test     every test; installs what is missing, ends with "N passed, N failed"'
-	@echo 'make test-foreign   other people'"'"'s test suites (CPython, libuv, libevent, perl) without and with the preload'
+	@echo 'make test-foreign   other people'"'"'s test suites (CPython, node, libuv, libevent, perl) without and with the preload'
 	@echo 'make bench    figures; make bench-nat: direct paths over a population of NATs'
 	@echo 'make bench-encrypt   throughput of encrypted connections, beside ssh, socat and stunnel'
 	@echo 'make bench-shim, bench-loops   cost of the preload library, and stalls, beside torsocks and proxychains-ng'
