@@ -83,6 +83,17 @@ static uint64_t relay_chance(const struct choice_path *paths, unsigned int count
 	return until;
 }
 
+uint64_t choice_hope(uint64_t window, uint64_t over, bool pending, uint64_t now)
+{
+	uint64_t until = window;
+
+	if (pending)
+		until = window + CHOICE_LATE;
+	else if (over)
+		until = clock_before(window, over + CHOICE_LATE);
+	return now < until ? until : 0;
+}
+
 int choice_make(const struct choice_path *paths, unsigned int count, bool hope, uint64_t now, uint64_t *again)
 {
 	int direct = best_proven(paths, count, false), relay = best_proven(paths, count, true);

@@ -40,6 +40,19 @@ struct choice_path {
 	uint64_t since;
 };
 
+/* A path that was established when time was nearly over still gets its round trip, and a far end's SYN that is on
+ * its way when the last attempt fails still finds the listener (Roberts: P2PD) */
+#define CHOICE_LATE	(200 * MS)
+
+/**
+ * choice_hope() - until when is a direct path hoped for?
+ * @window:	end of the plan's time for it
+ * @over:	when the last attempt failed; 0: some go on
+ * @pending:	a direct path is established, but not proven yet
+ * Return: when to ask again, or 0: not any more
+ */
+uint64_t choice_hope(uint64_t window, uint64_t over, bool pending, uint64_t now);
+
 /**
  * choice_make() - choose
  * @hope:	a direct path may still come about: then no relayed one is chosen for want of a direct one

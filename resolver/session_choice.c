@@ -63,7 +63,7 @@ static bool direct_pending(const struct session *s)
 /* Until when is a direct path hoped for? 0: not any more */
 static uint64_t hope_until(struct session *s, uint64_t now)
 {
-	uint64_t window = s->go + s->plan.window, until = window;
+	uint64_t awaited = s->go + s->plan.awaited, until;
 
 	/* The peer alone may dial, to our mapped port */
 	if (plan_empty(&s->plan) && !s->plan.awaited)
@@ -72,13 +72,8 @@ static uint64_t hope_until(struct session *s, uint64_t now)
 		s->over_at = 0;
 	else if (!s->over_at)
 		s->over_at = now;
-	if (direct_pending(s))
-		until = window + SESSION_LATE_PROOF;
-	else if (s->over_at)
-		until = clock_before(window, s->over_at + SESSION_LATE_PROOF);
-	if (until < s->go + s->plan.awaited)
-		until = s->go + s->plan.awaited;
-	return now < until ? until : 0;
+	until = choice_hope(s->go + s->plan.window, s->over_at, direct_pending(s), now);
+	return until < awaited && now < awaited ? awaited : until;
 }
 
 static void note_choice(struct session *s, const struct choice_path *paths, unsigned int count, int best)

@@ -58,9 +58,6 @@
 /* A far end that is late by a retransmitted SYN or two still finds the callee listening */
 #define SESSION_LATE	(4 * SECOND)
 
-/* A path that was established when time was nearly over still gets its round trip (Roberts: P2PD) */
-#define SESSION_LATE_PROOF (200 * MS)
-
 /* IP_MINTTL of a socket that punches: the kernel compares it with the TTL quoted in an ICMP
  * time-exceeded, and so does not let a router's answer to a low-TTL SYN kill the socket (measured) */
 #define SESSION_MINTTL	2
@@ -112,6 +109,8 @@ struct session {
 	struct node *node;
 	bool caller;
 	bool encrypted;			/* both sides have settled on it */
+	bool queued;			/* caller in UPLINK: waits for its turn */
+	bool grace;			/* a server said that it has just started */
 	enum session_state state;
 	uint8_t id[SESSION_SIZE];
 	struct peer peer;
@@ -128,10 +127,8 @@ struct session {
 	unsigned int tried;		/* bit per uplink that said OFFLINE */
 	uint64_t started, deadline;
 	uint64_t resume;		/* caller in UPLINK: when to invite again */
-	bool queued;			/* caller in UPLINK: waits for its turn */
 	uint64_t patience;		/* caller in UPLINK: until when a server is waited for */
 	uint64_t away_since;		/* the peer was first said to be offline; 0: never */
-	bool grace;			/* a server said that it has just started */
 	unsigned int refusals;		/* "too many", by the server or by the peer */
 	unsigned int tries;		/* that ended without a path */
 	int excuse;			/* errno and line of the last refusal that is retried */

@@ -140,6 +140,24 @@ static void a_round_trip_is_told_from_the_half_of_it(void **state)
 	assert_int_equal(choice_rtt(0, 0, d), 0);
 }
 
+static void late_successes_are_waited_for(void **state)
+{
+	const uint64_t window = NOW + 100 * MS;
+
+	(void)state;
+	/* Attempts go on: to the end of the window, not beyond */
+	assert_true(choice_hope(window, 0, false, NOW) == window);
+	assert_true(choice_hope(window, 0, false, window) == 0);
+	/* Connected in the last moment: its proof may come 200 ms late */
+	assert_true(choice_hope(window, 0, true, window) == window + 200 * MS);
+	assert_true(choice_hope(window, NOW, true, window + 199 * MS) == window + 200 * MS);
+	assert_true(choice_hope(window, 0, true, window + 200 * MS) == 0);
+	/* All have failed: the far end's SYN may be on its way */
+	assert_true(choice_hope(NOW + SECOND, NOW - 50 * MS, false, NOW) == NOW + 150 * MS);
+	assert_true(choice_hope(NOW + SECOND, NOW - 200 * MS, false, NOW) == 0);
+	assert_true(choice_hope(window, NOW - 50 * MS, false, NOW) == window);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -148,6 +166,7 @@ int main(void)
 		cmocka_unit_test(a_direct_path_slower_by_more_than_a_fifth_is_not_taken),
 		cmocka_unit_test(a_relay_that_may_still_win_is_waited_for),
 		cmocka_unit_test(priorities_are_those_of_rfc_6544),
+		cmocka_unit_test(late_successes_are_waited_for),
 		cmocka_unit_test(a_round_trip_is_told_from_the_half_of_it),
 	};
 
