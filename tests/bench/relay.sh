@@ -34,7 +34,7 @@ lab_bg rdv rendezvous env PUNCH_LOG=info punch-rendezvous -c "$LAB_DIR/rendezvou
 lab_wait_port rdv 4430
 lab_wait_log rendezvous 'rendezvous-key'
 PUNCH_SERVER_KEY=$(sed -n 's/.*rendezvous-key *= *\([A-Za-z0-9+/=]*\).*/\1/p' "$(lab_log rendezvous)" | head -n 1)
-punch_conf carol $'[service iperf]\nport = 5201'
+punch_conf carol $'[service iperf]\nport = 5201\nencrypt = no'
 punch_conf alice
 lab_bg carol iperf punch iperf3 -s
 punch_published carol 5201

@@ -11,7 +11,7 @@ ROUNDS=${ROUNDS:-15}
 punch_net port=preserve filtering=address-port stray=drop delay=5ms -- \
 	port=preserve filtering=address-port stray=drop delay=5ms
 punch_servers
-punch_conf bob $'[service echo]\nport = 9000'
+punch_conf bob $'[service echo]\nport = 9000\nencrypt = no'
 punch_conf alice
 lab_bg bob echo punch socat TCP-LISTEN:9000,fork,reuseaddr,backlog=128 EXEC:cat
 punch_published bob 9000
