@@ -5,6 +5,7 @@ Speaks PCP (RFC 6887) on ADDRESS, or answers UPnP's search, in a bad way:
 	private		external address 10.0.0.5, as behind another NAT
 	wrong		external address 192.0.2.99, which is not ours
 	short		a lease of one second
+	brief		a lease of one minute, and the external address OTHER-HOST: no lie
 	garbage		random bytes, on every port
 	slow		a description that comes by one byte a second
 	elsewhere	a description on OTHER-HOST
@@ -26,8 +27,9 @@ def pcp(request):
     if len(request) < 60 or request[0] != 2:
         return None
     external, lifetime = {"private": ("10.0.0.5", 7200), "wrong": ("192.0.2.99", 7200),
-                          "short": ("45.67.90.3", 1)}[MODE]
+                          "short": (OTHER, 1), "brief": (OTHER, 60)}[MODE]
     asked = struct.unpack("!I", request[4:8])[0]
+    print("mapping asked for", asked, "s", flush=True)
     return (struct.pack("!BBBBII12x", 2, 0x81, 0, 0, min(asked, lifetime), 1) + request[24:42] + request[40:42] +
             bytes(10) + b"\xff\xff" + socket.inet_aton(external))
 
@@ -65,7 +67,7 @@ def search_answer():
 
 waiting = selectors.DefaultSelector()
 mapper = search = None
-if MODE in ("private", "wrong", "short", "garbage"):
+if MODE in ("private", "wrong", "short", "brief", "garbage"):
     mapper = udp(5351)
     waiting.register(mapper, selectors.EVENT_READ)
 if MODE in ("garbage", "slow", "elsewhere"):

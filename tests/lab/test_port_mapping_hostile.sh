@@ -12,7 +12,7 @@ punch_debug
 lab_server rdv 203.0.113.10
 lab_server bystander 203.0.113.20
 punch_servers
-modes='private wrong short garbage slow elsewhere silent'
+modes='private wrong short brief garbage slow elsewhere silent'
 PUNCH_PEERS="bob"
 for mode in $modes; do PUNCH_PEERS+=" $mode"; done
 lab_nat natB 45.67.90.2 kernel delay=5ms
@@ -33,6 +33,7 @@ for mode in $modes; do
 	case $mode in
 	# Its ports are open, and nobody answers
 	silent) lab_bg "nat-$mode" "gateway-$mode" socat UDP-RECV:5351,reuseaddr - ;;
+	short | brief) lab_bg "nat-$mode" "gateway-$mode" python3 "$LAB_SRC/tests/lab/gateway.py" "$mode" 192.168.1.1 "${LAB_ADDR[nat-$mode]}" ;;
 	elsewhere) lab_bg "nat-$mode" "gateway-$mode" python3 "$LAB_SRC/tests/lab/gateway.py" "$mode" 192.168.1.1 203.0.113.20 ;;
 	*) lab_bg "nat-$mode" "gateway-$mode" python3 "$LAB_SRC/tests/lab/gateway.py" "$mode" 192.168.1.1 ;;
 	esac
@@ -41,7 +42,7 @@ for mode in $modes; do
 	lab_expect_eq "$mode: bytes pass" "$(echo hello | lab_run "$mode" timeout 20 punch nc -N -w 10 bob 9000)" hello
 	lab_bg "$mode" "doctor-$mode" punchctl doctor --json
 done
-declare -A wants=([private]=useless [wrong]=useless [slow]=null)
+declare -A wants=([private]=useless [wrong]=useless [slow]=null [brief]=pcp)
 for mode in $modes; do
 	wait "${LAB_BGPID[doctor-$mode]}"
 	lab_expect_eq "$mode: doctor" "$(jq -r .nat.port_mapping "$(lab_log "doctor-$mode")")" "${wants[$mode]:-none}"
@@ -50,7 +51,8 @@ for mode in $modes; do
 done
 lab_expect_eq 'private: a second NAT is seen' "$(jq -r .nat.nats "$(lab_log doctor-private)")" 2
 lab_expect_match 'the log tells of attempts' "$(grep -c ' attempt ' "$LAB_DIR/log/punch.log")" '^[1-9]'
-lab_expect_eq 'nobody was sent to what gateways made up' "$(grep -c ' attempt mapped ' "$LAB_DIR/log/punch.log")" 0
+lab_expect_eq 'nobody was sent to what gateways made up' \
+	"$(grep ' attempt mapped ' "$LAB_DIR/log/punch.log" | grep -cvF " ${LAB_ADDR[nat-brief]}:")" 0
 lab_expect 'slow: the description was asked for' grep -q asked "$(lab_log gateway-slow)"
 lab_expect_eq 'elsewhere: nobody else was asked' "$(grep -c asked "$(lab_log bystander)")" 0
 
@@ -62,3 +64,9 @@ lab_expect_eq 'mapper killed: bytes pass' "$(echo hello | lab_run wrong timeout 
 lab_run private punchctl stop
 lab_expect 'the mapper leaves with the resolver' lab_poll 15 '! mapper private'
 lab_expect 'a gateway that dawdles holds no mapper for ever' lab_poll 40 '! mapper slow'
+
+# --- two ports, asked for once more at half of their life, and ended with the resolver
+asked() { [ "$(grep -c "mapping asked for $1 s" "$(lab_log gateway-brief)")" -ge "$2" ]; }
+lab_expect 'a lease is renewed at half' lab_poll 45 'asked 7200 4'
+lab_run brief punchctl stop
+lab_expect 'and ended' lab_poll 15 'asked 0 2'
