@@ -16,7 +16,7 @@
  * SYN of a guess on its way would find the old one closed.  The guessing side
  * goes in waves, so that it too has no more than BIRTHDAY_WAVE half-open connections.
  *
- * Ports near the one last seen come first: a NAT that counts upwards is hit by
+ * The band that the far end named comes first: a whole block is one to four waves.  Ports near the one last seen come next: a NAT that counts upwards is hit by
  * the first wave, one that draws from a block of 512 or 2,048 ports by the next few; for one that draws
  * from all, these guesses are as good as any.
  */
@@ -31,6 +31,7 @@
 #define BLOCK_LARGE	2048
 #define TAKE_SMALL	320	/* guesses in the small block: with 240 held in it none is missed */
 #define TAKE_LARGE	512
+#define BAND_MOST	1024	/* guesses in a band that the far end named: it may be mistaken */
 
 /* Which ports are among the guesses already */
 struct drawn {
@@ -56,10 +57,11 @@ static void add_random(struct birthday *b, struct drawn *drawn, uint32_t low, ui
 		add(b, drawn, low + (uint32_t)((uint64_t)random(arg) * span >> 32));
 }
 
-void birthday_draw(struct birthday *b, uint16_t seen, uint64_t rtt, uint64_t start,
+void birthday_draw(struct birthday *b, uint16_t seen, uint16_t low, uint16_t high, uint64_t rtt, uint64_t start,
 		   uint32_t (*random)(void *arg), void *arg)
 {
 	struct drawn drawn;
+	uint32_t port;
 	unsigned int i;
 
 	memset(b, 0, sizeof(*b));
@@ -67,6 +69,8 @@ void birthday_draw(struct birthday *b, uint16_t seen, uint64_t rtt, uint64_t sta
 	b->wave = rtt + BIRTHDAY_GRACE;
 	b->due = start;
 	b->until = start + BIRTHDAY_SPAN;
+	for (port = low; low && port <= high && b->count < BAND_MOST; port++)
+		add(b, &drawn, port);
 	if (seen >= PORT_LOW) {
 		for (i = 1; i <= AHEAD; i++)
 			add(b, &drawn, (uint32_t)seen + i);
@@ -74,6 +78,12 @@ void birthday_draw(struct birthday *b, uint16_t seen, uint64_t rtt, uint64_t sta
 		add_random(b, &drawn, seen / BLOCK_LARGE * BLOCK_LARGE, BLOCK_LARGE, TAKE_LARGE, random, arg);
 	}
 	add_random(b, &drawn, PORT_LOW, PORTS, BIRTHDAY_GUESSES, random, arg);
+	if (!low)
+		return;
+	/* The held side may have been late: the third wave is the first one again */
+	memmove(b->guesses + 3 * BIRTHDAY_WAVE, b->guesses + 2 * BIRTHDAY_WAVE,
+		(BIRTHDAY_GUESSES - 3 * BIRTHDAY_WAVE) * sizeof(*b->guesses));
+	memcpy(b->guesses + 2 * BIRTHDAY_WAVE, b->guesses, BIRTHDAY_WAVE * sizeof(*b->guesses));
 }
 
 unsigned int birthday_wave(struct birthday *b, uint64_t now, unsigned int *first)

@@ -43,14 +43,15 @@ struct birthday {
 };
 
 /**
- * birthday_draw() - decide the guesses, each once
+ * birthday_draw() - decide the guesses, each once; where a band is known the third wave is the first one again
  * @seen:	the port that the far NAT gave to a recent connection: NATs that
  *		count (sequential) or draw from a block (RFC 7422) give ports near it, so those come first
+ * @low, @high:	band in which its next ports are said to lie, 0 not known: comes before all
  * @rtt:	microseconds between the peers
  * @start:	when the first wave leaves
  * @random:	uniform 32 bits
  */
-void birthday_draw(struct birthday *b, uint16_t seen, uint64_t rtt, uint64_t start,
+void birthday_draw(struct birthday *b, uint16_t seen, uint16_t low, uint16_t high, uint64_t rtt, uint64_t start,
 		   uint32_t (*random)(void *arg), void *arg);
 
 /**

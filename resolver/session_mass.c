@@ -188,8 +188,8 @@ void mass_start(struct session *s)
 		mass->due = s->go + s->plan.mass_start;
 	}
 	if (mass->role == PLAN_MASS_GUESS) {
-		birthday_draw(&mass->birthday, s->plan.mass_remote.port, s->rtt, s->go + s->plan.mass_start,
-			      random32, NULL);
+		birthday_draw(&mass->birthday, s->plan.mass_remote.port, s->far.port_low, s->far.port_high, s->rtt,
+			      s->go + s->plan.mass_start, random32, NULL);
 		mass->end = clock_before(mass->end, birthday_end(&mass->birthday));
 	}
 	s->mass = mass;

@@ -12,7 +12,8 @@
 cd "$(dirname "$0")/../.." || exit 1
 B=$PWD/${B:-build}
 out=$(mktemp -d)
-trap 'rm -rf "$out"' EXIT
+trap 'jobs=$(jobs -p); [ -z "$jobs" ] || kill $jobs 2>/dev/null; rm -rf "$out"' EXIT
+trap 'exit 143' INT TERM
 python3 tests/bench/population.py draw "${ROUNDS:-4}" "${SEED:-1}" "${PAIRS:-}" >"$out/pairs"
 split -n "r/${JOBS:-6}" "$out/pairs" "$out/job."
 SECONDS=0

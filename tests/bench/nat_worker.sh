@@ -85,7 +85,8 @@ one() { # TACTICS A B DELAY LOSS NATS-A NATS-B "OPTIONS A" "OPTIONS B"
 	web_only $callee "$([ "$b" = X9 ] && echo on || echo off)"
 	lab_nat_flush natA
 	lab_nat_flush natB
-	rm -f "$LAB_DIR/said" "$LAB_DIR/err"
+	# Each pair meets for the first time: what was learnt of the last one is forgotten
+	rm -rf "$LAB_DIR/said" "$LAB_DIR/err" "$LAB_DIR"/host/{alice,bob}{,2}/home/.local/state/punch
 	lab_bg $callee echo punch socat -t 20 TCP-LISTEN:$SERVICE,fork,reuseaddr EXEC:cat
 	punch_published $callee $SERVICE
 	before=$(syns)

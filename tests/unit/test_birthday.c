@@ -33,7 +33,7 @@ static void each_guess_is_new_and_usable(void **state)
 	(void)state;
 	memset(seen, 0, sizeof(seen));
 	seed = 7;
-	birthday_draw(&b, 40000, 50 * MS, 0, next_random, NULL);
+	birthday_draw(&b, 40000, 0, 0, 50 * MS, 0, next_random, NULL);
 	assert_int_equal(b.count, BIRTHDAY_GUESSES);
 	for (i = 0; i < b.count; i++) {
 		assert_true(b.guesses[i] >= 1024);
@@ -53,7 +53,7 @@ static unsigned int hits(unsigned int runs, void (*hold)(uint8_t *open, uint16_t
 		seed = 1 + run * 7919;
 		memset(open, 0, sizeof(open));
 		hold(open, &seen);
-		birthday_draw(&b, seen, 50 * MS, 0, next_random, NULL);
+		birthday_draw(&b, seen, 0, 0, 50 * MS, 0, next_random, NULL);
 		for (i = 0; i < guesses && i < b.count; i++)
 			if (open[b.guesses[i]]) {
 				won++;
@@ -112,6 +112,31 @@ static void blocks_are_hit_in_two_waves(void **state)
 	assert_true(hits(200, hold_block, 2 * BIRTHDAY_WAVE) >= 199);
 }
 
+static void band_comes_first_and_what_is_near_again(void **state)
+{
+	struct birthday b;
+	unsigned int i, again = 0;
+
+	(void)state;
+	seed = 5;
+	birthday_draw(&b, 20000, 20001, 20064, 50 * MS, 0, next_random, NULL);
+	assert_int_equal(b.count, BIRTHDAY_GUESSES);
+	for (i = 0; i < 64; i++)
+		assert_int_equal(b.guesses[i], 20001 + i);
+	for (; i < b.count; i++)
+		again += b.guesses[i] >= 20001 && b.guesses[i] <= 20064;
+	assert_int_equal(again, 64);
+	assert_memory_equal(b.guesses, b.guesses + 2 * BIRTHDAY_WAVE, BIRTHDAY_WAVE * sizeof(*b.guesses));
+	/* a band of all ports, from a far end that lies, leaves room for the rest */
+	birthday_draw(&b, 20000, 1, 65535, 50 * MS, 0, next_random, NULL);
+	assert_int_equal(b.count, BIRTHDAY_GUESSES);
+	for (i = 0, again = 0; i < b.count; i++) {
+		assert_true(b.guesses[i] >= 1024);
+		again += b.guesses[i] > 3000;
+	}
+	assert_true(again > 500);
+}
+
 static void waves_are_bounded_and_paced(void **state)
 {
 	unsigned int first, n, total = 0, waves = 0;
@@ -120,7 +145,7 @@ static void waves_are_bounded_and_paced(void **state)
 
 	(void)state;
 	seed = 3;
-	birthday_draw(&b, 0, 100 * MS, now, next_random, NULL);
+	birthday_draw(&b, 0, 0, 0, 100 * MS, now, next_random, NULL);
 	end = birthday_end(&b);
 	assert_int_equal(birthday_wave(&b, now - 1, &first), 0);
 	while (birthday_deadline(&b) != NEVER) {
@@ -144,7 +169,7 @@ static void far_peers_get_fewer_waves(void **state)
 
 	(void)state;
 	seed = 3;
-	birthday_draw(&b, 0, 600 * MS, 0, next_random, NULL);
+	birthday_draw(&b, 0, 0, 0, 600 * MS, 0, next_random, NULL);
 	while (birthday_deadline(&b) != NEVER && birthday_wave(&b, birthday_deadline(&b), &first))
 		waves++;
 	assert_int_equal(waves, 4);
@@ -157,6 +182,7 @@ int main(void)
 		cmocka_unit_test(random_ports_are_hit),
 		cmocka_unit_test(counted_ports_are_hit_in_the_first_wave),
 		cmocka_unit_test(blocks_are_hit_in_two_waves),
+		cmocka_unit_test(band_comes_first_and_what_is_near_again),
 		cmocka_unit_test(waves_are_bounded_and_paced),
 		cmocka_unit_test(far_peers_get_fewer_waves),
 	};
