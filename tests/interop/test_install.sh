@@ -18,7 +18,7 @@ lab_expect 'make install DESTDIR= PREFIX=' install DESTDIR="$stage" PREFIX=/opt/
 here=$stage/opt/punch
 wanted=$(printf '755 ./bin/%s\n' punch punch-relay punch-rendezvous punch-resolver punchctl
 	echo '755 ./lib/punch/libpunch.so'
-	cd "$LAB_SRC" && for f in README.md docs/*.md conf/*.conf; do echo "644 ./share/doc/punch/${f##*/}"; done
+	cd "$LAB_SRC" && for f in README.md docs/*.md docs/*.svg conf/*.conf; do echo "644 ./share/doc/punch/${f##*/}"; done
 	for f in conf/systemd/*.service; do echo "644 ./lib/systemd/system/${f##*/}"; done
 	for f in man/*.[158]; do echo "644 ./share/man/man${f##*.}/${f##*/}"; done)
 lab_expect_eq 'these files, with these modes' "$(cd "$here" && find . -type f -printf '%m %p\n' | sort)" \
