@@ -10,8 +10,7 @@
  * buffer that is full before, as a fresh socket's of some 45 KiB, then waits for ever for acknowledgements of what was
  * never sent.  So the buffer is made larger once, and left to the kernel's own tuning again.
  *
- * Bytes that came before the keys stay in the socket, but the kernel looks at them only when the
- * next ones come, or when somebody reads: a poll() on them would wait for ever.  So we look, once.
+ * Bytes that came before the keys stay in the socket, and the kernel opens them when it gets these (tests/vm asks it).
  */
 #include <errno.h>
 #include <linux/tls.h>
@@ -89,7 +88,6 @@ static int widen(int fd)
 int ktls_install(int fd, const struct seal_keys *keys)
 {
 	int (*set)(int fd, int direction, const uint8_t *key, const uint8_t *iv) = keys->chacha ? set_chacha : set_aes;
-	char byte;
 	int rc;
 
 	if (setsockopt(fd, IPPROTO_TCP, TCP_ULP, ulp, sizeof(ulp)) < 0)
@@ -99,8 +97,6 @@ int ktls_install(int fd, const struct seal_keys *keys)
 		rc = set(fd, TLS_TX, keys->out.key, keys->out.iv);
 	if (rc == 0)
 		rc = set(fd, TLS_RX, keys->in.key, keys->in.iv);
-	if (rc == 0)
-		recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
 	return rc == -ENOPROTOOPT ? -EIO : rc;
 }
 

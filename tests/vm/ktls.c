@@ -5,6 +5,7 @@
  *	ktls serve PORT
  *	ktls call HOST PORT COVER COVER	each case on a connection of its own; "ok - NAME", "not ok - NAME: WHY"
  *	ktls hold HOST PORT FILE	a connection that says something when FILE appears, and prints the answer
+ *	ktls early			does poll() see what came before the keys did?
  *	ktls sniff FILE			every packet of this network namespace, but those of the loopback
  *
  * COVER: the encryption at the caller's and the server's end, as `punchctl status` calls it. A connection
@@ -15,6 +16,7 @@
 #include <fcntl.h>
 #include <linux/if_ether.h>
 #include <linux/if_packet.h>
+#include <linux/tls.h>
 #include <net/if.h>
 #include <netdb.h>
 #include <netinet/in.h>
@@ -32,6 +34,9 @@
 
 #ifndef TCP_ULP
 #define TCP_ULP 31
+#endif
+#ifndef SOL_TLS
+#define SOL_TLS 282
 #endif
 #define LARGE	(400u << 10)	/* bytes: some 25 records, and more than a first send buffer holds */
 #define TINY	1000
@@ -380,6 +385,29 @@ static int hold(const char *file)
 	return 0;
 }
 
+/* The kernel's part alone, with a key of zeroes at both ends */
+static int early(void)
+{
+	static const struct tls12_crypto_info_chacha20_poly1305 keys = {
+		.info = { .version = TLS_1_3_VERSION, .cipher_type = TLS_CIPHER_CHACHA20_POLY1305 },
+	};
+	struct sockaddr_in sin = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	int listener = socket(AF_INET, SOCK_STREAM, 0), from = socket(AF_INET, SOCK_STREAM, 0), to;
+	struct pollfd there = { .events = POLLIN };
+	socklen_t size = sizeof(sin);
+
+	if (bind(listener, (struct sockaddr *)&sin, size) < 0 || listen(listener, 1) < 0 ||
+	    getsockname(listener, (struct sockaddr *)&sin, &size) < 0 ||
+	    connect(from, (struct sockaddr *)&sin, size) < 0)
+		return 1;
+	to = there.fd = accept(listener, NULL, NULL);
+	if (setsockopt(from, IPPROTO_TCP, TCP_ULP, "tls", 4) < 0 || setsockopt(to, IPPROTO_TCP, TCP_ULP, "tls", 4) < 0 ||
+	    setsockopt(from, SOL_TLS, TLS_TX, &keys, sizeof(keys)) < 0 || write(from, fox, FOX) != (ssize_t)FOX ||
+	    poll(&there, 1, 60000) != 1 || setsockopt(to, SOL_TLS, TLS_RX, &keys, sizeof(keys)) < 0)
+		return 1;
+	return poll(&there, 1, 60000) == 1 && read_exactly(to, FOX) ? 0 : 1;
+}
+
 static int sniff(const char *path)
 {
 	static char packet[65536];
@@ -407,6 +435,8 @@ int main(int argc, char **argv)
 		return serve(argv[2]);
 	if (argc == 3 && strcmp(argv[1], "sniff") == 0)
 		return sniff(argv[2]);
+	if (argc == 2 && strcmp(argv[1], "early") == 0)
+		return early();
 	if (argc < 5)
 		return 64;
 	host = argv[2];
