@@ -60,7 +60,7 @@ uint32_t memory_first(const struct memory *memory, const struct description *cal
 	for (i = 0; i < MEMORY_MAX; i++)
 		if (memory->entries[i].first && memory->entries[i].until > now &&
 		    !memcmp(memory->entries[i].key, key, MEMORY_KEY))
-			return memory->entries[i].first;
+			return memory_kept(&memory->entries[i]) ? memory->entries[i].first : PUNCH__FIRST__FIRST_UNKNOWN;
 	return PUNCH__FIRST__FIRST_UNKNOWN;
 }
 
@@ -81,11 +81,36 @@ static bool put(struct memory *memory, const struct memory_entry *entry, uint64_
 			e = other;
 	}
 	/* The same again within a day is not worth a write */
-	same = e->first == entry->first && !memcmp(e->key, entry->key, MEMORY_KEY) && e->until > now &&
+	same = e->first == entry->first && e->failures == entry->failures && !memcmp(e->key, entry->key, MEMORY_KEY) && e->until > now &&
 	       e->until + 86400 > entry->until;
 	if (!same)
 		*e = *entry;
 	return !same;
+}
+
+bool memory_kept(const struct memory_entry *entry)
+{
+	return entry->first && (entry->first != PUNCH__FIRST__FIRST_RELAY || entry->failures >= MEMORY_FAILURES);
+}
+
+/* Return: true when something has changed that is worth keeping */
+static bool learn(struct memory *memory, struct memory_entry *entry, uint64_t now)
+{
+	struct memory_entry *old = NULL;
+	unsigned int i;
+
+	if (entry->first != PUNCH__FIRST__FIRST_RELAY)
+		return put(memory, entry, now);
+	for (i = 0; i < MEMORY_MAX && !old; i++)
+		if (memory->entries[i].first && memory->entries[i].until > now &&
+		    !memcmp(memory->entries[i].key, entry->key, MEMORY_KEY))
+			old = &memory->entries[i];
+	entry->failures = old && old->failures ? MEMORY_FAILURES : 1;
+	if (entry->failures < MEMORY_FAILURES && old) {
+		old->failures = entry->failures;	/* what worked before is tried first once more */
+		return false;
+	}
+	return put(memory, entry, now) && memory_kept(entry);
 }
 
 /* The same from the other end */
@@ -104,14 +129,18 @@ bool memory_learn(struct memory *memory, const struct description *caller, const
 
 	if (!first || !key_of(caller, callee, there.key) || !key_of(callee, caller, back.key))
 		return false;
-	new_there = put(memory, &there, now);
-	new_back = memcmp(there.key, back.key, MEMORY_KEY) && put(memory, &back, now);
+	new_there = learn(memory, &there, now);
+	new_back = memcmp(there.key, back.key, MEMORY_KEY) && learn(memory, &back, now);
 	return new_there || new_back;
 }
 
 void memory_restore(struct memory *memory, const struct memory_entry *entry, uint64_t now)
 {
+	struct memory_entry restored = *entry;
+
 	if (entry->first > PUNCH__FIRST__FIRST_UNKNOWN && entry->first <= PUNCH__FIRST__FIRST_RELAY &&
-	    entry->until > now && entry->until <= now + MEMORY_WORKED)
-		put(memory, entry, now);
+	    entry->until > now && entry->until <= now + MEMORY_WORKED) {
+		restored.failures = entry->first == PUNCH__FIRST__FIRST_RELAY ? MEMORY_FAILURES : 0;
+		put(memory, &restored, now);
+	}
 }

@@ -304,7 +304,7 @@ static void draw_firsts(const struct node *node, struct picture *picture)
 	for (i = 0; i < MEMORY_MAX; i++) {
 		const struct memory_entry *entry = &node->memory.entries[i];
 
-		if (!entry->first || entry->until <= now)
+		if (!memory_kept(entry) || entry->until <= now)
 			continue;
 		punch__saved_first__init(&picture->first[n]);
 		picture->first[n].key = convert_bytes(entry->key, MEMORY_KEY);

@@ -68,11 +68,33 @@ static void failure_is_forgotten_soon(void **state)
 
 	(void)state;
 	memory_learn(&memory, &a, &b, RELAY, NOW);
+	memory_learn(&memory, &a, &b, RELAY, NOW);
 	assert_int_equal(memory_first(&memory, &b, &a, NOW + MEMORY_FAILED - 1), RELAY);
 	assert_int_equal(memory_first(&memory, &a, &b, NOW + MEMORY_FAILED), UNKNOWN);
 	memory_learn(&memory, &a, &b, OPENS, NOW);
 	assert_int_equal(memory_first(&memory, &a, &b, NOW + MEMORY_WORKED - 1), OPENS);
 	assert_int_equal(memory_first(&memory, &a, &b, NOW + MEMORY_WORKED), UNKNOWN);
+}
+
+static void one_failure_is_an_accident(void **state)
+{
+	struct description a = site("198.51.100.1:5000"), b = site("203.0.113.9:6000");
+	struct memory memory = { 0 };
+
+	(void)state;
+	assert_false(memory_learn(&memory, &a, &b, RELAY, NOW));
+	assert_int_equal(memory_first(&memory, &a, &b, NOW), UNKNOWN);
+	/* what worked stands, until it has failed twice in a row */
+	memory_learn(&memory, &a, &b, OPENS, NOW);
+	assert_false(memory_learn(&memory, &a, &b, RELAY, NOW));
+	assert_int_equal(memory_first(&memory, &a, &b, NOW), OPENS);
+	memory_learn(&memory, &a, &b, OPENS, NOW);
+	assert_false(memory_learn(&memory, &a, &b, RELAY, NOW));
+	assert_int_equal(memory_first(&memory, &b, &a, NOW), OPENED);
+	assert_true(memory_learn(&memory, &a, &b, RELAY, NOW));
+	assert_int_equal(memory_first(&memory, &b, &a, NOW), RELAY);
+	memory_learn(&memory, &a, &b, SYNC, NOW);
+	assert_int_equal(memory_first(&memory, &b, &a, NOW), SYNC);
 }
 
 static void bounded_and_the_oldest_gives_way(void **state)
@@ -121,6 +143,7 @@ int main(void)
 		cmocka_unit_test(found_again_from_both_ends),
 		cmocka_unit_test(another_network_or_nat_is_unknown),
 		cmocka_unit_test(failure_is_forgotten_soon),
+		cmocka_unit_test(one_failure_is_an_accident),
 		cmocka_unit_test(bounded_and_the_oldest_gives_way),
 		cmocka_unit_test(nonsense_from_the_disk_is_ignored),
 	};
