@@ -64,6 +64,7 @@ check "the secret is wiped from the command line" hidden
 printf 'int main(void) { return 0; }\n' >"$T/x.c"
 if gcc -static -o "$T/static" "$T/x.c" 2>/dev/null; then
 	check "a static program is named" says 0 'static is statically linked' "$P" "$T/static"
+	check "and what serves it" says 0 'use "punch --any"' "$P" "$T/static"
 	printf '#!%s\n' "$T/static" >"$T/script" && chmod +x "$T/script"
 	check "also behind a script" says 0 'static is statically linked' "$P" "$T/script"
 	printf '#!/usr/bin/env -S %s\n' "$T/static" >"$T/script"
