@@ -6,8 +6,10 @@
  *
  * One thread takes the calls as they come.  Most are answered at once.  A connect() or accept() that blocks
  * stays open: the program's thread sleeps in the kernel, its others go on, and we wait for the
- * socket.  Nothing tells us that a signal has ended such a call (its handler ran; the call restarts, as
- * a new one, or has failed with EINTR), and our copy of the socket keeps its port busy.  So each is looked
+ * socket.  Meanwhile no copy of it is kept, which would keep its port busy after the program has closed it: a
+ * registration with epoll lasts as long as the program's own descriptors, and each call has an epoll set of
+ * its own, because what is closed could not be taken out of a common one.  Nothing tells us that a signal has ended
+ * such a call (its handler ran; the call restarts, as a new one, or has failed with EINTR).  So each is looked
  * at every SWEEP, and at once when its process ends or its thread makes another call.
  *
  *	BEGUN --> answered
@@ -27,11 +29,12 @@
 
 #include "common/clock.h"
 #include "common/log.h"
+#include "shim/punch_any_answer.h"
 #include "shim/punch_any_call.h"
 #include "shim/punch_any_loop.h"
 #include "shim/raw.h"
 
-#define SWEEP	(100 * MS)	/* a server that was interrupted may want its port again; nobody notices 0.1 s */
+#define SWEEP	(100 * MS)	/* how long a call that was interrupted, or whose socket was closed, is remembered */
 
 /* Younger than the headers of Debian 12 (Linux 6.6): wake the other side on this processor */
 #ifndef SECCOMP_IOCTL_NOTIF_SET_FLAGS
@@ -42,12 +45,16 @@
 /**
  * struct held - a call that blocks
  * @until:	deadline, NEVER
+ * @set:	epoll set with its socket, -1
+ * @cookie:	of the socket
  */
 struct held {
 	struct held *next;
 	struct call call;
 	enum call_wait wait;
 	uint64_t until;
+	int set;
+	uint64_t cookie;
 };
 
 /**
@@ -62,12 +69,11 @@ struct loop {
 	struct held *held;
 };
 
-/* Our copies would stay in the set as long as the program's own descriptors live */
-static void unwatch(struct loop *loop, const struct held *held)
+static void unwatch(struct loop *loop, struct held *held)
 {
-	if (held->call.socket < 0)
-		return;
-	epoll_ctl(loop->epoll, EPOLL_CTL_DEL, held->call.socket, NULL);
+	if (held->set >= 0)
+		raw_close(held->set);
+	held->set = -1;
 	epoll_ctl(loop->epoll, EPOLL_CTL_DEL, held->call.task.pidfd, NULL);
 }
 
@@ -89,15 +95,29 @@ static void drop(struct loop *loop, struct held *held)
 static int watch(struct loop *loop, struct held *held)
 {
 	struct epoll_event socket = { .events = held->wait == CALL_CONNECTING ? EPOLLOUT : EPOLLIN, .data.ptr = held };
-	struct epoll_event process = { .events = EPOLLIN, .data.ptr = held };
+	struct epoll_event event = { .events = EPOLLIN, .data.ptr = held };
+	int rc = 0;
 
-	if (epoll_ctl(loop->epoll, EPOLL_CTL_ADD, held->call.socket, &socket) < 0 ||
-	    epoll_ctl(loop->epoll, EPOLL_CTL_ADD, held->call.task.pidfd, &process) < 0)
-		return -errno;
-	return 0;
+	held->cookie = raw_cookie(held->call.socket);
+	held->set = epoll_create1(EPOLL_CLOEXEC);
+	if (held->set < 0 || epoll_ctl(held->set, EPOLL_CTL_ADD, held->call.socket, &socket) < 0 ||
+	    epoll_ctl(loop->epoll, EPOLL_CTL_ADD, held->set, &event) < 0 ||
+	    epoll_ctl(loop->epoll, EPOLL_CTL_ADD, held->call.task.pidfd, &event) < 0)
+		rc = -errno;
+	answer_let_go(&held->call);
+	return rc;
 }
 
-static int hold(struct loop *loop, const struct call *call, enum call_wait wait)
+/* Take the socket again. Return: false when the number means another one by now, or none */
+static bool retake(struct held *held)
+{
+	if (answer_take_socket(&held->call) == 0 && raw_cookie(held->call.socket) == held->cookie)
+		return true;
+	answer_let_go(&held->call);
+	return false;
+}
+
+static int hold(struct loop *loop, struct call *call, enum call_wait wait)
 {
 	struct held *held = malloc(sizeof(*held));
 	uint64_t limit;
@@ -106,15 +126,16 @@ static int hold(struct loop *loop, const struct call *call, enum call_wait wait)
 		return -ENOMEM;
 	held->call = *call;
 	held->wait = wait;
-	limit = call_limit(call, wait);
+	limit = call_limit(&held->call, wait);
 	held->until = limit ? clock_now() + limit : NEVER;
 	held->next = loop->held;
 	loop->held = held;
+	call->socket = -1;		/* is in held now */
 	if (watch(loop, held) < 0) {
 		loop->held = held->next;
 		unwatch(loop, held);
 		free(held);
-		return -ENOMEM;
+		return -ENOBUFS;
 	}
 	return 0;
 }
@@ -158,8 +179,12 @@ static void ready(struct loop *loop, struct held *held)
 	struct pollfd process = { .fd = held->call.task.pidfd, .events = POLLIN };
 
 	if (poll(&process, 1, 0) <= 0) {
-		/* not watched meanwhile: the swap makes our copy another socket */
 		unwatch(loop, held);
+		if (!retake(held)) {
+			task_answer(&held->call.task, -EBADF);
+			drop(loop, held);
+			return;
+		}
 		held->wait = call_ready(&held->call, held->wait);
 		if (held->wait != CALL_ANSWERED && watch(loop, held) == 0)
 			return;
@@ -181,10 +206,17 @@ static uint64_t sweep(struct loop *loop, uint64_t now)
 			unwatch(loop, held);
 			call_expire(&held->call, held->wait);
 		}
-		if (held->until <= now || !task_valid(&held->call.task))
+		if (held->until <= now || !task_valid(&held->call.task)) {
 			drop(loop, held);
-		else
+			continue;
+		}
+		if (retake(held)) {
+			answer_let_go(&held->call);
 			next_time = clock_before(next_time, clock_before(held->until, now + SWEEP));
+		} else {
+			task_answer(&held->call.task, -EBADF);
+			drop(loop, held);
+		}
 	}
 	return next_time;
 }
