@@ -67,6 +67,6 @@ lab_expect 'a gateway that dawdles holds no mapper for ever' lab_poll 40 '! mapp
 
 # --- two ports, asked for once more at half of their life, and ended with the resolver
 asked() { [ "$(grep -c "mapping asked for $1 s" "$(lab_log gateway-brief)")" -ge "$2" ]; }
-lab_expect 'a lease is renewed at half' lab_poll 45 'asked 7200 4'
+lab_expect 'a lease is renewed at half' lab_poll 20 'asked 7200 4'
 lab_run brief punchctl stop
 lab_expect 'and ended' lab_poll 15 'asked 0 2'
