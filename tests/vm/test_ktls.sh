@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
 # timeout: 420
-# parallel: yes
+# It computes each instruction of the machine inside: alone, lest its clocks run out
 #
 # TLS in the kernel: Debian's own kernel in qemu (the one that runs here may have no CONFIG_TLS), two network
 # namespaces inside, real programs at both ends. What happens inside is in `init`.
