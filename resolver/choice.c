@@ -39,7 +39,8 @@ uint32_t choice_priority(uint32_t type)
 
 uint64_t choice_rtt(uint64_t kernel, uint64_t took, uint64_t proof)
 {
-	if (!kernel || !took || proof < kernel / 2)
+	/* Where it is less than clear: rather too short, for then the direct path is taken */
+	if (!kernel || !took || proof < kernel - kernel / 4)
 		return kernel;
 	return took < 2 * kernel ? took : 2 * kernel;
 }

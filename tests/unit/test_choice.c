@@ -127,14 +127,16 @@ static void a_round_trip_is_told_from_the_half_of_it(void **state)
 	const uint64_t d = 50 * MS;
 
 	(void)state;
-	/* crossing SYNs, at one instant, and one side 10 ms late */
+	/* crossing SYNs, at one instant, and one side 5 ms late */
 	assert_int_equal(choice_rtt(d, 2 * d, d), 2 * d);
-	assert_int_equal(choice_rtt(d + 10 * MS, 2 * d, d - 10 * MS), 2 * d);
+	assert_int_equal(choice_rtt(d + 5 * MS, 2 * d, d - 5 * MS), 2 * d);
 	/* the dialler of an ordered opening, its opener, and a listener */
 	assert_int_equal(choice_rtt(2 * d, 0, 2 * d), 2 * d);
 	assert_int_equal(choice_rtt(2 * d, 0, 1 * MS), 2 * d);
 	/* a SYN that was dropped, so that the socket became an opener by chance: connect() took long */
 	assert_int_equal(choice_rtt(2 * d, 5 * d, 1 * MS), 2 * d);
+	/* the same, and its proof came late (seen with both lanes under way) */
+	assert_int_equal(choice_rtt(2 * d, 4 * d + 3 * MS, d + 1 * MS), 2 * d);
 	/* nothing measured */
 	assert_int_equal(choice_rtt(0, 1 * SECOND + 2 * d, d), 0);
 	assert_int_equal(choice_rtt(0, 0, d), 0);
