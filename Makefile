@@ -38,7 +38,7 @@ DEPS	= gcc libc6-dev make pkg-config libevent-dev libc-ares-dev libinih-dev libc
 	  protobuf-c-compiler libhiredis-dev libssl-dev libjson-c-dev libseccomp-dev \
 	  libsodium-dev libnatpmp-dev libminiupnpc-dev
 DEPS_DEMO = iproute2 util-linux openssh-server openssh-client rsync jq
-DEPS_TEST = libpython3-testsuite nftables iputils-ping procps netcat-openbsd curl python3 socat iperf3 strace redis-server git \
+DEPS_TEST = libpython3.11-testsuite nftables iputils-ping procps netcat-openbsd curl python3 socat iperf3 strace redis-server git \
 	  clang libclang-rt-14-dev clang-tidy cppcheck musl musl-tools dnsmasq-base mandoc wget nodejs postgresql-15 nginx-light \
 	  busybox ncat lftp gunicorn apache2-bin systemd golang-go faketime openssl \
 	  openjdk-17-jre-headless haproxy python3-uvicorn mosquitto mosquitto-clients memcached vsftpd \

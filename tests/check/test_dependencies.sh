@@ -21,7 +21,7 @@ ok() { # STATUS NAME [DETAIL]
 }
 
 packages=$(sed -E ':join; /\\$/ { N; s/\\\n//; b join }' Makefile | sed -nE 's/^DEPS(_DEMO|_TEST|_FOREIGN|_BENCH)?[[:space:]]*=//p' | xargs)
-documented=$(sed -nE 's/^\| ([a-z][a-z0-9-]+) \|.*/\1/p' docs/dependencies.md | grep -v '^package$')
+documented=$(sed -nE 's/^\| ([a-z][a-z0-9.+-]+) \|.*/\1/p' docs/dependencies.md | grep -v '^package$')
 differ=$(diff <(tr ' ' '\n' <<<"$packages" | sort) <(sort <<<"$documented"))
 ok $? "docs/dependencies.md has a line for each package of the Makefile, and no other" "$differ"
 
