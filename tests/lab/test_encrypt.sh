@@ -116,6 +116,7 @@ done
 lab_wait 5 "! [ \"\$(there alice punch-resolver)\" ] && ! [ \"\$(there bob punch-resolver)\" ]"
 touch "$LAB_DIR/go/2" "$LAB_DIR/go2/2"
 lab_wait_log first '^2:'
+lab_wait_log second '^2:'
 lab_expect_eq 'connections outlive both resolvers' "$(tail -n 1 "$(lab_log first)") $(tail -n 1 "$(lab_log second)")" '2: 2 2: 2'
 mapfile -t pumps < <(there bob punch-pump)
 if [ "${#pumps[@]}" -ge 2 ]; then
