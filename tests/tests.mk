@@ -152,6 +152,7 @@ FUZZ_FLAGS = B=$(FUZZ_BUILD) CC=clang WARN='-Wall -Wextra -Werror' OPT='-O1 -g -
 	     SAN='-fsanitize=address,undefined,fuzzer-no-link -fno-sanitize-recover=undefined'
 FUZZERS	= $(patsubst tests/fuzz/%.c,$(B)/%,$(wildcard tests/fuzz/fuzz_*.c))
 FUZZ_fuzz_files	= rendezvous/allow.c resolver/known.c
+FUZZ_fuzz_pcp	= resolver/pcp.c
 FUZZ_fuzz_broker = $(filter-out tests/unit/broker_log.c,$(BROKER))
 FUZZ_fuzz_local	= $(filter-out $(LIBCOMMON),$(LOCAL_SIDE))
 $(B)/fuzz_%: $(B)/obj/tests/fuzz/fuzz_%.o $(B)/obj/tests/fuzz/file.o $$(call obj,$$(FUZZ_fuzz_$$*)) $(LIBCOMMON)

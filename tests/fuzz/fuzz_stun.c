@@ -12,8 +12,12 @@ static void as_server(const uint8_t *data, size_t size)
 {
 	struct endpoint from = { .family = AF_INET, .port = 40000, .address = { 203, 0, 113, 7 } }, seen;
 	uint8_t out[STUN_MAX];
-	ssize_t bytes = stun_answer(data, size, &from, out);
+	struct stun_back back;
+	ssize_t bytes;
 
+	if (stun_get_back(data, size, &back))
+		stun_answer_back(data, size, &from, &back, out);
+	bytes = stun_answer(data, size, &from, out);
 	if (bytes < 0)
 		return;
 	MUST(bytes >= STUN_HEADER && bytes <= STUN_MAX && stun_size(out, (size_t)bytes) == bytes);

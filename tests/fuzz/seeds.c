@@ -313,6 +313,7 @@ int main(int argc, char **argv)
 	stun();
 	files(&key);
 	requests();
+	save("pcp", "answer", 0, nothing, sizeof(nothing));
 	save("broker", "call", -1, steps, sizeof(steps));
 	save("preamble", "good", 1, nothing, sizeof(nothing) - 1);
 	save("quick", "name", 1, "\7bob", 4);
