@@ -25,6 +25,7 @@
 #include <unistd.h>
 
 #include "common/log.h"
+#include "resolver/give.h"
 #include "resolver/pump_internal.h"
 
 #define FLOW_IDLE_S	120	/* then TCP keepalives on the wire, as SPLICE_IDLE_S */
@@ -65,25 +66,6 @@ void flow_start(struct flow *flow)
 	setsockopt(flow->local, SOL_SOCKET, SO_OOBINLINE, &on, sizeof(on));
 	seal_flow(flow->seal);
 	flow->again = true;
-}
-
-/* Write as much as goes. Return: bytes taken or -errno */
-static ssize_t give(int fd, const uint8_t *data, size_t size)
-{
-	size_t done = 0;
-	ssize_t n;
-
-	while (done < size) {
-		n = send(fd, data + done, size - done, MSG_NOSIGNAL | MSG_DONTWAIT);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
-			break;
-		if (n < 0)
-			return -errno;
-		done += (size_t)n;
-	}
-	return (ssize_t)done;
 }
 
 /* Left-over bytes first. Return: 0 or -errno of a broken socket */

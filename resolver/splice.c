@@ -32,6 +32,7 @@
 #include <unistd.h>
 
 #include "common/log.h"
+#include "resolver/give.h"
 #include "resolver/splice.h"
 
 #define SPLICE_CHUNK	(128 * 1024)	/* bytes for each read(): fewer cost throughput (measured against 16 KiB: half) */
@@ -120,25 +121,6 @@ static void direction_end(struct pair *pair, struct direction *way)
 {
 	shutdown(pair->fd[way->to], SHUT_WR);
 	direction_set_state(way, DIRECTION_ENDED);
-}
-
-/* Write as much as goes. Return: bytes taken or -errno */
-static ssize_t give(int fd, const unsigned char *data, size_t size)
-{
-	size_t done = 0;
-	ssize_t n;
-
-	while (done < size) {
-		n = send(fd, data + done, size - done, MSG_NOSIGNAL | MSG_DONTWAIT);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
-			break;
-		if (n < 0)
-			return -errno;
-		done += (size_t)n;
-	}
-	return (ssize_t)done;
 }
 
 /* Left-over bytes first. Return: 0 or -errno of a broken socket */

@@ -99,23 +99,10 @@ int swap_kept(int fd)
 /* O_CLOEXEC, or 0 when it is not known */
 static int flags_of(pid_t tid, int number)
 {
-	char path[64], text[256];
-	const char *line;
-	uint64_t flags = 0;
-	long n;
-	int fd;
+	char file[32];
 
-	snprintf(path, sizeof(path), "/proc/%d/fdinfo/%d", (int)tid, number);
-	fd = raw_open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		return 0;
-	n = raw_read(fd, text, sizeof(text) - 1);
-	raw_close(fd);
-	text[n > 0 ? n : 0] = '\0';
-	line = strstr(text, "flags:");
-	if (line)
-		fdinfo_number(line + 6, 8, &flags);
-	return (int)(flags & O_CLOEXEC);
+	snprintf(file, sizeof(file), "fdinfo/%d", number);
+	return (int)(task_field(tid, file, "flags:", 8) & O_CLOEXEC);
 }
 
 static void add_place(struct swap *swap, int number)

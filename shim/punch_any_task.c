@@ -33,26 +33,31 @@ bool task_valid(const struct task *task)
 	return ioctl(task->notify, SECCOMP_IOCTL_NOTIF_ID_VALID, &id) == 0;
 }
 
-/* The process of a thread: a pidfd of Linux before 6.9 is one of a process. Return: 0 when the thread is gone */
-static pid_t process_of(pid_t tid)
+uint64_t task_field(pid_t tid, const char *file, const char *label, unsigned int base)
 {
-	char path[32], text[1024];
+	char path[64], text[1024];
+	uint64_t number = 0;
 	const char *line;
-	uint64_t pid = 0;
 	long n;
 	int fd;
 
-	snprintf(path, sizeof(path), "/proc/%d/status", (int)tid);
+	snprintf(path, sizeof(path), "/proc/%d/%s", (int)tid, file);
 	fd = raw_open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
 		return 0;
 	n = raw_read(fd, text, sizeof(text) - 1);
 	raw_close(fd);
 	text[n > 0 ? n : 0] = '\0';
-	line = strstr(text, "\nTgid:");
+	line = strstr(text, label);
 	if (line)
-		fdinfo_number(line + 6, 10, &pid);
-	return (pid_t)pid;
+		fdinfo_number(line + strlen(label), base, &number);
+	return number;
+}
+
+/* The process of a thread: a pidfd of Linux before 6.9 is one of a process. Return: 0 when the thread is gone */
+static pid_t process_of(pid_t tid)
+{
+	return (pid_t)task_field(tid, "status", "\nTgid:", 10);
 }
 
 int task_open(struct task *task)

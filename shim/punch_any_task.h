@@ -30,6 +30,15 @@ struct task {
 /** task_valid() - does the call still wait? Whatever was read of @tid before a yes was read of the right thread */
 bool task_valid(const struct task *task);
 
+/**
+ * task_field() - a number out of a file that the kernel keeps of a thread
+ * @file:	below /proc/TID
+ * @label:	what stands before the number, as "flags:"
+ * @base:	of its digits
+ * Return: the number, 0 when it is not there
+ */
+uint64_t task_field(pid_t tid, const char *file, const char *label, unsigned int base);
+
 /** task_open() - get hold of the thread. Return: 0 or -errno, -ESRCH when it is gone */
 int task_open(struct task *task);
 
