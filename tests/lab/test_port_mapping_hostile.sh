@@ -40,6 +40,7 @@ for mode in $modes; do
 	[ "$mode" = silent ] || lab_wait_log "gateway-$mode" ready
 	# While the gateway is asked, and afterwards
 	lab_expect_eq "$mode: bytes pass" "$(echo hello | lab_run "$mode" timeout 20 punch nc -N -w 10 bob 9000)" hello
+	lab_expect_eq "$mode: directly" "$(punch_last_path "$mode")" direct
 	lab_bg "$mode" "doctor-$mode" punchctl doctor --json
 done
 declare -A wants=([private]=useless [wrong]=useless [slow]=null [brief]=pcp)
