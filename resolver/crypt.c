@@ -6,6 +6,9 @@
  * do.  A pump is forked and executed anew, so that it holds nothing of ours; end of file on its link
  * means that it died, and with it its connections, which the kernel resets.  When we leave, the link is all
  * that ends: a pump that still has connections stays.
+ *
+ * A pump has not the right to make sockets (sandbox.h).  So the local connection between it and a program is made
+ * here, when the handshake is done and the kernel cannot go on from there.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -20,6 +23,7 @@
 #include "common/local.h"
 #include "common/log.h"
 #include "resolver/crypt.h"
+#include "resolver/pair.h"
 #include "resolver/process.h"
 #include "resolver/pump.h"
 
@@ -108,6 +112,33 @@ static void pump_died(struct crypt_pump *pump)
 	}
 }
 
+/* One end for the pump, one for the program. Return: the latter, or -errno */
+static int join(const struct crypt_pump *pump, const struct pump_note *note)
+{
+	struct pump_job message = { .magic = PUMP_MAGIC, .order = PUMP_LOCAL, .id = note->id };
+	int ends[2] = { -1, -1 }, rc = pair_make(note->family == AF_INET6 ? AF_INET6 : AF_INET, ends), sent;
+
+	sent = local_send(pump->link, &message, sizeof(message), ends[0]);	/* also to say that there is none */
+	if (ends[0] >= 0)
+		close(ends[0]);
+	if (rc == 0 && sent == 0)
+		return ends[1];
+	if (ends[1] >= 0)
+		close(ends[1]);
+	return rc < 0 ? rc : sent;
+}
+
+/* Nobody waits for it any more */
+static void decline(const struct crypt_pump *pump, const struct pump_note *note, int fd)
+{
+	const struct pump_job message = { .magic = PUMP_MAGIC, .order = PUMP_LOCAL, .id = note->id };
+
+	if (fd >= 0)
+		close(fd);
+	else if (note->what == PUMP_READY)
+		local_send(pump->link, &message, sizeof(message), -1);
+}
+
 static void take_note(struct crypt_pump *pump, struct pump_note *note, int fd)
 {
 	struct crypt_job *job = find(pump->crypts, note->id);
@@ -116,12 +147,19 @@ static void take_note(struct crypt_pump *pump, struct pump_note *note, int fd)
 	note->text[PUMP_TEXT - 1] = '\0';
 	pump->connections = note->connections;
 	if (!job || job->pump != pump || note->what == PUMP_ENDED) {
-		if (fd >= 0)
-			close(fd);	/* nobody waits for it any more */
+		decline(pump, note, fd);
 		return;
 	}
 	result.cover = (enum encrypt_cover)note->cover;
-	if (fd < 0 && !result.error) {
+	if (note->what == PUMP_READY && note->cover == ENCRYPT_PUMP && fd < 0) {
+		result.fd = join(pump, note);
+		result.error = result.fd < 0 ? -result.fd : 0;
+	}
+	if (result.error && note->what == PUMP_READY) {
+		result.fd = -1;
+		result.text = result.error == ENETUNREACH ?
+			      "no local connection can be made; is the loopback interface up?" : strerror(result.error);
+	} else if (result.fd < 0 && !result.error) {
 		result.error = EMFILE;	/* it came, but there was no room for it */
 		result.text = "punch-resolver is out of descriptors";
 	}
@@ -222,7 +260,9 @@ struct crypt_job *crypt_start(struct crypts *crypts, bool caller, const uint8_t 
 {
 	struct crypt_pump *pump = choose(crypts);
 	struct crypt_job *job = pump ? calloc(1, sizeof(*job)) : NULL;
-	struct pump_job message = { .magic = PUMP_MAGIC, .caller = caller, .id = ++crypts->last_id };
+	struct pump_job message = {
+		.magic = PUMP_MAGIC, .order = PUMP_PATH, .caller = caller, .id = ++crypts->last_id,
+	};
 	int rc = -errno;
 
 	if (job) {

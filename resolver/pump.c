@@ -9,10 +9,11 @@
  * Each job is a path's socket, proven and nominated, and the session's key.  The
  * handshake (seal.c) is made on it.  Where the kernel can go on from there it gets the keys and the
  * program the socket itself; the pump has no part in it any more.  Otherwise the program gets one end of a
- * local TCP connection (pair.c), and the bytes are moved here (pump_flow.c).
+ * local TCP connection that the resolver makes (pair.c), and the bytes are moved here (pump_flow.c).
  *
  *	SHAKING --done, kernel--> (given away)
- *	   | `-----done---------> FLOWING --both directions ended, or broken--> (freed)
+ *	   | `--done--> WAITING --the local end comes--> FLOWING --both directions ended, or broken--> (freed)
+ *	   |              `--PUMP_SHAKE over, resolver gone--> (freed)
  *	   `--PUMP_SHAKE over, wrong key, resolver gone--> (freed)
  *
  * Nothing in here needs the resolver once a connection flows.  It stays one
@@ -37,7 +38,6 @@
 #include "common/log.h"
 #include "resolver/encrypt.h"
 #include "resolver/ktls.h"
-#include "resolver/pair.h"
 #include "resolver/process.h"
 #include "resolver/pump_internal.h"
 #include "resolver/timer.h"
@@ -48,16 +48,17 @@
 
 enum connection_state {
 	CONNECTION_SHAKING,	/* the handshake is under way */
+	CONNECTION_WAITING,	/* for the local end */
 	CONNECTION_FLOWING,	/* the program has its end */
 	CONNECTION_STATE_COUNT
 };
 
-static const char *const state_names[] = { "shaking", "flowing" };
+static const char *const state_names[] = { "shaking", "waiting", "flowing" };
 static_assert(sizeof(state_names) / sizeof(state_names[0]) == CONNECTION_STATE_COUNT, "each state has a name");
 
 /**
  * struct connection
- * @flow:	local is -1 while it is shaking
+ * @flow:	local is -1 until it is flowing
  * @events:	reads and writes of local and of wire
  */
 struct connection {
@@ -81,24 +82,28 @@ struct pump {
 /* ------------------------------------------------------------ to the resolver */
 
 /* Return: 0 or -errno: then the resolver is gone, or stands still with hundreds of notes unread */
-static int tell(const struct pump *pump, uint64_t id, enum pump_what what, int error, enum encrypt_cover cover,
-		const char *text, int pass)
+static int tell(const struct pump *pump, struct pump_note *note, const char *text, int pass)
 {
-	struct pump_note note = {
-		.magic = PUMP_MAGIC, .what = what, .id = id, .error = error, .cover = cover,
-		.connections = pump->count,
-	};
-
 	if (pump->link < 0)
 		return -EPIPE;
-	snprintf(note.text, sizeof(note.text), "%s", text);
-	return local_send(pump->link, &note, sizeof(note), pass);
+	note->magic = PUMP_MAGIC;
+	note->connections = pump->count;
+	snprintf(note->text, sizeof(note->text), "%s", text);
+	return local_send(pump->link, note, sizeof(*note), pass);
+}
+
+static void tell_failed(const struct pump *pump, uint64_t id, int error, const char *text)
+{
+	struct pump_note note = { .what = PUMP_FAILED, .id = id, .error = error, .cover = ENCRYPT_BARE };
+
+	tell(pump, &note, text, -1);
 }
 
 /* ------------------------------------------------------------ connections */
 
 static void connection_free(struct connection *c)
 {
+	struct pump_note ended = { .what = PUMP_ENDED, .id = c->id, .cover = ENCRYPT_PUMP };
 	struct pump *pump = c->pump;
 
 	TAILQ_REMOVE(&pump->connections, c, link);
@@ -110,7 +115,7 @@ static void connection_free(struct connection *c)
 	event_free(c->timer);
 	if (c->state == CONNECTION_FLOWING) {
 		flow_stop(&c->flow);
-		tell(pump, c->id, PUMP_ENDED, 0, ENCRYPT_PUMP, "", -1);
+		tell(pump, &ended, "", -1);
 	} else {
 		seal_free(c->flow.seal);
 		if (c->flow.wire >= 0)
@@ -124,7 +129,7 @@ static void connection_free(struct connection *c)
 static void fail(struct connection *c, int error, const char *text)
 {
 	log_info("pump: connection %llu: %s", (unsigned long long)c->id, text);
-	tell(c->pump, c->id, PUMP_FAILED, error, ENCRYPT_BARE, text, -1);
+	tell_failed(c->pump, c->id, error, text);
 	connection_free(c);
 }
 
@@ -174,6 +179,7 @@ static void set_blocking(int fd)
 /* The keys go into the socket, the socket to the program. Return: 0 or -errno */
 static int into_kernel(struct connection *c)
 {
+	struct pump_note ready = { .what = PUMP_READY, .id = c->id, .cover = ENCRYPT_KERNEL };
 	struct seal_keys keys;
 	int rc = seal_take_keys(c->flow.seal, &keys), off = 0;
 
@@ -184,7 +190,7 @@ static int into_kernel(struct connection *c)
 		return rc;
 	setsockopt(c->flow.wire, IPPROTO_TCP, TCP_NODELAY, &off, sizeof(off));
 	set_blocking(c->flow.wire);
-	tell(c->pump, c->id, PUMP_READY, 0, ENCRYPT_KERNEL, seal_cipher(c->flow.seal), c->flow.wire);
+	tell(c->pump, &ready, seal_cipher(c->flow.seal), c->flow.wire);
 	connection_free(c);
 	return 0;
 }
@@ -198,29 +204,41 @@ static int wire_family(int fd)
 	return family;
 }
 
-/* Return: 0 or -errno */
-static int into_flow(struct connection *c)
+static void set_state(struct connection *c, enum connection_state state)
 {
-	int ends[2], rc = pair_make(wire_family(c->flow.wire), ends);
+	assert(state == c->state + 1);
+	log_debug("pump: connection %llu: %s -> %s, %s, %s", (unsigned long long)c->id, state_names[c->state],
+		  state_names[state], seal_cipher(c->flow.seal),
+		  seal_user(c->flow.seal) ? "both ends in user space" : "the far end in its kernel");
+	c->state = state;
+}
 
-	if (rc < 0)
-		return rc;
-	c->flow.local = ends[0];
-	c->local = event_new(c->pump->base, c->flow.local, 0, on_flow, c);
-	event_free(c->timer);
-	c->timer = event_new(c->pump->base, -1, 0, on_flow, c);
-	c->state = CONNECTION_FLOWING;
-	log_debug("pump: connection %llu: %s -> %s, %s, %s", (unsigned long long)c->id, state_names[0], state_names[1],
-		  seal_cipher(c->flow.seal), seal_user(c->flow.seal) ? "both ends in user space" : "the far end in its kernel");
+/* Meanwhile what comes stays in the wire's socket. Return: 0 or -errno */
+static int into_wait(struct connection *c)
+{
+	struct pump_note ready = {
+		.what = PUMP_READY, .id = c->id, .cover = ENCRYPT_PUMP, .family = (uint32_t)wire_family(c->flow.wire),
+	};
+
+	event_del(c->wire);
+	set_state(c, CONNECTION_WAITING);
+	return tell(c->pump, &ready, seal_cipher(c->flow.seal), -1);
+}
+
+/* Takes @fd along */
+static void into_flow(struct connection *c, int fd)
+{
+	c->flow.local = fd;
+	c->local = event_new(c->pump->base, fd, 0, on_flow, c);
+	if (!c->local) {
+		close(fd);
+		fail(c, ENOMEM, "out of memory");
+		return;
+	}
+	event_del(c->timer);		/* from now on it is for flow.again */
+	set_state(c, CONNECTION_FLOWING);
 	flow_start(&c->flow);
-	rc = c->local && c->timer ? tell(c->pump, c->id, PUMP_READY, 0, ENCRYPT_PUMP, seal_cipher(c->flow.seal), ends[1]) :
-	     -ENOMEM;
-	close(ends[1]);
-	if (rc == 0)
-		on_flow(-1, 0, c);
-	else
-		connection_free(c);
-	return 0;
+	on_flow(-1, 0, c);
 }
 
 static void on_shake(evutil_socket_t fd, short what, void *arg)
@@ -237,19 +255,25 @@ static void on_shake(evutil_socket_t fd, short what, void *arg)
 	} else if (rc < 0) {
 		fail(c, -rc, rc == -ETIMEDOUT ? "the far end does not answer" : "the far end went away");
 	} else {
-		rc = c->kernel ? into_kernel(c) : into_flow(c);
+		rc = c->kernel ? into_kernel(c) : into_wait(c);
 		if (rc == -ENOPROTOOPT)
-			rc = into_flow(c);
+			rc = into_wait(c);
 		if (rc < 0)
-			fail(c, -rc, rc == -ENETUNREACH ? "no local connection can be made; is the loopback interface up?" :
-			     strerror(-rc));
+			fail(c, -rc, strerror(-rc));
 	}
 }
 
-static void on_late(evutil_socket_t fd, short what, void *arg)
+static void on_time(evutil_socket_t fd, short what, void *arg)
 {
+	struct connection *c = arg;
+
 	(void)fd;
-	on_shake(-1, what, arg);
+	if (c->state == CONNECTION_FLOWING)
+		on_flow(-1, what, c);
+	else if (c->state == CONNECTION_SHAKING)
+		on_shake(-1, what, c);
+	else
+		fail(c, ETIMEDOUT, "punch-resolver does not answer");
 }
 
 static void connection_new(struct pump *pump, const struct pump_job *job, int fd)
@@ -261,7 +285,7 @@ static void connection_new(struct pump *pump, const struct pump_job *job, int fd
 	};
 
 	if (!c || pump->count >= PUMP_MOST) {
-		tell(pump, job->id, PUMP_FAILED, c ? ENOBUFS : ENOMEM, ENCRYPT_BARE, "too many encrypted connections", -1);
+		tell_failed(pump, job->id, c ? ENOBUFS : ENOMEM, "too many encrypted connections");
 		close(fd);
 		free(c);
 		return;
@@ -275,7 +299,7 @@ static void connection_new(struct pump *pump, const struct pump_job *job, int fd
 	c->flow.local = -1;
 	TAILQ_INSERT_TAIL(&pump->connections, c, link);
 	pump->count++;
-	c->timer = event_new(pump->base, -1, 0, on_late, c);
+	c->timer = event_new(pump->base, -1, 0, on_time, c);
 	c->wire = event_new(pump->base, fd, EV_READ, on_shake, c);
 	c->flow.seal = seal_new(&setup);
 	if (!c->timer || !c->wire || !c->flow.seal || timer_set(c->timer, PUMP_SHAKE) < 0)
@@ -297,11 +321,35 @@ static void resolver_gone(struct pump *pump)
 	pump->link = -1;
 	for (c = TAILQ_FIRST(&pump->connections); c; c = next) {
 		next = TAILQ_NEXT(c, link);
-		if (c->state == CONNECTION_SHAKING)
+		if (c->state != CONNECTION_FLOWING)
 			connection_free(c);
 	}
 	if (!pump->count)
 		event_base_loopexit(pump->base, NULL);
+}
+
+static struct connection *find_waiting(const struct pump *pump, uint64_t id)
+{
+	struct connection *c;
+
+	TAILQ_FOREACH(c, &pump->connections, link) {
+		if (c->id == id && c->state == CONNECTION_WAITING)
+			return c;
+	}
+	return NULL;
+}
+
+/* Takes @fd along; -1: none could be made, or nobody wants it any more */
+static void local_end(struct pump *pump, uint64_t id, int fd)
+{
+	struct connection *c = find_waiting(pump, id);
+
+	if (c && fd >= 0)
+		into_flow(c, fd);
+	else if (fd >= 0)
+		close(fd);
+	else if (c)
+		fail(c, ECONNABORTED, "there is no local end for it");
 }
 
 static void on_job(evutil_socket_t fd, short what, void *arg)
@@ -317,17 +365,18 @@ static void on_job(evutil_socket_t fd, short what, void *arg)
 		n = local_recv(fd, &job, sizeof(job), &pass);
 		if (n == -EAGAIN)
 			return;
-		if (n != sizeof(job) || job.magic != PUMP_MAGIC || pass < 0) {
+		if ((n != sizeof(job) && n != -EMFILE) || job.magic != PUMP_MAGIC) {
 			if (pass >= 0)
 				close(pass);
-			if (n == -EMFILE || n == sizeof(job)) {
-				tell(pump, job.id, PUMP_FAILED, EMFILE, ENCRYPT_BARE, "out of descriptors", -1);
-				continue;
-			}
 			resolver_gone(pump);
 			return;
 		}
-		connection_new(pump, &job, pass);
+		if (job.order == PUMP_LOCAL)
+			local_end(pump, job.id, pass);
+		else if (pass < 0)
+			tell_failed(pump, job.id, EMFILE, "out of descriptors");
+		else
+			connection_new(pump, &job, pass);
 		OPENSSL_cleanse(&job, sizeof(job));
 	}
 }

@@ -4,7 +4,9 @@
  *
  * They are children of the resolver, executed anew so that they hold nothing of
  * it, and talk to it over a SOCK_SEQPACKET pair: a struct pump_job with a path's socket
- * in, a struct pump_note out.  A pump goes on until its last connection has ended, whether
+ * in, a struct pump_note out.  A pump makes no socket itself (sandbox.h): where it goes on in user space it says so
+ * by a PUMP_READY without a socket, and gets a PUMP_LOCAL with its end of a connection whose other end the program
+ * has.  A pump goes on until its last connection has ended, whether
  * the resolver lives or not.
  */
 #ifndef PUNCH_PUMP_H
@@ -19,13 +21,22 @@
 #define PUMP_MOST	1024		/* connections of one pump: two descriptors each */
 #define PUMP_TEXT	160
 
+enum pump_order {
+	PUMP_PATH = 1,		/* a path to encrypt */
+	PUMP_LOCAL,		/* the local end for a path that is READY */
+};
+
 /**
- * struct pump_job - a socket to encrypt; comes with it
+ * struct pump_job - a socket; comes with it
+ * @order:	enum pump_order
+ * @caller:	PATH
  * @id:		chosen by the resolver, comes back in notes
- * @key:	secret.traffic
+ * @session:	PATH
+ * @key:	PATH: secret.traffic
  */
 struct pump_job {
 	uint32_t magic;
+	uint32_t order;
 	uint32_t caller;
 	uint64_t id;
 	uint8_t session[SESSION_SIZE];
@@ -33,7 +44,7 @@ struct pump_job {
 };
 
 enum pump_what {
-	PUMP_READY = 1,		/* comes with the socket for the program */
+	PUMP_READY = 1,		/* cover KERNEL: comes with the socket for the program; PUMP: one is wanted */
 	PUMP_FAILED,
 	PUMP_ENDED,		/* a connection that was READY by way of the pump is over */
 };
@@ -42,6 +53,7 @@ enum pump_what {
  * struct pump_note
  * @error:	FAILED: errno
  * @cover:	READY: enum encrypt_cover
+ * @family:	READY, PUMP: of the path's socket, AF_INET or AF_INET6
  * @connections: how many the pump has now
  * @text:	FAILED: why; READY: the cipher
  */
@@ -51,6 +63,7 @@ struct pump_note {
 	uint64_t id;
 	int32_t error;
 	uint32_t cover;
+	uint32_t family;
 	uint32_t connections;
 	char text[PUMP_TEXT];
 };
