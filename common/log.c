@@ -46,10 +46,20 @@ static const char *const level_names[] = { "error", "warn", "info", "debug" };
 _Static_assert(sizeof(level_names) / sizeof(level_names[0]) == LOG_LEVEL_DEBUG + 1,
 	       "one name for each level");
 
+static void know_stderr(void)
+{
+	struct stat st;
+
+	state.stderr_known = fstat(STDERR_FILENO, &st) == 0;
+	if (state.stderr_known) {
+		state.stderr_dev = st.st_dev;
+		state.stderr_ino = st.st_ino;
+	}
+}
+
 int log_init(const char *ident, const char *level, const char *file)
 {
 	int saved = errno, rc = -EINVAL;
-	struct stat st;
 	unsigned int i;
 
 	state.ident = ident;
@@ -58,12 +68,7 @@ int log_init(const char *ident, const char *level, const char *file)
 	if (file && *file && strlen(file) < sizeof(log_file))
 		state.file = strcpy(log_file, file);
 
-	state.stderr_known = fstat(STDERR_FILENO, &st) == 0;
-	if (state.stderr_known) {
-		state.stderr_dev = st.st_dev;
-		state.stderr_ino = st.st_ino;
-	}
-
+	know_stderr();
 	if (!level || !*level)
 		rc = 0;
 	for (i = 0; rc && i <= LOG_LEVEL_DEBUG; i++) {
@@ -198,6 +203,24 @@ static void put(int fd, const char *data, size_t size)
 	sigprocmask(SIG_SETMASK, &before, NULL);
 }
 
+/* O_NONBLOCK: a FIFO that nobody reads must not stop the program */
+static int file_open(void)
+{
+	return open(state.file, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0600);
+}
+
+void log_keep(void)
+{
+	int fd = state.file ? file_open() : -1;
+
+	if (fd < 0)
+		return;
+	dup2(fd, STDERR_FILENO);
+	close(fd);
+	know_stderr();
+	state.file = NULL;
+}
+
 void log_write(enum log_level level, const char *format, ...)
 {
 	char line[LINE_MAX_BYTES];
@@ -212,9 +235,8 @@ void log_write(enum log_level level, const char *format, ...)
 	va_end(args);
 	line[size++] = '\n';
 
-	/* O_NONBLOCK: a FIFO that nobody reads must not stop the program */
 	if (state.file)
-		fd = open(state.file, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0600);
+		fd = file_open();
 	if (fd >= 0) {
 		put(fd, line, size);
 		close(fd);

@@ -31,6 +31,12 @@ enum log_level {
  */
 int log_init(const char *ident, const char *level, const char *file);
 
+/**
+ * log_keep() - open the file now and for good, as stderr: for a process that is about to lose the right to open files
+ * A log that is moved away later is followed to where it goes.
+ */
+void log_keep(void);
+
 /** log_enabled() - would a line of this level be written? */
 bool log_enabled(enum log_level level);
 
