@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * sandbox.c - Landlock and seccomp, for servers
+ * sandbox.c - Landlock and seccomp
  *
  * Landlock first: its own system calls are not on the list of the second.  glibc 2.36 has no wrappers for them.
  * A ruleset "handles" rights: what is handled is forbidden but for the rules.  What the running kernel's version of
@@ -9,10 +9,13 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <linux/landlock.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -182,7 +185,7 @@ static const char *const calls_of_all[] = {
 	"epoll_wait", "epoll_pwait", "epoll_pwait2", "epoll_ctl", "poll", "ppoll", "timerfd_settime",
 	"accept", "accept4", "recvfrom", "recvmsg", "sendto", "sendmsg", "shutdown", "getsockname", "getpeername",
 	"getsockopt", "setsockopt",
-	"brk", "mmap", "munmap", "mremap", "mprotect", "madvise", "futex", "membarrier",
+	"brk", "munmap", "mremap", "madvise", "futex", "membarrier",
 	"clock_gettime", "clock_nanosleep", "nanosleep", "gettimeofday", "time", "getrandom", "sysinfo", "prlimit64", "getrlimit",
 	"getpid", "gettid", "getuid", "geteuid", "getgid", "getegid", "uname", "sched_yield", "sched_getaffinity",
 	"rt_sigaction", "rt_sigprocmask", "rt_sigpending", "rt_sigtimedwait", "rt_sigreturn", "sigaltstack", "restart_syscall", "tgkill",
@@ -204,19 +207,29 @@ static int allow_calls(scmp_filter_ctx filter, const char *const *calls)
 	return err;
 }
 
-static int enter_seccomp(const struct sandbox *sandbox, char *why, size_t size)
+/* Memory, which is not to become code where nothing is loaded any more; sockets that lead to the Internet alone */
+static int allow_some(scmp_filter_ctx filter, const struct sandbox *sandbox)
 {
-	scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ERRNO(EPERM));
+	static const int memory[] = { SCMP_SYS(mmap), SCMP_SYS(mprotect) }, families[] = { AF_INET, AF_INET6 };
 	unsigned int i;
-	int err = filter ? 0 : -ENOMEM;
+	int err = 0;
 
-	if (!err)
-		err = allow_calls(filter, calls_of_all);
-	if (!err)
-		err = allow_calls(filter, sandbox->calls);
+	for (i = 0; !err && i < sizeof(memory) / sizeof(memory[0]); i++)
+		err = sandbox->no_code ? seccomp_rule_add(filter, SCMP_ACT_ALLOW, memory[i], 1,
+							  SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0)) :
+		      seccomp_rule_add(filter, SCMP_ACT_ALLOW, memory[i], 0);
+	for (i = 0; !err && sandbox->internet && i < sizeof(families) / sizeof(families[0]); i++)
+		err = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(socket), 1,
+				       SCMP_A0_32(SCMP_CMP_EQ, (unsigned int)families[i], 0));
 	for (i = 0; !err && i < sizeof(ioctls) / sizeof(ioctls[0]); i++)
 		err = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), 1,
 				       SCMP_A1_32(SCMP_CMP_EQ, ioctls[i], 0));
+	return err;
+}
+
+/* From here on the filter is in force. Return: 0 or -errno; releases @filter */
+static int load(scmp_filter_ctx filter, int err, char *why, size_t size)
+{
 	if (!err)
 		err = seccomp_load(filter);
 	seccomp_release(filter);
@@ -229,11 +242,79 @@ static int enter_seccomp(const struct sandbox *sandbox, char *why, size_t size)
 	return err;
 }
 
+static int enter_seccomp(const struct sandbox *sandbox, char *why, size_t size)
+{
+	scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ERRNO(EPERM));
+	int err = filter ? 0 : -ENOMEM;
+
+	if (!err)
+		err = allow_calls(filter, calls_of_all);
+	if (!err)
+		err = allow_calls(filter, sandbox->calls);
+	if (!err)
+		err = allow_some(filter, sandbox);
+	return load(filter, err, why, size);
+}
+
 int sandbox_enter(const struct sandbox *sandbox, char *why, size_t size)
 {
-	int err;
+	int landlock, seccomp;
 
 	*why = '\0';
-	err = enter_landlock(sandbox, why, size);
-	return err ? err : enter_seccomp(sandbox, why, size);
+	landlock = enter_landlock(sandbox, why, size);
+	seccomp = enter_seccomp(sandbox, why, size);	/* one is better than none, for who goes on all the same */
+	return landlock ? landlock : seccomp;
+}
+
+/* ------------------------------------------------------------ the other way round: all but a list */
+
+/* clone()'s flags are its first argument, except on s390, where the stack is */
+#ifdef __s390__
+#define CLONE_FLAGS	1
+#else
+#define CLONE_FLAGS	0
+#endif
+
+static int refuse_namespaces(scmp_filter_ctx filter)
+{
+	static const unsigned int kinds[] = {
+		CLONE_NEWUSER, CLONE_NEWNS, CLONE_NEWNET, CLONE_NEWPID, CLONE_NEWIPC, CLONE_NEWUTS, CLONE_NEWCGROUP,
+	};
+	unsigned int i;
+	/* A filter cannot see what clone3() points to; without it C libraries use clone() */
+	int err = seccomp_rule_add(filter, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), 0);
+
+	for (i = 0; !err && i < sizeof(kinds) / sizeof(kinds[0]); i++)
+		err = seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(clone), 1,
+				       SCMP_CMP64(CLONE_FLAGS, SCMP_CMP_MASKED_EQ, kinds[i], kinds[i]));
+	return err;
+}
+
+/* Memory that is written is not run. Loaders of programs do not need it */
+static int refuse_code(scmp_filter_ctx filter)
+{
+	const unsigned int both = PROT_WRITE | PROT_EXEC;
+	int err = seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(mmap), 1,
+				   SCMP_A2(SCMP_CMP_MASKED_EQ, both, both));
+
+	return err ? err : seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(mprotect), 1,
+					    SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, PROT_EXEC));
+}
+
+int sandbox_refuse(const char *const *calls, char *why, size_t size)
+{
+	scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ALLOW);
+	int err = filter ? 0 : -ENOMEM, number;
+
+	*why = '\0';
+	for (; !err && *calls; calls++) {
+		number = seccomp_syscall_resolve_name(*calls);
+		if (number >= 0)
+			err = seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPERM), number, 0);
+	}
+	if (!err)
+		err = refuse_namespaces(filter);
+	if (!err)
+		err = refuse_code(filter);
+	return load(filter, err, why, size);
 }
