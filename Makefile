@@ -32,7 +32,7 @@ LDFLAGS_SHIM	= -shared -Wl,-z,relro,-z,now,-z,nodelete,-z,defs,-z,noseparate-cod
 
 LIB_CRYPTO	= -lprotobuf-c -lssl -lcrypto
 LIB_EVENT	= -levent -levent_openssl
-LIB_RESOLVER = $(LIB_EVENT) $(LIB_CRYPTO) -lsodium -lcares -ljson-c -lnatpmp -lminiupnpc -l:libinih.a
+LIB_RESOLVER = $(LIB_EVENT) $(LIB_CRYPTO) -lsodium -lcares -ljson-c -lnatpmp -lminiupnpc -lseccomp -l:libinih.a
 
 DEPS	= gcc libc6-dev make pkg-config libevent-dev libc-ares-dev libinih-dev libcmocka-dev libprotobuf-c-dev \
 	  protobuf-c-compiler libhiredis-dev libssl-dev libjson-c-dev libseccomp-dev \

@@ -24,6 +24,7 @@
 #include "resolver/mapper.h"
 #include "resolver/process.h"
 #include "resolver/pump.h"
+#include "resolver/sandbox.h"
 #include "resolver/worker.h"
 
 /* Carries the token over the exec of a keeper; other users cannot read our environment */
@@ -238,6 +239,8 @@ int main(int argc, char **argv)
 		setenv("PUNCH_CONF", config.path, 1);
 	get_token(options.role, token);
 	listener = take_name(options.role, &config);
+	if (options.role != ROLE_KEEPER && options.role != ROLE_AGAIN)	/* those have it from who executed them */
+		sandbox_resolver();
 	if (options.role == ROLE_BACKGROUND)
 		to_background();
 	if (options.role == ROLE_BACKGROUND || options.role == ROLE_KEEPER)

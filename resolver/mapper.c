@@ -18,7 +18,8 @@
  *
  * Protocols are tried in order, PCP, NAT-PMP, UPnP; the first that maps the first port is kept. Leases are
  * renewed at half of their life (RFC 6887 11.2.1). A watchdog (alarm(), whose default is death) bounds each
- * exchange: a gateway that answers a byte now and then holds nobody up.
+ * exchange: a gateway that answers a byte now and then holds nobody up. Before the first word is said the process gives
+ * up files, programs and all that is not a socket (sandbox.h).
  */
 #include "resolver/mapper.h"
 
@@ -26,7 +27,6 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sysexits.h>
@@ -37,6 +37,7 @@
 #include "common/secret.h"
 #include "resolver/mapper_internal.h"
 #include "resolver/process.h"
+#include "resolver/sandbox.h"
 
 #define PATIENCE_S	20	/* for one exchange; a slow UPnP gateway takes some seconds for its descriptions */
 #define LEAVE_S		5	/* for all deletions together */
@@ -218,7 +219,6 @@ static void set_limits(void)
 	const struct rlimit files = { FILES, FILES };
 
 	setrlimit(RLIMIT_NOFILE, &files);
-	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
 #ifndef __SANITIZE_ADDRESS__	/* it maps terabytes of shadow */
 	const struct rlimit memory = { MEMORY, MEMORY };
 
@@ -229,12 +229,15 @@ static void set_limits(void)
 int mapper_main(const char *argument)
 {
 	struct mapper mapper = { .protocol = MAPPER_NONE };
+	int err;
 
 	if (parse(&mapper, argument) < 0)
 		return EX_USAGE;
 	process_title("punch-mapper", "punch-mapper");
 	set_limits();
-	if (mapper_gateway(&mapper.gateway) || begin(&mapper)) {
+	err = mapper_gateway(&mapper.gateway);	/* of /proc/net/route: the last file */
+	sandbox_mapper();
+	if (err || begin(&mapper)) {
 		mapper.protocol = MAPPER_NONE;
 		report(&mapper, NULL);
 		return 0;

@@ -39,6 +39,7 @@
 #include "resolver/encrypt.h"
 #include "resolver/ktls.h"
 #include "resolver/process.h"
+#include "resolver/sandbox.h"
 #include "resolver/pump_internal.h"
 #include "resolver/timer.h"
 
@@ -395,6 +396,9 @@ int pump_run(int link)
 	evutil_make_socket_closeonexec(link);
 	if (pump.base)
 		pump.jobs = event_new(pump.base, link, EV_READ | EV_PERSIST, on_job, &pump);
+	ktls_offer();			/* tries it out, with sockets of its own */
+	seal_prepare();
+	sandbox_pump();
 	if (pump.jobs && event_add(pump.jobs, NULL) == 0)
 		status = event_base_dispatch(pump.base) < 0 ? EX_SOFTWARE : 0;
 	if (pump.jobs)

@@ -210,6 +210,15 @@ static SSL_CTX *context(void)
 	return ctx;
 }
 
+void seal_prepare(void)
+{
+	uint8_t drawn;
+
+	secret_random(&drawn, sizeof(drawn));
+	if (!context())
+		log_warn("tls: cannot be set up");
+}
+
 /* Without them AES in software is slow, and its time may depend on the key */
 static bool cpu_has_aes(void)
 {

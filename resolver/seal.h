@@ -28,6 +28,9 @@ enum seal_kernel {
 
 struct seal;
 
+/** seal_prepare() - load what OpenSSL would load when it needs it first, for a process that will not open files any more */
+void seal_prepare(void);
+
 /**
  * struct seal_setup
  * @caller:	the TLS client

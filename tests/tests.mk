@@ -22,7 +22,7 @@ UNIT_test_choice	= resolver/choice.c
 UNIT_test_encrypt	= resolver/encrypt.c
 UNIT_test_seal	= resolver/seal.c common/secret.c common/log.c
 UNIT_test_crypt	= tests/unit/world.c resolver/crypt.c $(wildcard resolver/pump*.c) resolver/seal.c resolver/ktls.c resolver/pair.c \
-			  resolver/encrypt.c resolver/process.c $(LIBCOMMON)
+			  resolver/encrypt.c resolver/process.c resolver/sandbox.c $(LIBCOMMON)
 UNIT_test_birthday	= resolver/birthday.c
 UNIT_test_budget	= resolver/budget.c common/endpoint.c
 UNIT_test_portrule	= resolver/portrule.c
@@ -57,6 +57,7 @@ UNIT_test_uplink_hostile = tests/unit/world.c $(wildcard resolver/uplink*.c) res
 			  resolver/pulse.c resolver/known.c resolver/pin.c $(LIBCOMMON)
 UNIT_test_relayleg	= tests/unit/world.c resolver/relayleg.c resolver/dns.c resolver/srv.c resolver/race.c $(LIBCOMMON)
 UNIT_test_sandbox	= common/sandbox.c common/drop.c common/log.c relay/sandbox.c
+UNIT_test_resolver_sandbox = resolver/sandbox.c common/sandbox.c common/drop.c common/log.c
 UNIT_test_shim_table	= shim/table.c
 UNIT_test_any_hosts	= shim/punch_any_hosts.c common/standin.c common/endpoint.c
 UNIT_test_any_filter	= shim/punch_any_filter.c

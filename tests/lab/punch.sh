@@ -97,3 +97,13 @@ punch_published() {
 
 # punch_dump: what the resolvers said, into the lab's logs
 punch_debug() { export PUNCH_LOG=debug PUNCH_LOG_FILE=$LAB_DIR/log/punch.log; }
+
+# punch_confined HOST NAME: there are processes of that name, and each is in its sandbox.
+punch_confined() {
+	local pids pid
+	grep -q __asan_init "$LAB_BUILD/punch-resolver" && return 0	# the leak checker would not work in there
+	pids=$(pgrep --ns "${LAB_PID[$1]}" --nslist net -x "$2") || return 1
+	for pid in $pids; do
+		[ "$(awk '/^(NoNewPrivs|Seccomp):/ { printf "%s ", $2 }' "/proc/$pid/status")" = '1 2 ' ] || return 1
+	done
+}

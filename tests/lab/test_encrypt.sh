@@ -108,6 +108,9 @@ lab_wait_log second held
 touch "$LAB_DIR/go/1" "$LAB_DIR/go2/1"
 lab_wait_log first '1: 1'
 lab_wait_log second '1: 1'
+for name in resolver keeper pump; do
+	lab_expect "punch-$name is confined" punch_confined alice "punch-$name"
+done
 lab_run bob punchctl stop
 for host in alice bob; do
 	# shellcheck disable=SC2046

@@ -590,6 +590,29 @@ static void who_gives_up_leaves_nothing_behind(void **state)
 	close(ends[1]);
 }
 
+/* Its pump has done the handshake and wants a local end that nobody needs any more */
+static void who_gives_up_late_leaves_nothing_behind(void **state)
+{
+	struct crypts *sides[2] = { crypts_new(&node), crypts_new(&node) };
+	struct outcome outcomes[2] = { { 0 } };
+	struct crypt_job *job;
+	int ends[2];
+
+	(void)state;
+	assert_int_equal(pair_make(AF_INET, ends), 0);
+	job = crypt_start(sides[0], true, session, key, ends[0], on_done, &outcomes[0]);
+	assert_non_null(crypt_start(sides[1], false, session, key, ends[1], on_done, &outcomes[1]));
+	crypt_cancel(job);
+	outcomes[0].done = true;
+	assert_true(world_until(node.base, are_done, outcomes));
+	assert_int_equal(outcomes[1].error, 0);
+	expect_error(outcomes[1].fd, ECONNRESET);	/* long before the pump's patience ends */
+	close(outcomes[1].fd);
+	crypts_free(sides[0]);
+	crypts_free(sides[1]);
+	assert_true(world_until(node.base, are_gone, NULL));
+}
+
 static int begin(void **state)
 {
 	struct rlimit files;
@@ -631,6 +654,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(connections_outlive_the_resolver),
 		cmocka_unit_test(a_killed_pump_takes_only_its_own),
 		cmocka_unit_test(who_gives_up_leaves_nothing_behind),
+		cmocka_unit_test(who_gives_up_late_leaves_nothing_behind),
 	};
 
 	if (argc == 2 && strcmp(argv[1], "--pump") == 0) {
