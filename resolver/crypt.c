@@ -139,6 +139,14 @@ static void decline(const struct crypt_pump *pump, const struct pump_note *note,
 		local_send(pump->link, &message, sizeof(message), -1);
 }
 
+static void refuse(struct crypt_result *result, int error)
+{
+	result->fd = -1;
+	result->error = error;
+	result->text = error == EMFILE ? "punch-resolver is out of descriptors" :
+		       error == ENETUNREACH ? "no local connection can be made; is the loopback interface up?" : strerror(error);
+}
+
 static void take_note(struct crypt_pump *pump, struct pump_note *note, int fd)
 {
 	struct crypt_job *job = find(pump->crypts, note->id);
@@ -153,15 +161,10 @@ static void take_note(struct crypt_pump *pump, struct pump_note *note, int fd)
 	result.cover = (enum encrypt_cover)note->cover;
 	if (note->what == PUMP_READY && note->cover == ENCRYPT_PUMP && fd < 0) {
 		result.fd = join(pump, note);
-		result.error = result.fd < 0 ? -result.fd : 0;
-	}
-	if (result.error && note->what == PUMP_READY) {
-		result.fd = -1;
-		result.text = result.error == ENETUNREACH ?
-			      "no local connection can be made; is the loopback interface up?" : strerror(result.error);
-	} else if (result.fd < 0 && !result.error) {
-		result.error = EMFILE;	/* it came, but there was no room for it */
-		result.text = "punch-resolver is out of descriptors";
+		if (result.fd < 0)
+			refuse(&result, -result.fd);
+	} else if (fd < 0 && !result.error) {
+		refuse(&result, EMFILE);	/* it came, but there was no room for it */
 	}
 	finish(job, &result);
 }

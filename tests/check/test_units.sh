@@ -31,7 +31,8 @@ named() { # FILE...
 
 failed=0
 for server in relay rendezvous; do
-	allowed=$(for word in $(sed -n 's/^SystemCallFilter=//p' "conf/systemd/punch-$server.service"); do expand "$word"; done | sort -u)
+	read -ra words < <(sed -n 's/^SystemCallFilter=//p' "conf/systemd/punch-$server.service")
+	allowed=$(for word in "${words[@]}"; do expand "$word"; done | sort -u)
 	wanted=$(named common/sandbox.c "$server/sandbox.c" | sort -u)
 	missing=$(comm -23 <(echo "$wanted") <(echo "$allowed") | tr '\n' ' ')
 	count=$(wc -l <<<"$wanted")
