@@ -2,7 +2,8 @@
 /*
  * liar.c - a rendezvous that lies: the real one, but for what leaves it
  *
- * Linked with --wrap in the place of client_send() and stun_answer(). What it does is in $LIE:
+ * Linked with --wrap in the place of client_send() and stun_answer(). What it does is in $LIE; of several
+ * words it goes by the next one at each SIGUSR1:
  *
  *	payload		one bit of each signed body is turned
  *	from		it names somebody else as the caller
@@ -13,11 +14,18 @@
  *	mapped		who asks a probe port from $LIE_TO hears $LIE_AT
  *	go		nobody is told when to start
  *	flood		GO comes a hundred times
+ *	encrypt-WHERE-HOW	in each WHERE (invited, answered) the wish for encryption becomes another:
+ *			no, yes; none: the field is left out; old: and it is of an older version;
+ *			resign: no, and the liar signs it, as if it were the peer
+ *
+ * A changed body keeps its signature, but for resign. Each change of a wish is told on stderr.
  */
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/key.h"
 #include "common/stun.h"
 #include "rendezvous/client.h"
 
@@ -28,11 +36,35 @@ void __wrap_client_send(struct client *client, const Punch__Message *message);
 ssize_t __real_stun_answer(const uint8_t *request, size_t size, const struct endpoint *mapped, uint8_t out[STUN_MAX]);
 ssize_t __wrap_stun_answer(const uint8_t *request, size_t size, const struct endpoint *mapped, uint8_t out[STUN_MAX]);
 
+static volatile sig_atomic_t turn;
+
+static void on_turn(int number)
+{
+	(void)number;
+	turn++;
+}
+
+/* The word whose turn it is */
+static const char *present_lie(void)
+{
+	static char word[64];
+	const char *lie = getenv("LIE");
+	size_t size;
+	int i;
+
+	for (i = 0; lie && i < turn; i++) {
+		lie = strchr(lie, ' ');
+		if (lie)
+			lie++;
+	}
+	size = lie ? strcspn(lie, " ") : 0;
+	snprintf(word, sizeof(word), "%.*s", (int)size, lie ? lie : "");
+	return word;
+}
+
 static bool lies(const char *how)
 {
-	const char *lie = getenv("LIE");
-
-	return lie && strcmp(lie, how) == 0;
+	return strcmp(present_lie(), how) == 0;
 }
 
 static struct endpoint lie_at(void)
@@ -83,12 +115,103 @@ static void change_relays(Punch__RelayOffer **offers, size_t count)
 	}
 }
 
+static void replace(ProtobufCBinaryData *old, const uint8_t *data, size_t size)
+{
+	free(old->data);
+	old->data = malloc(size);
+	if (!old->data)
+		abort();
+	memcpy(old->data, data, size);
+	old->len = size;
+}
+
+/* What is left of the lie behind "encrypt-WHERE-"; NULL when it is another one */
+static const char *wish_lie(const char *where)
+{
+	const char *lie = present_lie();
+	char prefix[32];
+	int n = snprintf(prefix, sizeof(prefix), "encrypt-%s-", where);
+
+	return strncmp(lie, prefix, (size_t)n) == 0 ? lie + n : NULL;
+}
+
+static void change_wish(const char *how, Punch__Encrypt *wish, uint32_t *version)
+{
+	*wish = strcmp(how, "yes") == 0 ? PUNCH__ENCRYPT__ENCRYPT_YES :
+		strcmp(how, "none") == 0 || strcmp(how, "old") == 0 ? PUNCH__ENCRYPT__ENCRYPT_AUTO :
+		PUNCH__ENCRYPT__ENCRYPT_NO;
+	if (strcmp(how, "old") == 0)
+		--*version;
+}
+
+/* A key that is nobody's peer */
+static const struct key *own_key(void)
+{
+	static struct key key;
+	static bool made;
+
+	if (!made && key_generate(&key) < 0)
+		abort();
+	made = true;
+	return &key;
+}
+
+/* Put @message, which is changed, in the place of the signed body; @context: to sign it, too, or NULL */
+static void put_body(Punch__Signed *payload, const ProtobufCMessage *message, const char *context)
+{
+	size_t size = protobuf_c_message_get_packed_size(message);
+	uint8_t *bytes = malloc(size), signature[SIGNATURE_SIZE];
+
+	if (!bytes)
+		abort();
+	protobuf_c_message_pack(message, bytes);
+	if (size != payload->body.len || memcmp(bytes, payload->body.data, size) != 0)
+		fprintf(stderr, "liar: changed a wish: %s\n", present_lie());
+	replace(&payload->body, bytes, size);
+	if (context && key_sign(own_key(), context, bytes, size, signature) == 0)
+		replace(&payload->signature, signature, sizeof(signature));
+	free(bytes);
+}
+
+static void change_invitation(const char *how, Punch__Invited *invited)
+{
+	Punch__Signed *payload = invited->payload;
+	Punch__Invitation *in = punch__invitation__unpack(NULL, payload->body.len, payload->body.data);
+	bool resign = strcmp(how, "resign") == 0;
+
+	if (!in)
+		abort();
+	change_wish(how, &in->encrypt, &in->version);
+	if (resign) {
+		replace(&in->caller_key, own_key()->public, KEY_SIZE);
+		replace(&invited->from, own_key()->public, KEY_SIZE);
+	}
+	put_body(payload, &in->base, resign ? KEY_CONTEXT_INVITATION : NULL);
+	punch__invitation__free_unpacked(in, NULL);
+}
+
+static void change_answer(const char *how, Punch__Signed *payload)
+{
+	Punch__Answer *answer = punch__answer__unpack(NULL, payload->body.len, payload->body.data);
+	bool resign = strcmp(how, "resign") == 0;
+
+	if (!answer)
+		abort();
+	change_wish(how, &answer->encrypt, &answer->version);
+	if (resign)
+		replace(&answer->callee_key, own_key()->public, KEY_SIZE);
+	put_body(payload, &answer->base, resign ? KEY_CONTEXT_ANSWER : NULL);
+	punch__answer__free_unpacked(answer, NULL);
+}
+
 static void on_invited(struct client *client, Punch__Message *copy)
 {
 	static Punch__Message *first;
 
 	if (lies("payload") && copy->invited->payload)
 		turn_a_bit(&copy->invited->payload->body);
+	if (wish_lie("invited") && copy->invited->payload)
+		change_invitation(wish_lie("invited"), copy->invited);
 	if (lies("from"))
 		turn_a_bit(&copy->invited->from);
 	if (lies("relays"))
@@ -108,6 +231,8 @@ static void on_answered(Punch__Message *copy)
 
 	if (lies("payload") && copy->answered->payload)
 		turn_a_bit(&copy->answered->payload->body);
+	if (wish_lie("answered") && copy->answered->payload)
+		change_answer(wish_lie("answered"), copy->answered->payload);
 	if (lies("relays"))
 		change_relays(copy->answered->relays, copy->answered->n_relays);
 	if (lies("answer")) {
@@ -146,6 +271,7 @@ void __wrap_client_send(struct client *client, const Punch__Message *message)
 	Punch__Message *copy = copy_of(message);
 	int i;
 
+	signal(SIGUSR1, on_turn);
 	if (copy->kind_case == PUNCH__MESSAGE__KIND_INVITED)
 		on_invited(client, copy);
 	else if (copy->kind_case == PUNCH__MESSAGE__KIND_ANSWERED)

@@ -50,11 +50,11 @@ punch_published bob 9000
 # says [ENV...]: what the peer on the other end says to "hello": "hello", "victim", "nothing"; or the errno
 says() {
 	lab_run alice env "$@" timeout 60 punch python3 -c '
-import errno, socket
+import errno, os, socket
 try:
     s = socket.create_connection(("bob", 9000))
     s.settimeout(5)
-    s.sendall(b"hello\n")
+    s.sendall(os.environ.get("SAY", "hello").encode() + b"\n")
     print((s.recv(100) or b"nothing").decode().strip())
 except TimeoutError as e:
     print(errno.errorcode.get(e.errno, "silent"))
@@ -112,6 +112,38 @@ for i in 1 2 3; do
 done
 lab_note "mapped: $(($(greeted victim) - before)) connections to the third party"
 lab_expect 'mapped: a third party got a few connections' [ $(($(greeted victim) - before)) -le 60 ]
+
+# --- what is settled on encryption
+lab_bg alice sniff python3 "$LAB_SRC/tests/lab/sniff.py" "$LAB_DIR/wire"
+lab_wait_log sniff sniffing
+wish() { # yes|no: alice's, for bob
+	sed -i "/^encrypt =/d; s/^\[peer bob\]\$/&\nencrypt = $1/" "$(punch_dir alice)/punch.conf"
+}
+words=the-quick-brown-fox-jumps
+lies=(encrypt-{invited,answered}-{no,none,old,resign} encrypt-{invited,answered}-yes)
+wish yes
+again "none ${lies[*]}"
+for lie in "${lies[@]}"; do
+	case $lie in *-yes) wish no ;; esac
+	lab_kill rendezvous USR1
+	# To whom nobody answers there is nobody; an answer by somebody else is told
+	case $lie in
+	encrypt-invited-*) errno='EHOSTUNREACH|ETIMEDOUT' patience=2 ;;
+	encrypt-answered-old) errno=EPROTO patience=10 ;;
+	*) errno=EACCES patience=10 ;;
+	esac
+	lab_expect_match "$lie: refused" "$(says SAY=$words PUNCH_TIMEOUT=$patience)" "^($errno)\$"
+	lab_expect_match "$lie: one line says why" "$(cat "$LAB_DIR/err")" '^punch: .*bob.*'
+	lab_expect "$lie: it was tried" grep -q "changed a wish: $lie\$" "$(lab_log rendezvous)"
+done
+wish yes
+again none
+lab_expect_eq 'encrypt, an honest server: works' "$(says SAY=$words PUNCH_TIMEOUT=10)" "$words"
+lab_expect 'encrypt: nothing is in the clear, whatever was tried' eval '! grep -aqF "$words" "$LAB_DIR/wire"'
+wish no
+lab_expect_eq 'encrypt = no, an honest server: works' "$(says SAY=$words PUNCH_TIMEOUT=10)" "$words"
+lab_expect 'encrypt = no: in the clear, and it would have been seen' lab_poll 5 'grep -aqF "$words" "$LAB_DIR/wire"'
+wish auto
 
 # --- relays
 again none
