@@ -21,6 +21,7 @@ UNIT_test_path		= resolver/path.c resolver/choice.c resolver/keepalive.c common/
 UNIT_test_choice	= resolver/choice.c
 UNIT_test_encrypt	= resolver/encrypt.c
 UNIT_test_seal	= resolver/seal.c common/secret.c common/log.c
+UNIT_test_seal_limit = $(UNIT_test_seal)
 UNIT_test_nonces = common/quick.c common/meeting.c common/secret.c common/key.c common/private.c common/log.c
 UNIT_test_crypt	= tests/unit/world.c resolver/crypt.c $(wildcard resolver/pump*.c) resolver/seal.c resolver/ktls.c resolver/pair.c \
 			  resolver/encrypt.c resolver/process.c resolver/sandbox.c $(LIBCOMMON)
