@@ -176,7 +176,7 @@ help:
 	@echo 'make bench-encrypt   throughput of encrypted connections, beside ssh, socat and stunnel'
 	@echo 'make bench-shim, bench-loops   cost of the preload library, and stalls, beside torsocks and proxychains-ng'
 	@echo 'make asan     build with sanitizers; make lint: checkers'
-	@echo 'make fuzz     fuzz every decoder of bytes from outside, FUZZ_SECONDS=60 each'
+	@echo 'make fuzz     fuzz the decoders of bytes from outside, FUZZ_SECONDS=60 each'
 	@echo 'make install  PREFIX=/usr/local DESTDIR='
 
 .PHONY: all deps deps-build test test-foreign tests-build bench-build demo bench bench-nat bench-encrypt bench-shim bench-loops asan lint install clean help
