@@ -43,7 +43,6 @@
 #include "resolver/pump_internal.h"
 #include "resolver/timer.h"
 
-#define PUMP_SHAKE	(10 * SECOND)	/* two round trips; lost packets are repeated after 1, 3 and 7 s */
 #define PUMP_BATCH	16		/* jobs taken for one wake-up */
 #define PUMP_HEAP	(4 << 20)	/* bytes kept: OpenSSL's buffers come and go with each chunk, and fresh pages cost more than ciphers */
 

@@ -20,6 +20,7 @@
 #define PUMP_MAGIC	0x70756d31u	/* "pum1": both ends are one build */
 #define PUMP_MOST	1024		/* connections of one pump: two descriptors each */
 #define PUMP_TEXT	160
+#define PUMP_SHAKE	(10 * SECOND)	/* two round trips; lost packets are repeated after 1, 3 and 7 s */
 
 enum pump_order {
 	PUMP_PATH = 1,		/* a path to encrypt */

@@ -90,10 +90,8 @@ static void a_connection_goes_on_past_the_limit_with_new_keys(void **state)
 		if (at + BATCH == LIMIT)
 			assert_int_equal(seal_rekeys(caller), 0);	/* not a record too early */
 	}
-	if (strcmp(seal_cipher(caller), "TLS_AES_128_GCM_SHA256") == 0)
-		assert_int_equal(seal_rekeys(caller), 1);
-	else
-		print_message("SKIP the limit of AES-GCM: this processor has no instructions for AES\n");
+	/* ChaCha20-Poly1305, where a processor has no instructions for AES, has no limit */
+	assert_int_equal(seal_rekeys(caller), strcmp(seal_cipher(caller), "TLS_AES_128_GCM_SHA256") == 0 ? 1 : 0);
 	assert_int_equal(seal_rekeys(callee), 0);	/* each end has a key of its own */
 	pass_batch(callee, fds[1], caller, 0);
 	seal_free(caller);
