@@ -111,8 +111,9 @@ if shell == 0:
         os.tcsetpgrp(0, os.getpid())
         for number in signal.SIGTTOU, signal.SIGINT, signal.SIGTSTP:  # ignored in what a shell runs beside it
             signal.signal(number, signal.SIG_DFL)
-        os.execv(sys.argv[1], [sys.argv[1], "--any", "sh", "-c",
-                 "trap 'echo int; exit 5' INT; echo ready; while :; do sleep 0.05; done"])
+        # no shell that starts commands: dash, in vfork(), cannot stop until a child that was stopped first has exec'd
+        os.execv(sys.argv[1], [sys.argv[1], "--any", "perl", "-e",
+                 "$| = 1; $SIG{INT} = sub { print qq(int\\n); exit 5 }; print qq(ready\\n); sleep 1 while 1"])
     assert os.WIFSTOPPED(os.waitpid(job, os.WUNTRACED)[1])
     print("stopped", flush=True)
     os.killpg(job, signal.SIGCONT)
