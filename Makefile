@@ -32,11 +32,11 @@ LDFLAGS_SHIM	= -shared -Wl,-z,relro,-z,now,-z,nodelete,-z,defs,-z,noseparate-cod
 
 LIB_CRYPTO	= -lprotobuf-c -lssl -lcrypto
 LIB_EVENT	= -levent -levent_openssl
-LIB_RESOLVER = $(LIB_EVENT) $(LIB_CRYPTO) -lsodium -lcares -ljson-c -lnatpmp -lminiupnpc -lseccomp -l:libinih.a
+LIB_RESOLVER = $(LIB_EVENT) $(LIB_CRYPTO) -lzxcvbn -lsodium -lcares -ljson-c -lnatpmp -lminiupnpc -lseccomp -l:libinih.a
 
 DEPS	= gcc libc6-dev make pkg-config libevent-dev libc-ares-dev libinih-dev libcmocka-dev libprotobuf-c-dev \
 	  protobuf-c-compiler libhiredis-dev libssl-dev libjson-c-dev libseccomp-dev \
-	  libsodium-dev libnatpmp-dev libminiupnpc-dev
+	  libsodium-dev libnatpmp-dev libminiupnpc-dev libzxcvbn-dev
 DEPS_DEMO = iproute2 util-linux openssh-server openssh-client rsync jq
 DEPS_TEST = libpython3.11-testsuite nftables iputils-ping procps netcat-openbsd curl python3 socat iperf3 strace redis-server git \
 	  clang libclang-rt-14-dev clang-tidy cppcheck musl musl-tools dnsmasq-base mandoc wget nodejs postgresql-15 nginx-light \
@@ -105,7 +105,7 @@ $(B)/libpunch.so: $(call pic,$(SHIM) $(PURE)) shim/libpunch.map
 	$(Q)$(CC) $(LDFLAGS_SHIM) -Wl,--version-script=shim/libpunch.map -o $@ $(filter %.o,$^) -l:libinih.a -ldl
 $(B)/punch: $(call obj,$(RUNNER) $(RUNNER_SHARED)) $(LIBCOMMON)
 	$(call say,LD,$@)
-	$(Q)$(CC) $(LDFLAGS_PROGRAM) -o $@ $^ -l:libinih.a
+	$(Q)$(CC) $(LDFLAGS_PROGRAM) -o $@ $^ -lzxcvbn -l:libinih.a
 $(B)/punch-resolver: $(call obj,$(RESOLVER)) $(LIBCOMMON)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(LDFLAGS_PROGRAM) -o $@ $^ $(LIB_RESOLVER)

@@ -21,6 +21,7 @@ struct command {
 static const struct command commands[] = {
 	{ "keygen", "[FILE]", "make a private key, print its public key", ctl_keygen },
 	{ "pubkey", "[FILE]", "print the public key of a private key", ctl_pubkey },
+	{ "secret", "", "print a new secret word for quick mode", ctl_secret },
 	{ "status", "[--json]", "node, rendezvous, services, peers, connections", ctl_status },
 	{ "doctor", "[--json]", "what this network lets through", ctl_doctor },
 	{ "dial", "[--fdpass] PEER PORT", "join a peer's port to stdin and stdout, or pass the socket", ctl_dial },

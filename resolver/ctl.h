@@ -16,6 +16,7 @@ enum ctl_exit {
 
 int ctl_keygen(int argc, char **argv);	/* ctl_keys.c */
 int ctl_pubkey(int argc, char **argv);
+int ctl_secret(int argc, char **argv);
 int ctl_status(int argc, char **argv);	/* ctl_show.c */
 int ctl_doctor(int argc, char **argv);
 int ctl_ping(int argc, char **argv);

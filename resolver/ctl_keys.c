@@ -1,16 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * ctl_keys.c - punchctl keygen, punchctl pubkey
+ * ctl_keys.c - punchctl keygen, punchctl pubkey, punchctl secret
  */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <openssl/crypto.h>
 
 #include "common/key.h"
 #include "common/log.h"
 #include "common/quick.h"
+#include "common/secret.h"
 #include "conf/conf.h"
 #include "resolver/ctl.h"
 #include "resolver/ctl_client.h"
@@ -152,4 +154,24 @@ int ctl_pubkey(int argc, char **argv)
 	status = print_public(&key);
 	key_wipe(&key);
 	return status;
+}
+
+/*
+ * Twenty letters of 32, 100 bits: beyond guessing even without scrypt.  Neither l nor 1, neither o nor 0: they are
+ * taken for each other when a word is read out.
+ */
+int ctl_secret(int argc, char **argv)
+{
+	static const char letters[32] = "abcdefghijkmnpqrstuvwxyz23456789";
+	uint8_t random[20];
+
+	(void)argv;
+	if (argc > 1)
+		return ctl_usage(argv[0], NULL);
+	secret_random(random, sizeof(random));
+	for (size_t i = 0; i < sizeof(random); i++)
+		printf("%s%c", i && i % 4 == 0 ? "-" : "", letters[random[i] % sizeof(letters)]);
+	putchar('\n');
+	OPENSSL_cleanse(random, sizeof(random));
+	return CTL_OK;
 }

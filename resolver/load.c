@@ -8,6 +8,7 @@
 #include <string.h>
 #include <openssl/crypto.h>
 
+#include "common/strength.h"
 #include "resolver/load.h"
 
 static int copy_variable(char *out, size_t room, const char *name, char *why, size_t size)
@@ -43,6 +44,8 @@ static int load_quick_config(struct local_config *config, char *why, size_t size
 			 "none@ADDRESS");
 		rc = -EINVAL;
 	}
+	if (rc == 0)
+		rc = strength_check(config->secret, why, size);
 	return rc;
 }
 

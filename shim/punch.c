@@ -14,6 +14,7 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+#include "common/strength.h"
 #include "conf/conf.h"
 #include "shim/punch_any.h"
 #include "shim/punch_program.h"
@@ -27,6 +28,7 @@ struct options {
 	const char *as;
 	const char *rendezvous;
 	bool any;
+	bool weak_secret;
 	char **command;
 };
 
@@ -40,6 +42,7 @@ static const char help[] =
 "                                 /etc/punch/punch.conf\n"
 "  -s, --secret WORD              quick mode without a file: both sides give the same WORD;\n"
 "                                 better in $PUNCH_SECRET, where \"ps\" does not show it\n"
+"      --weak-secret              take a WORD that could be guessed ($PUNCH_WEAK_SECRET=yes)\n"
 "  -a, --as NAME                  quick mode: be reached as NAME.punch\n"
 "  -r, --rendezvous HOST[:PORT]   quick mode: where the two sides meet; none@ADDRESS: no server,\n"
 "                                 the other side is at this public address\n"
@@ -59,7 +62,7 @@ static _Noreturn void usage(const char *problem)
 {
 	if (problem)
 		fprintf(stderr, "punch: %s\n", problem);
-	fputs("punch: usage: punch [--conf FILE] [--secret WORD] [--as NAME] [--rendezvous HOST[:PORT]] [--any] "
+	fputs("punch: usage: punch [--conf FILE] [--secret WORD] [--weak-secret] [--as NAME] [--rendezvous HOST[:PORT]] [--any] "
 	      "[--] COMMAND [ARG...]; see punch --help\n", stderr);
 	exit(EX_USAGE);
 }
@@ -79,10 +82,11 @@ static const char *take_secret(char *word)
 
 static void parse(int argc, char **argv, struct options *options)
 {
-	enum { HELP = 256, VERSION };
+	enum { HELP = 256, VERSION, WEAK_SECRET };
 	static const struct option names[] = {
 		{ "conf", required_argument, NULL, 'c' },
 		{ "secret", required_argument, NULL, 's' },
+		{ "weak-secret", no_argument, NULL, WEAK_SECRET },
 		{ "as", required_argument, NULL, 'a' },
 		{ "rendezvous", required_argument, NULL, 'r' },
 		{ "any", no_argument, NULL, 'A' },
@@ -108,6 +112,9 @@ static void parse(int argc, char **argv, struct options *options)
 			break;
 		case 'A':
 			options->any = true;
+			break;
+		case WEAK_SECRET:
+			options->weak_secret = true;
 			break;
 		case HELP:
 			fputs(help, stdout);
@@ -143,6 +150,8 @@ static void set_quick(const struct options *options)
 {
 	if (options->secret)
 		set("PUNCH_SECRET", options->secret);
+	if (options->weak_secret)
+		set("PUNCH_WEAK_SECRET", "yes");
 	if (options->as)
 		set("PUNCH_AS", options->as);
 	if (options->rendezvous)
@@ -158,6 +167,8 @@ static const char *variable(const char *name)
 
 static void check_quick(const struct options *options)
 {
+	char why[512];
+
 	if (options->conf)
 		usage("--conf and --secret exclude each other: quick mode reads no file");
 	if (!*variable("PUNCH_SECRET"))
@@ -171,6 +182,8 @@ static void check_quick(const struct options *options)
 		       "the server where both sides meet");
 	if (strlen(variable("PUNCH_RENDEZVOUS")) >= LIMIT_HOST)
 		refuse("--rendezvous: a host has at most 255 bytes");
+	if (strength_check(variable("PUNCH_SECRET"), why, sizeof(why)) < 0)
+		refuse(why);
 }
 
 static void check_file(void)
@@ -192,8 +205,8 @@ static void check_file(void)
 
 static void configure(const struct options *options)
 {
-	if (!options->secret && (options->as || options->rendezvous) && !*variable("PUNCH_SECRET"))
-		usage("--as and --rendezvous belong to quick mode: give --secret WORD too, or PUNCH_SECRET");
+	if (!options->secret && (options->as || options->rendezvous || options->weak_secret) && !*variable("PUNCH_SECRET"))
+		usage("--as, --rendezvous and --weak-secret belong to quick mode: give --secret WORD too, or PUNCH_SECRET");
 	if (options->conf && !options->secret)
 		unsetenv("PUNCH_SECRET");	/* the nearer wish counts */
 	set_quick(options);

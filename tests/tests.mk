@@ -83,7 +83,7 @@ UNIT_test_resolver_sockdiag	= tests/unit/world.c resolver/sockdiag.c common/endp
 UNIT_test_resolver_splice	= tests/unit/world.c resolver/splice.c common/log.c
 UNIT_test_resolver_keeper	= tests/unit/world.c $(LIBCOMMON)
 
-TESTLIBS = -lcmocka $(LIB_EVENT) $(LIB_CRYPTO) -lsodium -l:libinih.a -lhiredis -ljson-c -lcares -lseccomp
+TESTLIBS = -lcmocka $(LIB_EVENT) $(LIB_CRYPTO) -lzxcvbn -lsodium -l:libinih.a -lhiredis -ljson-c -lcares -lseccomp
 
 # Any unit test without a variable of its own links all of common/ and conf/
 .SECONDEXPANSION:

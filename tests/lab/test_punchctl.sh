@@ -26,6 +26,12 @@ lab_expect_match 'keygen: the public key alone on stdout' "$(cat "$LAB_DIR/out")
 lab_expect_eq 'keygen: one line' "$(wc -l <"$LAB_DIR/out")" 1
 lab_expect_eq 'keygen: mode' "$(stat -c %a "$(punch_dir alice)/node.key" "$(punch_dir alice)" | xargs)" '600 700'
 key=$(cat "$LAB_DIR/out")
+exits 'secret' 0 lab_run alice punchctl secret
+word=$(cat "$LAB_DIR/out")
+lab_expect_match 'secret: five groups of four' "$word" '^[a-kmnp-z2-9]{4}(-[a-kmnp-z2-9]{4}){4}$'
+lab_expect_eq 'secret: another each time' "$(for i in 1 2 3 4 5 6 7 8; do lab_run alice punchctl secret; done | sort -u | wc -l)" 8
+lab_expect_eq 'secret: good enough' "$(lab_run alice punch --secret "$word" -r rdv echo taken)" taken
+exits 'secret with too much' 64 lab_run alice punchctl secret more
 exits 'keygen never overwrites' 1 lab_run alice punchctl keygen
 lab_expect_eq 'pubkey without a configuration' "$(lab_run alice punchctl pubkey)" "$key"
 rm -f "$(punch_dir alice)/node.key"

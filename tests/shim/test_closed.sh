@@ -106,6 +106,11 @@ halfway() { looked_up bob.punch | grep -q 'PUNCH_SECRET is set but not PUNCH_REN
 check "quick mode without a rendezvous is refused" halfway
 
 export PUNCH_RENDEZVOUS=rdv.example.org
+guessed() { # a program under the bare preload: the resolver, which it would start, refuses
+	mkdir -p "$T/real" && cp "$B/libpunch.so" "$B/punch-resolver" "$T/real/" &&
+		(LIB=$T/real PUNCH_SECRET='blue horse' looked_up bob.punch) | grep -q '^punch-resolver: the secret word is weak' && no_network
+}
+check "a word that could be guessed is refused without the runner" guessed
 two_words() {
 	[ "$(under "$PLAIN" names bob.punch)" = 'bob.punch: 239.192.0.101' ] &&
 		[ "$(PUNCH_SECRET=two under "$PLAIN" names BOB.punch.)" = 'BOB.punch.: 239.192.0.101' ] &&

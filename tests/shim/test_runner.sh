@@ -5,6 +5,7 @@
 . "$(dirname "$0")/shim.sh"
 
 P=$B/punch
+WORD=k7qd-9m2x-vp4h-t3ra # not one to be guessed
 
 # says STATUS PATTERN CMD...: exit status, and a pattern of what it writes
 says() {
@@ -38,21 +39,31 @@ environment() {
 		sh -c 'echo $PUNCH_CONF $LD_PRELOAD' 2>&1)
 }
 check "paths are absolute, other preloads stay" environment
-quick() { says 0 '^w bob rdv:4430$' "$P" --secret w --as bob -r rdv:4430 sh -c 'echo $PUNCH_SECRET $PUNCH_AS $PUNCH_RENDEZVOUS'; }
+quick() { says 0 "^$WORD bob rdv:4430\$" "$P" --secret "$WORD" --as bob -r rdv:4430 sh -c 'echo $PUNCH_SECRET $PUNCH_AS $PUNCH_RENDEZVOUS'; }
 check "quick mode is handed on" quick
+weak() { # refused, with the number of guesses and without the word
+	says 78 'the secret word is weak: about 2^24 guesses.*2^40.*punchctl secret.*--weak-secret' "$P" --secret 'blue horse' -r r true &&
+		! "$P" --secret 'blue horse' -r r true 2>&1 | grep -q 'blue horse'
+}
+check "a word that could be guessed is refused" weak
+check "one from the environment, too" says 78 'the secret word is weak' env PUNCH_SECRET=hunter2 PUNCH_RENDEZVOUS=r "$P" true
+check "who insists may have it" says 0 '^hunter2 yes$' "$P" --weak-secret --secret hunter2 -r r \
+	sh -c 'echo $PUNCH_SECRET $PUNCH_WEAK_SECRET'
+check "so by the variable" says 0 '^ran$' env PUNCH_WEAK_SECRET=yes "$P" --secret hunter2 -r r echo ran
+check "--weak-secret alone" says 64 'quick mode' "$P" --weak-secret true
 
 # The runner becomes the program; a program that waits lets us look at what is left in between: nothing
 hidden() {
 	local pid i
 	mkfifo "$T/fifo"
 	# a script's interpreter is looked for by opening it: that blocks on a FIFO
-	"$P" --secret tell-nobody -r rdv "$T/fifo" &
+	"$P" --secret "$WORD" -r rdv "$T/fifo" &
 	pid=$!
 	for ((i = 0; i < 200; i++)); do
 		tr '\0' ' ' <"/proc/$pid/cmdline" | grep -q 'secret \*\*\*' && break
 		sleep 0.01
 	done
-	! tr '\0' ' ' <"/proc/$pid/cmdline" | grep -q tell-nobody
+	! tr '\0' ' ' <"/proc/$pid/cmdline" | grep -q "$WORD"
 	local rc=$?
 	kill $pid
 	wait $pid 2>/dev/null
@@ -82,7 +93,7 @@ check "a dynamic program is not" says 0 '^$' "$P" sh -c echo
 if [ "$(id -u)" = 0 ]; then
 	mkdir "$T/lib" && chmod 755 "$T" "$T/lib" && gcc -o "$T/lib/suid" "$T/x.c" && chmod u+s "$T/lib/suid"
 	cp "$P" "$B/libpunch.so" "$T/lib/"
-	suid() { says 0 'suid is set-uid' setpriv --reuid=1000 --clear-groups "$T/lib/punch" --secret w -r r "$T/lib/suid"; }
+	suid() { says 0 'suid is set-uid' setpriv --reuid=1000 --clear-groups "$T/lib/punch" --secret "$WORD" -r r "$T/lib/suid"; }
 	check "a set-uid program is named" suid
 fi
 

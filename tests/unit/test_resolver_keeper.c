@@ -487,13 +487,18 @@ static void what_is_wrong_is_told_before_it_detaches(void **state)
 	assert_true(world_file_has(scratch_path("stderr"), "worse.conf:1: "));
 	assert_int_equal(start_with("PUNCH_CONF", scratch_write("bad.conf", no_key, strlen(no_key), 0600)), 78);
 	assert_true(world_file_has(scratch_path("stderr"), "none.key: no such file"));
-	setenv("PUNCH_SECRET", "word", 1);
+	setenv("PUNCH_SECRET", "blue horse", 1);
 	assert_int_equal(start_with("PUNCH_RENDEZVOUS", ""), 78);
 	assert_true(world_file_has(scratch_path("stderr"), "PUNCH_RENDEZVOUS"));
+	assert_int_equal(start_with("PUNCH_RENDEZVOUS", "127.0.0.1"), 78);
+	assert_true(world_file_has(scratch_path("stderr"), "punch-resolver: the secret word is weak: about 2^24 guesses"));
+	assert_false(world_file_has(scratch_path("stderr"), "blue horse"));
+	setenv("PUNCH_WEAK_SECRET", "yes", 1);
 	setenv("PUNCH_AS", "no/name", 1);
 	assert_int_equal(start_with("PUNCH_RENDEZVOUS", "127.0.0.1"), 78);
 	assert_true(world_file_has(scratch_path("stderr"), "PUNCH_AS=no/name: a name has 1 to 63 letters"));
 	unsetenv("PUNCH_SECRET");
+	unsetenv("PUNCH_WEAK_SECRET");
 	unsetenv("PUNCH_AS");
 }
 
@@ -509,7 +514,7 @@ static void two_words_under_one_name_get_two_places(void **state)
 	strcpy(config.rendezvous, "127.0.0.1");
 	setenv("PUNCH_RENDEZVOUS", "127.0.0.1", 1);
 	for (unsigned int n = 0; n < 2; n++) {
-		strcpy(config.secret, n ? "other word" : "word");
+		strcpy(config.secret, n ? "another word of the two" : "one word of the two");
 		setenv("PUNCH_SECRET", config.secret, 1);
 		assert_int_equal(start(), 0);
 		for (unsigned int i = 0; i < n; i++)
@@ -517,7 +522,7 @@ static void two_words_under_one_name_get_two_places(void **state)
 		assert_int_equal(ask_at(n, LOCAL_STATUS, -1, &reply, NULL, 0), LOCAL_OK);
 	}
 	assert_int_equal(ask_at(1, LOCAL_STOP, -1, &reply, NULL, 0), LOCAL_OK);
-	strcpy(config.secret, "word");
+	strcpy(config.secret, "one word of the two");
 	assert_int_equal(ask(LOCAL_STOP, -1), LOCAL_OK);
 	unsetenv("PUNCH_SECRET");
 	config = file;
