@@ -158,12 +158,15 @@ FUZZ_fuzz_files	= rendezvous/allow.c resolver/known.c
 FUZZ_fuzz_pcp	= resolver/pcp.c
 FUZZ_fuzz_broker = $(filter-out tests/unit/broker_log.c,$(BROKER))
 FUZZ_fuzz_local	= $(filter-out $(LIBCOMMON),$(LOCAL_SIDE))
-$(B)/fuzz_%: $(B)/obj/tests/fuzz/fuzz_%.o $(B)/obj/tests/fuzz/file.o $$(call obj,$$(FUZZ_fuzz_$$*)) $(LIBCOMMON)
+FUZZ_fuzz_talk	= resolver/talk.c
+FUZZ_fuzz_relay	= $(filter-out relay/main.c relay/sandbox.c,$(RELAY))
+FUZZ_WRAP_fuzz_relay = -Wl,--wrap=clock_gettime,--wrap=time
+$(B)/fuzz_%: $(B)/obj/tests/fuzz/fuzz_%.o $(B)/obj/tests/fuzz/file.o $(B)/obj/tests/fuzz/stream.o $$(call obj,$$(FUZZ_fuzz_$$*)) $(LIBCOMMON)
 	$(call say,FUZZER,$@)
-	$(Q)$(CC) $(LDFLAGS_PROGRAM) -fsanitize=fuzzer -o $@ $^ $(TESTLIBS)
+	$(Q)$(CC) $(LDFLAGS_PROGRAM) $(FUZZ_WRAP_fuzz_$*) -fsanitize=fuzzer -o $@ $^ $(TESTLIBS)
 fuzz-build: $(FUZZERS) $(B)/seeds
 # Writes tests/fuzz/corpus anew where a format has changed: build/fuzz/seeds tests/fuzz/corpus
-$(B)/seeds: $(B)/obj/tests/fuzz/seeds.o $(LIBCOMMON)
+$(B)/seeds: $(B)/obj/tests/fuzz/seeds.o $(B)/obj/tests/fuzz/seeds_chunks.o $(LIBCOMMON)
 	$(Q)$(CC) $(LDFLAGS_PROGRAM) -o $@ $^ $(TESTLIBS)
 fuzz-replay-build:
 	@$(MAKE) --no-print-directory $(FAST) $(FUZZ_FLAGS) fuzz-build

@@ -9,6 +9,7 @@
 #ifndef PUNCH_TESTS_FUZZ_H
 #define PUNCH_TESTS_FUZZ_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -29,5 +30,41 @@ int LLVMFuzzerInitialize(int *argc, char ***argv);
 
 /** fuzz_file() - the input as a file of mode 0600, the same one each time. Return: its path */
 const char *fuzz_file(const uint8_t *data, size_t size);
+
+/**
+ * struct chunk - one step of an input that is a list of them: what comes at one time
+ * @head:	what to do, as the target has it
+ * @data, @size: in the input
+ */
+struct chunk {
+	uint8_t head;
+	const uint8_t *data;
+	size_t size;
+};
+
+/**
+ * fuzz_chunk() - the next one: head, length (16 bits), bytes; the last may be shorter than its length says
+ * @data, @size: what is left of the input; advanced
+ * Return: false at its end
+ */
+bool fuzz_chunk(const uint8_t **data, size_t *size, struct chunk *chunk);
+
+struct event_base;
+
+/** fuzz_turn() - let the loop handle all that is due now, @turns times */
+void fuzz_turn(struct event_base *base, int turns);
+
+/**
+ * fuzz_listen() - on 127.0.0.1
+ * @port:	0: any
+ * Return: non-blocking listener; it aborts when there is none
+ */
+int fuzz_listen(uint16_t *port);
+
+/**
+ * fuzz_accept() - the next connection, if there is one now
+ * It ends by RST, so that no port stays in TIME_WAIT. Return: non-blocking descriptor or -1
+ */
+int fuzz_accept(int listener);
 
 #endif

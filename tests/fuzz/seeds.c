@@ -17,10 +17,11 @@
 #include "common/stun.h"
 #include "common/ticket.h"
 #include "tests/fuzz/fuzz.h"
+#include "tests/fuzz/seeds.h"
 
 static const char *folder;
 
-static void save(const char *target, const char *name, int head, const void *data, size_t size)
+void save(const char *target, const char *name, int head, const void *data, size_t size)
 {
 	char path[512];
 	uint8_t first = (uint8_t)head;
@@ -313,10 +314,12 @@ int main(int argc, char **argv)
 	stun();
 	files(&key);
 	requests();
+	seeds_chunks();
 	save("pcp", "answer", 0, nothing, sizeof(nothing));
 	save("broker", "call", -1, steps, sizeof(steps));
 	save("preamble", "good", 1, nothing, sizeof(nothing) - 1);
 	save("quick", "name", 1, "\7bob", 4);
 	save("quick", "sealed", 0, nothing, 28);
+	key_wipe(&key);
 	return 0;
 }
