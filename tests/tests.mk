@@ -159,11 +159,13 @@ FUZZ_fuzz_pcp	= resolver/pcp.c
 FUZZ_fuzz_broker = $(filter-out tests/unit/broker_log.c,$(BROKER))
 FUZZ_fuzz_local	= $(filter-out $(LIBCOMMON),$(LOCAL_SIDE))
 FUZZ_fuzz_talk	= resolver/talk.c
-FUZZ_fuzz_relay	= $(filter-out relay/main.c relay/sandbox.c,$(RELAY))
-FUZZ_WRAP_fuzz_relay = -Wl,--wrap=clock_gettime,--wrap=time
+FUZZ_fuzz_relay	= tests/fuzz/clock.c $(filter-out relay/main.c relay/sandbox.c,$(RELAY))
+FUZZ_fuzz_answers = tests/fuzz/clock.c $(filter-out resolver/main.c resolver/worker.c,$(RESOLVER))
+FUZZ_LINK_fuzz_answers = -Wl,--wrap=clock_gettime $(LIB_RESOLVER)
+FUZZ_LINK_fuzz_relay = -Wl,--wrap=clock_gettime,--wrap=time
 $(B)/fuzz_%: $(B)/obj/tests/fuzz/fuzz_%.o $(B)/obj/tests/fuzz/file.o $(B)/obj/tests/fuzz/stream.o $$(call obj,$$(FUZZ_fuzz_$$*)) $(LIBCOMMON)
 	$(call say,FUZZER,$@)
-	$(Q)$(CC) $(LDFLAGS_PROGRAM) $(FUZZ_WRAP_fuzz_$*) -fsanitize=fuzzer -o $@ $^ $(TESTLIBS)
+	$(Q)$(CC) $(LDFLAGS_PROGRAM) -fsanitize=fuzzer -o $@ $^ $(TESTLIBS) $(FUZZ_LINK_fuzz_$*)
 fuzz-build: $(FUZZERS) $(B)/seeds
 # Writes tests/fuzz/corpus anew where a format has changed: build/fuzz/seeds tests/fuzz/corpus
 $(B)/seeds: $(B)/obj/tests/fuzz/seeds.o $(B)/obj/tests/fuzz/seeds_chunks.o $(LIBCOMMON)

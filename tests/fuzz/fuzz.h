@@ -55,16 +55,19 @@ struct event_base;
 void fuzz_turn(struct event_base *base, int turns);
 
 /**
- * fuzz_listen() - on 127.0.0.1
+ * fuzz_listen() - on 127.0.0.@host
  * @port:	0: any
  * Return: non-blocking listener; it aborts when there is none
  */
-int fuzz_listen(uint16_t *port);
+int fuzz_listen(uint8_t host, uint16_t *port);
 
 /**
  * fuzz_accept() - the next connection, if there is one now
  * It ends by RST, so that no port stays in TIME_WAIT. Return: non-blocking descriptor or -1
  */
 int fuzz_accept(int listener);
+
+/** fuzz_ahead - seconds that clock_gettime() and time() of the code under test are ahead (clock.c) */
+extern uint64_t fuzz_ahead;
 
 #endif

@@ -20,6 +20,13 @@ static void add(unsigned int head, const void *data, size_t size)
 	used += 3 + size;
 }
 
+/* An input with a byte before its chunks */
+static void start(unsigned int first)
+{
+	MUST(!used);
+	list[used++] = (uint8_t)first;
+}
+
 static void end(const char *target, const char *name)
 {
 	save(target, name, -1, list, used);
@@ -75,8 +82,47 @@ static void relay(void)
 	end("relay", "bad");
 }
 
+/* A good answer with CONNECT-BACK, seen at one's own port of a public address */
+static void add_back(unsigned int connection, unsigned int outcome)
+{
+	const uint8_t bytes[] = { 0, (uint8_t)outcome, 5000 >> 8, 5000 & 255 };
+
+	add(connection | 2 << 4, bytes, sizeof(bytes));
+}
+
+static void answers(void)
+{
+	enum { BYTES, ANSWER, BACK, SLOWLY, AGAIN, CLOSE, CONNECT, TIME };	/* of fuzz_answers.c */
+	static const uint8_t outcomes[][4] = { { 1, 2, 1, 3 }, { 1, 5, 1, 3 }, { 1, 3, 1, 2 }, { 6 } };
+	char name[32];
+	unsigned int i, j;
+
+	for (i = 0; i < 4; i++) {
+		start(0x38);		/* a study, with another opinion, 3 hops to the NAT */
+		for (j = 0; j < 4 && outcomes[i][j]; j++)
+			add_back(0, outcomes[i][j]);
+		add(1 | ANSWER << 4, "", 1);
+		add(CONNECT << 4, "", 0);
+		snprintf(name, sizeof(name), "study-%u", i);
+		end("answers", name);
+	}
+	start(1);			/* lifetime */
+	add(3 | TIME << 4, "", 0);
+	add_back(0, 1);
+	add(4 | TIME << 4, "", 0);
+	add(1 | SLOWLY << 4, "\0\1\0", 4);
+	end("answers", "lifetime");
+	for (i = 0; i < 2; i++) {
+		start(2);		/* ports, of a NAT that keeps them and of one that counts */
+		for (j = 0; j < 6; j++)
+			add(j | ANSWER << 4, i ? (char []){ (char)(8 * j + 1) } : "", 1);
+		end("answers", i ? "ports-counted" : "ports-kept");
+	}
+}
+
 void seeds_chunks(void)
 {
 	talk();
 	relay();
+	answers();
 }

@@ -34,9 +34,11 @@ void fuzz_turn(struct event_base *base, int turns)
 		event_base_loop(base, EVLOOP_NONBLOCK);
 }
 
-int fuzz_listen(uint16_t *port)
+int fuzz_listen(uint8_t host, uint16_t *port)
 {
-	struct sockaddr_in sin = { .sin_family = AF_INET, .sin_port = htons(*port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	struct sockaddr_in sin = {
+		.sin_family = AF_INET, .sin_port = htons(*port), .sin_addr.s_addr = htonl(0x7f000000u + host),
+	};
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), on = 1;
 	socklen_t size = sizeof(sin);
 
