@@ -112,8 +112,15 @@ static int start_connect(int fd, const struct endpoint *to)
 	return connect(fd, (struct sockaddr *)&ss, (socklen_t)length) && errno != EINPROGRESS ? -errno : 0;
 }
 
+/* Nothing is asked any more, so nothing that comes is an answer */
+static void stop_asking(struct study *study)
+{
+	event_del(study->probe_event);
+}
+
 static void study_finish(struct study *study)
 {
+	stop_asking(study);
 	study->step = STUDY_OVER;
 	timer_set(study->timer, 0);	/* not from here: the caller may still hold it */
 }
@@ -179,6 +186,7 @@ static void on_hairpin(evutil_socket_t fd, short what, void *arg)
 
 static void start_hairpin(struct study *study)
 {
+	stop_asking(study);
 	study->step = STUDY_HAIRPIN_WAIT;
 	study->came = false;
 	study->hairpin = port_socket(study->result.mapped.family, 0);
@@ -290,7 +298,6 @@ static void on_probe(evutil_socket_t fd, short what, void *arg)
 		study->have += (size_t)n;
 	whole = stun_size(study->in, study->have);
 	if (n <= 0 || whole < 0) {
-		event_del(study->probe_event);
 		study_finish(study);
 	} else if (whole && (size_t)whole <= study->have) {
 		study->have = 0;	/* one question, one answer */
