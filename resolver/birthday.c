@@ -100,6 +100,21 @@ unsigned int birthday_wave(struct birthday *b, uint64_t now, unsigned int *first
 	return n;
 }
 
+uint64_t birthday_put_off(struct birthday_wait *wait, bool proven, uint64_t due, uint64_t now)
+{
+	if (proven)
+		return now + BIRTHDAY_GRACE;
+	if (due <= now)
+		return 0;
+	if (now >= wait->until) {
+		if (wait->count == BIRTHDAY_WAITS)
+			return 0;
+		wait->count++;
+		wait->until = due;
+	}
+	return wait->until;
+}
+
 uint64_t birthday_deadline(const struct birthday *b)
 {
 	return b->next < b->count && b->due < b->until ? b->due : NEVER;

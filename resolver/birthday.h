@@ -33,6 +33,10 @@
  * much longer. On paths where it would, fewer waves are sent. */
 #define BIRTHDAY_SPAN	(2 * SECOND)
 
+/* Waves that wait for the proof of a path that was just hit; a stranger's open port, which
+ * proves nothing, must not use up the time for the others */
+#define BIRTHDAY_WAITS	2
+
 struct birthday {
 	uint16_t guesses[BIRTHDAY_GUESSES];
 	unsigned int count;
@@ -60,6 +64,20 @@ void birthday_draw(struct birthday *b, uint16_t seen, uint16_t low, uint16_t hig
  * Return: how many guesses leave now, 0 none
  */
 unsigned int birthday_wave(struct birthday *b, uint64_t now, unsigned int *first);
+
+/** struct birthday_wait - zeroed: no wave has waited for a proof */
+struct birthday_wait {
+	unsigned int count;
+	uint64_t until;		/* the present one's end */
+};
+
+/**
+ * birthday_put_off() - is the next wave perhaps needless?
+ * @proven:	a direct path is proven; it may still break
+ * @due:	when the newest path that is being proven should have been; @now or before: there is none
+ * Return: when to ask again, 0: the wave is needed now
+ */
+uint64_t birthday_put_off(struct birthday_wait *wait, bool proven, uint64_t due, uint64_t now);
 
 /** birthday_deadline() - when the next wave is due, NEVER when all were sent */
 uint64_t birthday_deadline(const struct birthday *b);

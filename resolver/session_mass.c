@@ -7,6 +7,8 @@
  * their distance is known.  Guessing: waves of connects from the lane's one
  * port; a wave that had its time is closed (which sends nothing) before the next.
  * Meeting: waves of sockets with ports of their own, all to one port of the peer (meet.c).
+ * None of these is sent while a direct path is proven, and the next wave waits for a
+ * path's proof, which takes a round trip, as it may be the last one needed.
  * Whatever becomes established is a path like others, and must prove itself: a guess may
  * well have met somebody else's open port, which speaks against nobody.
  */
@@ -33,6 +35,7 @@ struct mass {
 	struct event *timer;
 	enum plan_mass role;
 	bool started;
+	struct birthday_wait wait;
 	unsigned int left, wave;	/* MEET: sockets that may still be opened, waves begun */
 	unsigned int waves;
 	uint64_t due;			/* MEET: the next wave */
@@ -119,6 +122,51 @@ static void meet(struct mass *mass, uint64_t now)
 	session_note(s, "%u ports for one of the peer's", open);
 }
 
+/* Until when could a path that is being proven be so? @now or before: there is none, or it had its time */
+static uint64_t proof_due(const struct session *s)
+{
+	uint64_t due = 0, end;
+	unsigned int i;
+
+	for (i = 0; i < SESSION_PATHS; i++) {
+		if (!s->paths[i] || path_kind(s->paths[i]) == LOCAL_PATH_RELAY ||
+		    path_state(s->paths[i]) != PATH_PROVING)
+			continue;
+		end = path_since(s->paths[i]) + s->rtt + BIRTHDAY_GRACE;
+		if (end > due)
+			due = end;
+	}
+	return due;
+}
+
+static bool is_proven(const struct session *s)
+{
+	unsigned int i;
+
+	for (i = 0; i < SESSION_PATHS; i++)
+		if (s->paths[i] && path_kind(s->paths[i]) != LOCAL_PATH_RELAY &&
+		    path_state(s->paths[i]) >= PATH_PROVEN && path_state(s->paths[i]) != PATH_DEAD)
+			return true;
+	return false;
+}
+
+/* Are more SYNs perhaps needless? Return: when to ask again, 0: they are needed now */
+static uint64_t put_off(struct mass *mass, uint64_t now)
+{
+	bool proven = is_proven(mass->session);
+
+	/* Held ports that are late miss the first guesses: they wait for no proof */
+	if (mass->role == PLAN_MASS_HOLD && (mass->started || !proven))
+		return 0;
+	return birthday_put_off(&mass->wait, proven, proof_due(mass->session), now);
+}
+
+/* Of all waves: those that were put off end later */
+static uint64_t guess_end(const struct mass *mass)
+{
+	return clock_before(mass->session->go + mass->session->plan.window, birthday_end(&mass->birthday));
+}
+
 static void arm(struct mass *mass, uint64_t when)
 {
 	uint64_t now = clock_now(), wait = when > now ? when - now : 0;
@@ -130,12 +178,17 @@ static void arm(struct mass *mass, uint64_t when)
 static void on_timer(evutil_socket_t fd, short what, void *arg)
 {
 	struct mass *mass = arg;
-	uint64_t now = clock_now();
+	uint64_t now = clock_now(), again;
 
 	(void)fd;
 	(void)what;
 	if (now >= mass->end) {
 		session_arm(mass->session, 0);
+		return;
+	}
+	again = put_off(mass, now);
+	if (again) {
+		arm(mass, clock_before(mass->end, again));
 		return;
 	}
 	switch (mass->role) {
@@ -146,6 +199,7 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
 		break;
 	case PLAN_MASS_GUESS:
 		guess(mass, now);
+		mass->end = guess_end(mass);
 		arm(mass, clock_before(mass->end, birthday_deadline(&mass->birthday)));
 		break;
 	default:
@@ -190,7 +244,7 @@ void mass_start(struct session *s)
 	if (mass->role == PLAN_MASS_GUESS) {
 		birthday_draw(&mass->birthday, s->plan.mass_remote.port, s->far.port_low, s->far.port_high, s->rtt,
 			      s->go + s->plan.mass_start, random32, NULL);
-		mass->end = clock_before(mass->end, birthday_end(&mass->birthday));
+		mass->end = guess_end(mass);
 	}
 	s->mass = mass;
 	arm(mass, s->go + s->plan.mass_start);

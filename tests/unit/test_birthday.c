@@ -175,6 +175,25 @@ static void far_peers_get_fewer_waves(void **state)
 	assert_int_equal(waves, 4);
 }
 
+static void waves_wait_for_a_proof_but_not_for_many(void **state)
+{
+	struct birthday_wait wait = { 0 };
+
+	(void)state;
+	assert_int_equal(birthday_put_off(&wait, false, 0, 1000 * MS), 0);
+	assert_int_equal(birthday_put_off(&wait, false, 1000 * MS, 1000 * MS), 0);
+	/* a port was hit; a second one meanwhile changes nothing */
+	assert_int_equal(birthday_put_off(&wait, false, 1100 * MS, 1000 * MS), 1100 * MS);
+	assert_int_equal(birthday_put_off(&wait, false, 1150 * MS, 1050 * MS), 1100 * MS);
+	/* it was a stranger's, and so is the next; the third is not waited for */
+	assert_int_equal(birthday_put_off(&wait, false, 1100 * MS, 1100 * MS), 0);
+	assert_int_equal(birthday_put_off(&wait, false, 1250 * MS, 1200 * MS), 1250 * MS);
+	assert_int_equal(birthday_put_off(&wait, false, 1350 * MS, 1300 * MS), 0);
+	/* nothing is sent beside a path that is proven, as long as it lives */
+	assert_true(birthday_put_off(&wait, true, 0, 1300 * MS) > 1300 * MS);
+	assert_int_equal(birthday_put_off(&wait, false, 0, 1400 * MS), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -185,6 +204,7 @@ int main(void)
 		cmocka_unit_test(band_comes_first_and_what_is_near_again),
 		cmocka_unit_test(waves_are_bounded_and_paced),
 		cmocka_unit_test(far_peers_get_fewer_waves),
+		cmocka_unit_test(waves_wait_for_a_proof_but_not_for_many),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
