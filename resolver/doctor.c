@@ -55,7 +55,7 @@ static bool all_known(const struct node *node)
 	if (!ready || !node->ports)
 		return true;
 	ports_facts(node->ports, &facts);
-	inlets_mapping(node->inlets, &mapper, &external);
+	inlets_mapping(node->inlets, AF_INET, &mapper, &external);
 	return facts.mapping != PUNCH__MAPPING__MAPPING_UNKNOWN && !ports_studying(node->ports) && (mapper || !node->inlets);
 }
 
@@ -83,7 +83,7 @@ static void gather(const struct node *node, struct doctor_facts *facts)
 	}
 	facts->uplinks = node->uplink_count;
 	facts->gateway_off = node->conf.port_mapping == CONF_MAPPING_NO;
-	facts->gateway = inlets_mapping(node->inlets, &facts->gateway_known, &facts->gateway_external);
+	facts->gateway = inlets_mapping(node->inlets, AF_INET, &facts->gateway_known, &facts->gateway_external);
 	facts->nats = doctor_nats(facts);
 	facts->serverless = node->conf.serverless;
 	facts->ipv6_address = reach_has_global_ipv6();

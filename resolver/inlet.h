@@ -24,8 +24,19 @@ void inlets_free(struct inlets *inlets);
 bool inlets_external(const struct inlets *inlets, int family, const struct endpoint *seen,
 		     struct endpoint *external);
 
-/** inlets_mapping() - which protocol maps, for people. @external: as the gateway says, useful or not; family 0 none */
-enum mapper_protocol inlets_mapping(const struct inlets *inlets, bool *known, struct endpoint *external);
+/**
+ * inlets_pinhole() - own IPv6 address and port that the firewall lets everybody reach
+ * @family:	of the sockets that come of it: AF_INET has none
+ * Return: false when there is none
+ */
+bool inlets_pinhole(const struct inlets *inlets, int family, struct endpoint *external);
+
+/**
+ * inlets_mapping() - which protocol maps, for people
+ * @family:	AF_INET a mapping, AF_INET6 a pinhole
+ * @external:	as the gateway says, useful or not; family 0 none
+ */
+enum mapper_protocol inlets_mapping(const struct inlets *inlets, int family, bool *known, struct endpoint *external);
 
 /** inlets_restart() - another network; inlets_refresh() - the connection to a server was interrupted */
 void inlets_restart(struct inlets *inlets);

@@ -3,7 +3,9 @@
  * mapper_pcp.c - ask a gateway by PCP (RFC 6887)
  *
  * The socket is connected to the gateway, so that answers come from it alone, the kernel's choice of our
- * address is the one that the request must hold (8.1), and ICMP port unreachable is heard at once.
+ * address is the one that the request must hold (8.1), and ICMP port unreachable is heard at once. An IPv6 router has a
+ * link-local address, towards which the kernel would choose a link-local one of ours: the address that the pinhole
+ * is for is bound before.
  */
 #include <errno.h>
 #include <poll.h>
@@ -18,17 +20,23 @@
 #define WAIT_FIRST	(250 * MS)
 #define TRIES		2
 
-static int udp_to(const struct endpoint *gateway, struct endpoint *local)
+/* @own: to be bound, unless its family is 0 */
+static int udp_to(const struct endpoint *gateway, const struct endpoint *own, struct endpoint *local)
 {
-	struct sockaddr_storage ss;
-	int fd, length = endpoint_to_sockaddr(gateway, gateway->family, &ss), err;
+	struct sockaddr_storage ss, from;
+	int fd, length = endpoint_to_sockaddr(gateway, gateway->family, &ss), err = 0;
 
 	if (length < 0)
 		return length;
 	fd = socket(gateway->family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return -errno;
-	err = connect(fd, (struct sockaddr *)&ss, (socklen_t)length) ? -errno : endpoint_local(fd, local);
+	if (own->family)
+		err = endpoint_to_sockaddr(own, gateway->family, &from);
+	if (err > 0)
+		err = bind(fd, (struct sockaddr *)&from, (socklen_t)err) ? -errno : 0;
+	if (!err)
+		err = connect(fd, (struct sockaddr *)&ss, (socklen_t)length) ? -errno : endpoint_local(fd, local);
 	if (err) {
 		close(fd);
 		return err;
@@ -71,7 +79,7 @@ int mapper_pcp(const struct endpoint *gateway, struct lease *lease, uint32_t lif
 	unsigned int i;
 
 	server.port = PCP_PORT;
-	fd = udp_to(&server, &map.client);
+	fd = udp_to(&server, &lease->own, &map.client);
 	if (fd < 0)
 		return fd;
 	memcpy(map.nonce, lease->nonce, sizeof(map.nonce));

@@ -20,6 +20,7 @@
 
 #define SEARCH_MS	1000	/* for answers to the multicast search; UPnP devices wait at most MX = 1 s */
 #define TRIES		4	/* external ports that may turn out to be taken */
+#define PREFIX		8	/* bytes of an IPv6 address that a network's hosts have in common (RFC 4291 2.5.4) */
 
 /* Errors of WANIPConnection:1 AddPortMapping and of UPnP itself */
 #define CONFLICT	718	/* the external port is somebody else's */
@@ -34,6 +35,14 @@ static struct {
 	struct IGDdatas data;
 	char own[64];		/* our address, as the gateway must enter it */
 } igd;
+
+/* The same for IPv6: another description, from another address of the gateway */
+static struct {
+	bool known;
+	struct UPNPUrls urls;
+	struct IGDdatas data;
+	char own[64];
+} firewall;
 
 /* Is it "http://GATEWAY[:PORT]/..."? */
 static bool is_at(const char *url, const struct endpoint *gateway)
@@ -71,6 +80,51 @@ static int find(const struct endpoint *gateway)
 	list = upnpDiscover(SEARCH_MS, NULL, NULL, UPNP_LOCAL_PORT_ANY, 0, 2, &error);
 	for (at = list; at && err; at = at->pNext)
 		err = try_device(at->descURL, gateway);
+	freeUPNPDevlist(list);
+	return err;
+}
+
+/*
+ * Is it "http://[ADDRESS][:PORT]/..." with an address of our own network? The gateway's there is not known
+ * beforehand: routes name its link-local one, from which a device cannot be told to be asked by our global address.
+ */
+static bool is_near(const char *url, const struct endpoint *own)
+{
+	char text[ENDPOINT_TEXT_SIZE];
+	struct endpoint ep;
+	const char *end;
+
+	if (!url || strncmp(url, "http://[", 8) || !(end = strchr(url, ']')) || (end[1] != ':' && end[1] != '/') ||
+	    end - (url + 8) >= (ptrdiff_t)sizeof(text))
+		return false;
+	memcpy(text, url + 8, (size_t)(end - (url + 8)));
+	text[end - (url + 8)] = '\0';
+	return !endpoint_parse(&ep, text, 0) && ep.family == AF_INET6 && !memcmp(ep.address, own->address, PREFIX);
+}
+
+static int try_firewall(const char *url, const struct endpoint *own)
+{
+	if (!is_near(url, own) ||
+	    UPNP_GetIGDFromUrl(url, &firewall.urls, &firewall.data, firewall.own, sizeof(firewall.own)) != 1)
+		return -ENODEV;
+	if (is_near(firewall.urls.controlURL_6FC, own) && *firewall.data.IPv6FC.servicetype) {
+		firewall.known = true;
+		return 0;
+	}
+	FreeUPNPUrls(&firewall.urls);
+	return -ENODEV;
+}
+
+static int find_firewall(const struct endpoint *own)
+{
+	struct UPNPDev *list, *at;
+	int error = 0, err = -ETIMEDOUT;
+
+	if (firewall.known)
+		return 0;
+	list = upnpDiscover(SEARCH_MS, NULL, NULL, UPNP_LOCAL_PORT_ANY, 1, 2, &error);
+	for (at = list; at && err; at = at->pNext)
+		err = try_firewall(at->descURL, own);
 	freeUPNPDevlist(list);
 	return err;
 }
@@ -132,6 +186,33 @@ int mapper_upnp(const struct endpoint *gateway, struct lease *lease, uint32_t li
 		return -EREMOTEIO;
 	}
 	lease->external.port = port;
+	lease->granted = lifetime;
+	return 0;
+}
+
+int mapper_upnp_pinhole(const struct endpoint *gateway, struct lease *lease, uint32_t lifetime)
+{
+	int code, err = gateway->family == AF_INET6 ? find_firewall(&lease->own) : -EPROTONOSUPPORT;
+	const char *service = firewall.data.IPv6FC.servicetype;
+	char port[8], life[16];
+
+	if (err)
+		return err;
+	if (!lifetime)
+		return UPNP_DeletePinhole(firewall.urls.controlURL_6FC, service, lease->pinhole) ? -EREMOTEIO : 0;
+	snprintf(port, sizeof(port), "%u", lease->internal);
+	snprintf(life, sizeof(life), "%u", lifetime);
+	/* One that is there already has its life extended (WANIPv6FirewallControl:1 2.4.3); 6 is TCP, "empty" any host */
+	code = UPNP_AddPinhole(firewall.urls.controlURL_6FC, service, "empty", "0", firewall.own, port, "6", life,
+			       lease->pinhole);
+	if (code) {
+		log_debug("mapper: UPnP pinhole: %s", strupnperror(code) ? strupnperror(code) : "error");
+		return -EREMOTEIO;
+	}
+	if (endpoint_parse(&lease->external, firewall.own, lease->internal) || lease->external.family != AF_INET6) {
+		memset(&lease->external, 0, sizeof(lease->external));
+		return -EREMOTEIO;
+	}
 	lease->granted = lifetime;
 	return 0;
 }

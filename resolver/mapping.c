@@ -30,14 +30,29 @@ static const char *const protocol_names[] = {
 };
 _Static_assert(sizeof(protocol_names) / sizeof(*protocol_names) == MAPPER_PROTOCOL_COUNT, "a name for each");
 
+/**
+ * struct wanted - a port that everybody is to reach
+ * @family:	AF_INET a mapping, AF_INET6 a pinhole
+ * @external:	where it is reached; family 0: nowhere
+ */
+struct wanted {
+	int family;
+	uint16_t port;
+	struct endpoint external;
+};
+
+/* What is known of one family */
+struct said {
+	enum mapper_protocol protocol;
+	bool known;		/* something was reported on this network */
+};
+
 struct mapping {
 	struct event_base *base;
 	unsigned int allowed;
-	uint16_t ports[MAPPER_PORTS];
-	struct endpoint external[MAPPER_PORTS];
+	struct wanted wanted[MAPPER_HELD];
 	unsigned int count;
-	enum mapper_protocol protocol;
-	bool known;		/* something was reported on this network */
+	struct said v4, v6;
 	int fd;			/* link, -1: no mapper runs */
 	pid_t pid;
 	struct event *event;
@@ -77,18 +92,19 @@ static void link_over(struct mapping *mapping);
 
 static void take_report(struct mapping *mapping, const struct mapper_report *in)
 {
+	struct said *said = in->family == AF_INET6 ? &mapping->v6 : &mapping->v4;
 	char text[ENDPOINT_TEXT_SIZE];
 	unsigned int i;
 
 	if (in->protocol >= MAPPER_PROTOCOL_COUNT)
 		return;
-	mapping->known = true;
-	mapping->protocol = (enum mapper_protocol)in->protocol;
+	said->known = true;
+	said->protocol = (enum mapper_protocol)in->protocol;
 	mapping->reported_at = clock_now();
 	for (i = 0; i < mapping->count; i++) {
-		if (mapping->ports[i] != in->internal)
+		if (mapping->wanted[i].port != in->internal || mapping->wanted[i].family != in->family)
 			continue;
-		mapping->external[i] = in->external;
+		mapping->wanted[i].external = in->external;
 		if (in->external.family)
 			log_info("port mapping: %s passes %s on to port %u", protocol_names[in->protocol],
 				 endpoint_format(&in->external, text), in->internal);
@@ -97,7 +113,7 @@ static void take_report(struct mapping *mapping, const struct mapper_report *in)
 				 protocol_names[in->protocol], in->internal);
 	}
 	if (in->protocol == MAPPER_NONE)
-		log_debug("port mapping: no gateway offers it");
+		log_debug("port mapping: no gateway offers it%s", in->family == AF_INET6 ? " for IPv6" : "");
 	mapping->changed(mapping->arg);
 }
 
@@ -126,7 +142,8 @@ static int start(struct mapping *mapping)
 		return -errno;
 	used = snprintf(argument, sizeof(argument), "%u", mapping->allowed);
 	for (i = 0; i < mapping->count; i++)
-		used += snprintf(argument + used, sizeof(argument) - (size_t)used, ",%u", mapping->ports[i]);
+		used += snprintf(argument + used, sizeof(argument) - (size_t)used, "%c%u",
+				 mapping->wanted[i].family == AF_INET6 ? ';' : ',', mapping->wanted[i].port);
 	mapping->pid = fork();
 	if (mapping->pid == 0)
 		become_mapper(ends[1], argument);
@@ -136,6 +153,7 @@ static int start(struct mapping *mapping)
 	if (mapping->event && !event_add(mapping->event, NULL)) {
 		mapping->fd = ends[0];
 		mapping->leaving = false;
+		mapping->reported_at = clock_now();	/* what it asks first is fresh */
 		return 0;
 	}
 	close(ends[0]);
@@ -147,14 +165,17 @@ static int start(struct mapping *mapping)
 
 static void forget(struct mapping *mapping)
 {
-	memset(mapping->external, 0, sizeof(mapping->external));
-	mapping->protocol = MAPPER_NONE;
+	unsigned int i;
+
+	for (i = 0; i < mapping->count; i++)
+		memset(&mapping->wanted[i].external, 0, sizeof(mapping->wanted[i].external));
+	mapping->v4.protocol = mapping->v6.protocol = MAPPER_NONE;
 }
 
 /* The mapper's end was closed by its death, so there is nothing to wait for */
 static void link_over(struct mapping *mapping)
 {
-	bool had = mapping->protocol != MAPPER_NONE;
+	bool had = mapping->v4.protocol != MAPPER_NONE || mapping->v6.protocol != MAPPER_NONE;
 
 	event_free(mapping->event);
 	mapping->event = NULL;
@@ -167,7 +188,7 @@ static void link_over(struct mapping *mapping)
 		timer_set(mapping->again, 0);
 		return;
 	}
-	mapping->known = true;	/* a mapper that dies has nothing to offer */
+	mapping->v4.known = mapping->v6.known = true;	/* a mapper that dies has nothing to offer */
 	timer_set(mapping->again, MAPPING_AGAIN);
 	if (had)
 		mapping->changed(mapping->arg);
@@ -196,7 +217,7 @@ void mapping_restart(struct mapping *mapping)
 	if (!mapping)
 		return;
 	forget(mapping);
-	mapping->known = false;
+	mapping->v4.known = mapping->v6.known = false;
 	if (mapping->fd < 0) {
 		timer_set(mapping->again, 0);
 		return;
@@ -214,26 +235,31 @@ void mapping_refresh(struct mapping *mapping)
 		send(mapping->fd, "", 1, MSG_NOSIGNAL | MSG_DONTWAIT);
 }
 
-bool mapping_external(const struct mapping *mapping, uint16_t port, struct endpoint *external)
+bool mapping_external(const struct mapping *mapping, int family, uint16_t port, struct endpoint *external)
 {
+	const struct wanted *wanted;
 	unsigned int i;
 
-	for (i = 0; mapping && i < mapping->count; i++)
-		if (mapping->ports[i] == port && mapping->external[i].family) {
-			*external = mapping->external[i];
+	for (i = 0; mapping && i < mapping->count; i++) {
+		wanted = &mapping->wanted[i];
+		if (wanted->port == port && wanted->family == family && wanted->external.family) {
+			*external = wanted->external;
 			return true;
 		}
+	}
 	return false;
 }
 
-enum mapper_protocol mapping_protocol(const struct mapping *mapping, bool *known)
+enum mapper_protocol mapping_protocol(const struct mapping *mapping, int family, bool *known)
 {
-	*known = mapping && mapping->known;
-	return mapping ? mapping->protocol : MAPPER_NONE;
+	const struct said *said = !mapping ? NULL : family == AF_INET6 ? &mapping->v6 : &mapping->v4;
+
+	*known = said && said->known;
+	return said ? said->protocol : MAPPER_NONE;
 }
 
 struct mapping *mapping_new(struct event_base *base, unsigned int allowed, const uint16_t *ports,
-			    unsigned int count, void (*changed)(void *arg), void *arg)
+			    unsigned int count, uint16_t pinhole, void (*changed)(void *arg), void *arg)
 {
 	struct mapping *mapping = calloc(1, sizeof(*mapping));
 	unsigned int i;
@@ -246,7 +272,9 @@ struct mapping *mapping_new(struct event_base *base, unsigned int allowed, const
 	mapping->arg = arg;
 	mapping->fd = -1;
 	for (i = 0; i < count && i < MAPPER_PORTS; i++)
-		mapping->ports[mapping->count++] = ports[i];
+		mapping->wanted[mapping->count++] = (struct wanted){ .family = AF_INET, .port = ports[i] };
+	if (pinhole)
+		mapping->wanted[mapping->count++] = (struct wanted){ .family = AF_INET6, .port = pinhole };
 	mapping->again = evtimer_new(base, on_again, mapping);
 	if (!mapping->again || timer_set(mapping->again, 0)) {
 		mapping_free(mapping);

@@ -11,20 +11,13 @@
 
 #include "resolver/reach.h"
 
-/*
- * Root servers, because they are public for certain and their addresses change once in decades; no packet
- * goes there.  (Documentation prefixes will not do: some hosts route them to "unreachable".)
- */
-#define PUBLIC_IPV4	"198.41.0.4"
-#define PUBLIC_IPV6	"2001:503:ba3e::2:30"
-
 int reach_source(int family, struct endpoint *source)
 {
 	struct sockaddr_storage ss;
 	struct endpoint public;
 	int error, length, fd;
 
-	endpoint_parse(&public, family == AF_INET6 ? PUBLIC_IPV6 : PUBLIC_IPV4, 53);
+	endpoint_parse(&public, family == AF_INET6 ? REACH_PUBLIC_IPV6 : REACH_PUBLIC_IPV4, 53);
 	length = endpoint_to_sockaddr(&public, family, &ss);
 	if (length < 0)
 		return length;

@@ -9,6 +9,13 @@
 
 #include "common/endpoint.h"
 
+/*
+ * Root servers, because they are public for certain and their addresses change once in decades; no packet
+ * goes there.  (Documentation prefixes will not do: some hosts route them to "unreachable".)
+ */
+#define REACH_PUBLIC_IPV4	"198.41.0.4"
+#define REACH_PUBLIC_IPV6	"2001:503:ba3e::2:30"
+
 /**
  * reach_source() - the kernel's choice of source towards a public address
  * A datagram socket is connected, which looks up the route and sends nothing.

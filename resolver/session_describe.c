@@ -101,13 +101,15 @@ static void describe_hosts(struct description *d, uint16_t port)
 	freeifaddrs(list);
 }
 
-/* A port that the gateway passes on to us, if it is where the rendezvous sees us */
+/* A port that the gateway passes on to us, if it is where the rendezvous sees us, or lets through to our IPv6 address */
 static void describe_mapped(struct session *s)
 {
 	const struct endpoint *seen = &s->lanes[0].port->mapped[0];
 	struct endpoint external;
 
 	if (inlets_external(s->node->inlets, s->family, seen, &external))
+		add_candidate(&s->own, PUNCH__CANDIDATE_TYPE__CANDIDATE_MAPPED, &external);
+	if (inlets_pinhole(s->node->inlets, s->family, &external))
 		add_candidate(&s->own, PUNCH__CANDIDATE_TYPE__CANDIDATE_MAPPED, &external);
 }
 

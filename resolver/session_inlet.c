@@ -10,6 +10,9 @@
  * socket becomes a path of that session, which reads and checks them. There is one port for each family
  * of sockets, because programs get the socket itself: an IPv6 one for a program that has one.
  *
+ * IPv6 has no NAT to map ports on, but mostly a firewall: there the IPv6 socket's port gets a pinhole, by PCP or UPnP, and
+ * our own address with this port is where we are reached.
+ *
  * Anybody may come. A visitor has VISITOR_PATIENCE for its preamble; there are at most VISITORS, and the oldest goes when one more
  * comes. A preamble of a session that is not there yet (the other side may have got its Go first) waits as long.
  */
@@ -210,7 +213,8 @@ static void on_mapping(void *arg)
 	int err;
 
 	for (i = 0; i < inlets->count; i++) {
-		if (!mapping_external(inlets->mapping, inlets->list[i].number, &external))
+		if (!mapping_external(inlets->mapping, AF_INET, inlets->list[i].number, &external) &&
+		    !mapping_external(inlets->mapping, AF_INET6, inlets->list[i].number, &external))
 			continue;
 		err = inlet_listen(&inlets->list[i]);
 		if (err)
@@ -228,21 +232,39 @@ bool inlets_external(const struct inlets *inlets, int family, const struct endpo
 		const struct inlet *inlet = &inlets->list[i];
 
 		if (inlet->family == family && inlet->event &&
-		    mapping_external(inlets->mapping, inlet->number, external))
+		    mapping_external(inlets->mapping, AF_INET, inlet->number, external))
 			return endpoint_is_unicast(external) && !endpoint_is_private(external) &&
 			       (!seen->family || endpoint_same_address(seen, external));
 	}
 	return false;
 }
 
-enum mapper_protocol inlets_mapping(const struct inlets *inlets, bool *known, struct endpoint *external)
+bool inlets_pinhole(const struct inlets *inlets, int family, struct endpoint *external)
 {
+	unsigned int i;
+
+	for (i = 0; inlets && i < inlets->count; i++) {
+		const struct inlet *inlet = &inlets->list[i];
+
+		if (family == AF_INET6 && inlet->event &&
+		    mapping_external(inlets->mapping, AF_INET6, inlet->number, external))
+			return endpoint_is_unicast(external) && !endpoint_is_private(external);
+	}
+	return false;
+}
+
+enum mapper_protocol inlets_mapping(const struct inlets *inlets, int family, bool *known, struct endpoint *external)
+{
+	unsigned int i;
+
 	memset(external, 0, sizeof(*external));
 	*known = false;
 	if (!inlets)
 		return MAPPER_NONE;
-	mapping_external(inlets->mapping, inlets->list[0].number, external);
-	return mapping_protocol(inlets->mapping, known);
+	for (i = 0; i < inlets->count; i++)
+		if (mapping_external(inlets->mapping, family, inlets->list[i].number, external))
+			break;
+	return mapping_protocol(inlets->mapping, family, known);
 }
 
 void inlets_restart(struct inlets *inlets)
@@ -291,7 +313,7 @@ static unsigned int allowed(enum conf_mapping wish)
 struct inlets *inlets_new(struct node *node)
 {
 	struct inlets *inlets = calloc(1, sizeof(*inlets));
-	uint16_t numbers[MAPPER_PORTS];
+	uint16_t numbers[MAPPER_PORTS], pinhole = 0;
 	unsigned int i;
 
 	if (!inlets)
@@ -300,11 +322,14 @@ struct inlets *inlets_new(struct node *node)
 	TAILQ_INIT(&inlets->visitors);
 	inlet_add(inlets, AF_INET);
 	inlet_add(inlets, AF_INET6);
-	for (i = 0; i < inlets->count; i++)
+	for (i = 0; i < inlets->count; i++) {
 		numbers[i] = inlets->list[i].number;
+		if (inlets->list[i].family == AF_INET6)
+			pinhole = numbers[i];
+	}
 	if (inlets->count)
 		inlets->mapping = mapping_new(node->base, allowed(node->conf.port_mapping), numbers, inlets->count,
-					      on_mapping, inlets);
+					      pinhole, on_mapping, inlets);
 	if (inlets->mapping)
 		return inlets;
 	inlets_free(inlets);

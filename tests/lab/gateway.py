@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A gateway that should not be trusted: gateway.py MODE ADDRESS [OTHER-HOST]
+"""A gateway that should not be trusted: gateway.py MODE ADDRESS [OTHER-HOST [OTHER-IPV6-HOST]]
 
 Speaks PCP (RFC 6887) on ADDRESS, or answers UPnP's search, in a bad way:
 	private		external address 10.0.0.5, as behind another NAT
@@ -8,7 +8,7 @@ Speaks PCP (RFC 6887) on ADDRESS, or answers UPnP's search, in a bad way:
 	brief		a lease of one minute, and the external address OTHER-HOST: no lie
 	garbage		random bytes, on every port
 	slow		a description that comes by one byte a second
-	elsewhere	a description on OTHER-HOST
+	elsewhere	a description on OTHER-HOST; to who searches by IPv6, on OTHER-IPV6-HOST
 """
 import os
 import selectors
@@ -20,6 +20,7 @@ import time
 
 MODE, ADDRESS = sys.argv[1], sys.argv[2]
 OTHER = sys.argv[3] if len(sys.argv) > 3 else ADDRESS
+OTHER6 = sys.argv[4] if len(sys.argv) > 4 else None
 
 
 def pcp(request):
@@ -44,6 +45,16 @@ def udp(port):
     return s
 
 
+def search_udp6(interface):
+    """Hears UPnP's search by IPv6 (ff02::c)"""
+    s = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
+    s.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+    s.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_JOIN_GROUP,
+                 socket.inet_pton(socket.AF_INET6, "ff02::c") + struct.pack("@I", socket.if_nametoindex(interface)))
+    s.bind(("", 1900))
+    return s
+
+
 def web(connection):
     try:
         connection.recv(4096)
@@ -59,21 +70,23 @@ def web(connection):
     connection.close()
 
 
-def search_answer():
-    host = OTHER if MODE == "elsewhere" else ADDRESS
+def search_answer(host):
     return (f"HTTP/1.1 200 OK\r\nCACHE-CONTROL: max-age=120\r\nLOCATION: http://{host}:5000/d.xml\r\n"
             "ST: urn:schemas-upnp-org:device:InternetGatewayDevice:1\r\nUSN: x\r\n\r\n").encode()
 
 
 waiting = selectors.DefaultSelector()
-mapper = search = None
+mapper = search = search6 = None
 if MODE in ("private", "wrong", "short", "brief", "garbage"):
     mapper = udp(5351)
     waiting.register(mapper, selectors.EVENT_READ)
 if MODE in ("garbage", "slow", "elsewhere"):
     search = udp(1900)
     waiting.register(search, selectors.EVENT_READ)
-listener = socket.create_server(("", 5000))
+if OTHER6:
+    search6 = search_udp6("lan")
+    waiting.register(search6, selectors.EVENT_READ)
+listener = socket.create_server(("", 5000), family=socket.AF_INET6, dualstack_ipv6=True)
 waiting.register(listener, selectors.EVENT_READ)
 print("ready", flush=True)
 while True:
@@ -84,7 +97,10 @@ while True:
             continue
         data, peer = key.fileobj.recvfrom(4096)
         if key.fileobj is search:
-            answer = search_answer()
+            answer = search_answer(OTHER if MODE == "elsewhere" else ADDRESS)
+        elif key.fileobj is search6:
+            print("searched by IPv6", flush=True)
+            answer = search_answer(f"[{OTHER6}]")
         else:
             answer = os.urandom(60) if MODE == "garbage" else pcp(data)
         if answer:

@@ -4,7 +4,9 @@
 # Gateways that open ports on request; source it after lab.sh.
 #
 # gateway_real NAT [SETTING=VALUE...]	a real miniupnpd on a kernel NAT; settings of miniupnpd.conf
+# gateway_ipv6 NAT PREFIX HOST		IPv6 for a host behind a kernel NAT (PREFIX::2), through a firewall that lets no SYN in
 # gateway_chains NAT			what its firewall passes on (nft)
+# gateway_pinholes NAT			how many ports of IPv6 hosts it lets everybody reach
 
 # shellcheck disable=SC2154
 
@@ -35,3 +37,37 @@ gateway_real() {
 }
 
 gateway_chains() { nsenter -t "${LAB_PID[$1]}" --net nft list chain inet gateway redirected; }
+
+# Not even a SYN that meets one of ours: no simultaneous open
+gateway_ipv6() {
+	local nat=$1 prefix=$2 host=$3 dev
+	lab_do ip link add "$nat-6" netns "${LAB_PID[inet]}" type veth peer name wan6 netns "${LAB_PID[$nat]}"
+	for dev in wan6 lan; do lab_ipv6 "$nat" "$dev"; done
+	lab_ipv6 inet "$nat-6"
+	lab_ipv6 "$host" eth0
+	lab_ip inet addr add fe80::1/64 dev "$nat-6" nodad
+	lab_ip inet link set "$nat-6" up
+	lab_ip "$nat" addr add fe80::2/64 dev wan6 nodad
+	lab_ip "$nat" link set wan6 up
+	lab_ip "$nat" addr add fe80::1/64 dev lan nodad
+	lab_ip "$nat" addr add "$prefix::1/64" dev lan nodad
+	lab_ip "$host" addr add "$prefix::2/64" dev eth0 nodad
+	lab_ip inet -6 route add "$prefix::/64" via fe80::2 dev "$nat-6"
+	lab_ip "$nat" -6 route add default via fe80::1 dev wan6
+	lab_ip "$host" -6 route add default via fe80::1 dev eth0
+	lab_do nsenter -t "${LAB_PID[$nat]}" --net nft -f - <<-'NFT'
+		table inet gateway {
+			chain opened { }
+			chain forward6 {
+				type filter hook forward priority 0;
+				meta nfproto ipv4 accept
+				jump opened
+				iifname wan6 tcp flags & (syn | ack) == syn drop
+				ct state established,related accept
+				iifname wan6 drop
+			}
+		}
+	NFT
+}
+
+gateway_pinholes() { nsenter -t "${LAB_PID[$1]}" --net nft list chain inet gateway opened | grep -c 'wan6.*accept'; }

@@ -6,15 +6,17 @@
 # Gateways that lie, talk nonsense, dawdle or send us elsewhere: nothing of it gets into the way of a connection.
 . "$(dirname "$0")/lab.sh"
 . "$(dirname "$0")/punch.sh"
+. "$(dirname "$0")/gateway.sh"
 lab_begin "$@"
 lab_internet
 punch_debug
 lab_server rdv 203.0.113.10
-lab_server bystander 203.0.113.20
+lab_server bystander 203.0.113.20 v6=2a02:db8:99::20
 punch_servers
 modes='private wrong short brief garbage slow elsewhere silent'
 PUNCH_PEERS="bob"
 for mode in $modes; do PUNCH_PEERS+=" $mode"; done
+mapper() { pgrep -x punch-mapper --ns "${LAB_PID[$1]}" --nslist net; }
 lab_nat natB 45.67.90.2 kernel delay=5ms
 lab_host bob natB 192.168.1.2
 n=2
@@ -23,6 +25,7 @@ for mode in $modes; do
 	lab_nat "nat-$mode" "45.67.90.$n" kernel delay=5ms
 	lab_host "$mode" "nat-$mode" 192.168.1.2
 done
+gateway_ipv6 nat-elsewhere 2a02:db8:1 elsewhere
 punch_conf bob $'[service echo]\nport = 9000'
 lab_bg bob echo punch socat TCP-LISTEN:9000,fork,reuseaddr EXEC:cat
 punch_published bob 9000
@@ -34,7 +37,7 @@ for mode in $modes; do
 	# Its ports are open, and nobody answers
 	silent) lab_bg "nat-$mode" "gateway-$mode" socat UDP-RECV:5351,reuseaddr - ;;
 	short | brief) lab_bg "nat-$mode" "gateway-$mode" python3 "$LAB_SRC/tests/lab/gateway.py" "$mode" 192.168.1.1 "${LAB_ADDR[nat-$mode]}" ;;
-	elsewhere) lab_bg "nat-$mode" "gateway-$mode" python3 "$LAB_SRC/tests/lab/gateway.py" "$mode" 192.168.1.1 203.0.113.20 ;;
+	elsewhere) lab_bg "nat-$mode" "gateway-$mode" python3 "$LAB_SRC/tests/lab/gateway.py" "$mode" 192.168.1.1 203.0.113.20 2a02:db8:99::20 ;;
 	*) lab_bg "nat-$mode" "gateway-$mode" python3 "$LAB_SRC/tests/lab/gateway.py" "$mode" 192.168.1.1 ;;
 	esac
 	[ "$mode" = silent ] || lab_wait_log "gateway-$mode" ready
@@ -55,10 +58,13 @@ lab_expect_match 'the log tells of attempts' "$(grep -c ' attempt ' "$LAB_DIR/lo
 lab_expect_eq 'nobody was sent to what gateways made up' \
 	"$(grep ' attempt mapped ' "$LAB_DIR/log/punch.log" | grep -cvF " ${LAB_ADDR[nat-brief]}:")" 0
 lab_expect 'slow: the description was asked for' grep -q asked "$(lab_log gateway-slow)"
-lab_expect_eq 'elsewhere: nobody else was asked' "$(grep -c asked "$(lab_log bystander)")" 0
+lab_expect 'elsewhere: the gateway was searched for by IPv6, too' lab_poll 20 \
+	'grep -q "searched by IPv6" "$(lab_log gateway-elsewhere)"'
+lab_expect 'elsewhere: and it was given up' lab_poll 20 '! mapper elsewhere'
+lab_expect 'elsewhere: who could have been asked' lab_run elsewhere nc -6 -z -w 5 2a02:db8:99::20 5000
+lab_expect_eq 'elsewhere: nobody else was asked' "$(grep -c asked "$(lab_log bystander)")" 1
 
 # --- whoever is killed: the resolver goes on without a mapper, a mapper does not stay behind
-mapper() { pgrep -x punch-mapper --ns "${LAB_PID[$1]}" --nslist net; }
 lab_expect 'a mapper renews' mapper wrong
 kill -9 "$(mapper wrong)"
 lab_expect_eq 'mapper killed: bytes pass' "$(echo hello | lab_run wrong timeout 20 punch nc -N -w 10 bob 9000)" hello

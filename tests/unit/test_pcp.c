@@ -68,6 +68,24 @@ static void a_response_gives_address_port_and_lifetime(void **state)
 	assert_int_equal(pcp_response(in, PCP_MAX, &map, &external, &lifetime), 0);
 }
 
+/* A pinhole: the address and port given are our own */
+static void a_response_about_ipv6_gives_an_ipv6_address(void **state)
+{
+	struct pcp_map map = a_map("2001:db8::2");
+	uint8_t in[PCP_MAP_SIZE];
+	struct endpoint external;
+	uint32_t lifetime;
+	char text[ENDPOINT_TEXT_SIZE];
+
+	(void)state;
+	make_response(in, &map);
+	memcpy(in + 44, map.client.address, sizeof(map.client.address));
+	assert_int_equal(pcp_response(in, sizeof(in), &map, &external, &lifetime), 0);
+	assert_string_equal(endpoint_format(&external, text), "[2001:db8::2]:50000");
+	make_response(in, &map);	/* an IPv4 address for an IPv6 client */
+	assert_int_equal(pcp_response(in, sizeof(in), &map, &external, &lifetime), -EREMOTEIO);
+}
+
 /* What is no answer to this very request is waited out, whatever it holds */
 static void others_answers_are_not_ours(void **state)
 {
@@ -152,6 +170,7 @@ int main(void)
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_request_is_as_the_rfc_draws_it),
 		cmocka_unit_test(a_response_gives_address_port_and_lifetime),
+		cmocka_unit_test(a_response_about_ipv6_gives_an_ipv6_address),
 		cmocka_unit_test(others_answers_are_not_ours),
 		cmocka_unit_test(refusals_are_told_apart),
 		cmocka_unit_test(any_bytes_are_survived),
