@@ -23,7 +23,7 @@
 
 #define DOCTOR_WAIT	(9 * SECOND)	/* a study takes 8 s at most (study.c), 5 s behind a NAT that drops what it does not know */
 #define DOCTOR_LOOK	(50 * MS)	/* between two looks whether all is known */
-#define DOCTOR_TEXT	8192		/* bytes of the text for people */
+#define DOCTOR_LINE	160		/* bytes of one line of the text for people */
 
 struct doctor {
 	struct node *node;
@@ -70,6 +70,11 @@ static void gather(const struct node *node, struct doctor_facts *facts)
 	facts->mapping = nat.mapping;
 	facts->filtering = nat.filtering;
 	facts->port_rule = nat.port_rule;
+	facts->port_low = nat.port_low;
+	facts->port_high = nat.port_high;
+	facts->port_step = nat.port_step;
+	facts->port_pace = nat.port_pace;
+	facts->ports_taken = node->ports && ports_taken(node->ports);
 	facts->stray_syn = nat.stray_syn;
 	facts->hairpin = nat.hairpin;
 	facts->lifetime = nat.lifetime;
@@ -117,6 +122,21 @@ static struct json_object *json_uplink(const struct uplink *uplink)
 	return object;
 }
 
+/* The port rule and its figures */
+static void add_ports(struct json_object *nat, const struct doctor_facts *facts)
+{
+	bool band = facts->port_low != 0, counts = facts->port_step != 0;
+	double pace = (double)facts->port_pace / 1000;
+	char text[32];
+
+	add_text(nat, "port_rule", doctor_port_rule(facts->port_rule));
+	json_object_object_add(nat, "port_low", band ? json_object_new_int(facts->port_low) : NULL);
+	json_object_object_add(nat, "port_high", band ? json_object_new_int(facts->port_high) : NULL);
+	json_object_object_add(nat, "port_step", counts ? json_object_new_int(facts->port_step) : NULL);
+	snprintf(text, sizeof(text), "%.1f", pace);
+	json_object_object_add(nat, "port_pace_per_s", counts ? json_object_new_double_s(pace, text) : NULL);
+}
+
 static char *as_json(const struct node *node, const struct doctor_facts *facts)
 {
 	struct json_object *root = json_object_new_object(), *list = json_object_new_array();
@@ -130,7 +150,7 @@ static char *as_json(const struct node *node, const struct doctor_facts *facts)
 	json_object_object_add(root, "rendezvous", list);
 	add_text(nat, "mapping", doctor_mapping(facts->mapping));
 	add_text(nat, "filtering", doctor_filtering(facts->filtering));
-	add_text(nat, "port_rule", doctor_port_rule(facts->port_rule));
+	add_ports(nat, facts);
 	json_object_object_add(nat, "hops", facts->hops ? json_object_new_int((int)facts->hops) : NULL);
 	json_object_object_add(nat, "nats", facts->nats ? json_object_new_int((int)facts->nats) : NULL);
 	json_object_object_add(nat, "lifetime_s", facts->lifetime ? json_object_new_int((int)facts->lifetime) : NULL);
@@ -178,7 +198,7 @@ static const char *or_unmeasured(const char *text)
 
 static char *as_text(const struct node *node, const struct doctor_facts *facts)
 {
-	char text[ENDPOINT_TEXT_SIZE], hops[32] = "not measured yet", *data = NULL;
+	char text[ENDPOINT_TEXT_SIZE], ports[DOCTOR_LINE], hops[32] = "not measured yet", *data = NULL;
 	size_t size = 0;
 	FILE *out = open_memstream(&data, &size);
 	unsigned int i;
@@ -197,7 +217,7 @@ static char *as_text(const struct node *node, const struct doctor_facts *facts)
 	fprintf(out, "address       %s\n", facts->mapped.family ?
 		endpoint_format_address(&facts->mapped, text) : "not measured yet");
 	fprintf(out, "NAT mapping   %s\n", or_unmeasured(doctor_mapping(facts->mapping)));
-	fprintf(out, "NAT ports     %s\n", or_unmeasured(doctor_port_rule(facts->port_rule)));
+	fprintf(out, "NAT ports     %s\n", doctor_ports(facts, ports, sizeof(ports)));
 	fprintf(out, "NAT filtering %s\n", or_unmeasured(doctor_filtering(facts->filtering)));
 	fprintf(out, "hops to NAT   %s\n", hops);
 	if (facts->nats)

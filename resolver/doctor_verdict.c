@@ -3,6 +3,7 @@
  * doctor_verdict.c - core: what the measured facts mean, in words
  */
 #include <stddef.h>
+#include <stdio.h>
 
 #include "common/punch.pb-c.h"
 #include "resolver/doctor_verdict.h"
@@ -50,6 +51,36 @@ const char *doctor_port_rule(uint32_t port_rule)
 	};
 
 	return WORD(words, port_rule);
+}
+
+const char *doctor_ports(const struct doctor_facts *facts, char *text, size_t size)
+{
+	const char *rule = doctor_port_rule(facts->port_rule);
+	unsigned int low = facts->port_low, high = facts->port_high, pace = facts->port_pace;
+
+	switch (facts->port_rule) {
+	case PUNCH__PORT_RULE__PORT_RULE_PRESERVED:
+		snprintf(text, size, "%s: as this host numbers them", rule);
+		break;
+	case PUNCH__PORT_RULE__PORT_RULE_STABLE:
+		snprintf(text, size, "%s: changed, but a local port has one number outside, wherever it connects to", rule);
+		break;
+	case PUNCH__PORT_RULE__PORT_RULE_SEQUENTIAL:
+		snprintf(text, size, "%s: each connection gets the number %d after the last one, the next lies in %u-%u; "
+			 "others take about %u.%u a second", rule, facts->port_step, low, high, pace / 1000, pace / 100 % 10);
+		break;
+	case PUNCH__PORT_RULE__PORT_RULE_BLOCK:
+		snprintf(text, size, "%s: each connection gets any number of about %u, %u-%u%s", rule, high - low + 1, low, high,
+			 facts->ports_taken ? "; many of them are still taken by our last attempts" : "");
+		break;
+	case PUNCH__PORT_RULE__PORT_RULE_RANDOM:
+		snprintf(text, size, "%s: each connection gets any number", rule);
+		break;
+	default:
+		snprintf(text, size, "not measured yet");
+		break;
+	}
+	return text;
 }
 
 const char *doctor_stray_syn(uint32_t stray_syn)

@@ -6,6 +6,7 @@
 #define PUNCH_DOCTOR_VERDICT_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "common/endpoint.h"
@@ -14,6 +15,8 @@
  * struct doctor_facts - of the whole node
  * @uplinks, @ready:	rendezvous servers configured, and answering
  * @mapping, @filtering, @port_rule:	Punch__Mapping, Punch__Filtering, Punch__PortRule
+ * @port_low, @port_high, @port_step, @port_pace:	as in struct description; 0 not known
+ * @ports_taken:	many ports of a block are still taken by attempts of ours
  * @stray_syn, @hairpin:	Punch__StraySyn, Punch__Hairpin
  * @lifetime:		s that a silent mapping was seen to live; 0 not known
  * @nats:		one above the other; 0 not known
@@ -29,6 +32,10 @@ struct doctor_facts {
 	bool serverless;	/* [node] rendezvous = none */
 	unsigned int uplinks, ready;
 	uint32_t mapping, filtering, port_rule, hops, stray_syn, hairpin, lifetime, nats;
+	uint16_t port_low, port_high;
+	int32_t port_step;
+	uint32_t port_pace;
+	bool ports_taken;
 	uint32_t gateway;
 	bool gateway_known, gateway_off;
 	struct endpoint gateway_external;
@@ -42,6 +49,9 @@ const char *doctor_mapping(uint32_t mapping);
 const char *doctor_filtering(uint32_t filtering);
 const char *doctor_port_rule(uint32_t port_rule);
 const char *doctor_stray_syn(uint32_t stray_syn);
+
+/** doctor_ports() - the port rule with all that is known of it, for people. Written to @text, cut to @size. Return: @text */
+const char *doctor_ports(const struct doctor_facts *facts, char *text, size_t size);
 
 /**
  * doctor_port_mapping() - "pcp", "nat-pmp", "upnp"; "useless" where the gateway is itself behind a NAT, as its external

@@ -84,6 +84,11 @@ void ports_took(struct ports *ports, unsigned int n)
 	ports->taken_until = clock_now() + PORTS_TAKEN;
 }
 
+bool ports_taken(const struct ports *ports)
+{
+	return clock_now() < ports->taken_until;
+}
+
 bool ports_silent(const struct ports *ports)
 {
 	return clock_now() < ports->silent_until;
@@ -173,8 +178,6 @@ void ports_facts(const struct ports *ports, struct description *description)
 		description->port_high = verdict.high;
 		description->port_step = verdict.step;
 		description->port_pace = verdict.pace;
-		if (verdict.rule == PUNCH__PORT_RULE__PORT_RULE_BLOCK && clock_now() < ports->taken_until)
-			description->port_low = description->port_high = 0;
 	}
 	/* Without a NAT there is nothing that a low-TTL SYN would have to leave */
 	description->hops = ports->facts.mapping == PUNCH__MAPPING__MAPPING_NONE ? 0 : ports->facts.hops;

@@ -55,9 +55,11 @@ int port_socket(int family, uint16_t number);
 
 /**
  * ports_took() - many connections were opened, each of which took a port of a symmetric NAT
- * For PORTS_TAKEN after it ports_facts() tells no band of a NAT that gives out of a block
  */
 void ports_took(struct ports *ports, unsigned int n);
+
+/** ports_taken() - may those still be taken? Of a block (RFC 7422) they would be a large part */
+bool ports_taken(const struct ports *ports);
 
 /** ports_studying() - is it being found out what comes in? */
 bool ports_studying(const struct ports *ports);

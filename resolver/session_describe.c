@@ -121,6 +121,9 @@ void session_describe(struct session *s)
 	if (!s->lanes[0].port)
 		return;
 	ports_facts(s->node->ports, &s->own);
+	/* A second time many ports of one block: nothing would be left for the others there */
+	if (s->own.port_rule == PUNCH__PORT_RULE__PORT_RULE_BLOCK && ports_taken(s->node->ports))
+		s->own.port_low = s->own.port_high = 0;
 	s->own.guess = !s->node->conf.cautious;
 	describe_hosts(&s->own, s->lanes[0].port->number);
 	describe_mapped(s);

@@ -41,6 +41,9 @@ kind 'lets everybody in' "$I $I null preserved true" mapping=endpoint filtering=
 kind 'lets no SYN in' "$I syn-ack-only drop preserved false" mapping=endpoint filtering=synack stray=drop
 kind 'changes ports' "$I $AP drop stable false" mapping=endpoint filtering=address-port stray=drop port=offset
 kind 'random ports' "$AP $AP drop random false" mapping=address-port filtering=address-port stray=drop port=random
+kind 'counts' "$AP $AP drop sequential false" mapping=address-port filtering=address-port stray=drop port=sequential
+counting=host$n
+kind 'gives out of a block' "$AP $AP drop block false" mapping=address-port filtering=address-port stray=drop port=block:64
 kind 'kernel, drops' "$I $AP drop preserved false" kernel stray=drop
 kind 'kernel, resets' "$I $AP rst preserved false" kernel stray=rst
 kind 'kernel, random ports' "$AP $AP drop random false" kernel fully-random
@@ -67,6 +70,29 @@ for i in "${!names[@]}"; do
 	lab_expect_eq "${names[i]}" "$(jq -r '.nat | "\(.mapping) \(.filtering) \(.stray_syn) \(.port_rule) \(.hairpin)"' \
 		"$(lab_log "doctor$i")")" "${wants[i]}"
 done
+
+# The figures of the port rules: where the next port lies, and where the one of the rendezvous does
+numbers() {
+	jq -r '[.nat.port_low, .nat.port_high, .nat.port_step, .nat.port_pace_per_s, .rendezvous[0].observed] |
+		map(. // "-") | join(" ")' "$1"
+}
+for i in "${!names[@]}"; do
+	read -r low high step pace observed <<<"$(numbers "$(lab_log "doctor$i")")"
+	port=${observed##*:}
+	case ${names[i]} in
+	counts)
+		lab_expect "counts: from $low on, after $port" test "$low" -gt "$port" -a "$low" -lt $((port + 64))
+		lab_expect_eq 'counts: in 64 ports, by 1, without others' "$((high - low + 1)) $step $pace" '64 1 0'
+		;;
+	'gives out of a block')
+		lab_expect "block: $port in $low-$high" test "$low" -le "$port" -a "$port" -le "$high"
+		lab_expect_eq 'block: of 64' $((high - low + 1)) 64
+		;;
+	'drops what it does not know') lab_expect_eq 'preserved: no figures' "$low $high $step $pace" '- - - -' ;;
+	esac
+done
+lab_expect_match 'for people' "$(lab_run "$counting" punchctl doctor)" \
+	'NAT ports +sequential: each connection gets the number 1 after the last one, the next lies in [0-9]+-[0-9]+; others take about 0\.0 a second'
 
 # A connection that was silent for 8 s is remembered there, one of 16 s is not
 lifetime() { lab_run "$forgetful" punchctl doctor --json | jq -r .nat.lifetime_s; }

@@ -67,6 +67,8 @@ path=relay pair 'random, sequential' mapping=address-port port=random -- mapping
 path='direct|relay' pair 'both out of a block of 128' mapping=address-port port=block:128 -- mapping=address-port port=block:128 seed=9
 again 'both out of a block, again'
 lab_expect_eq 'both out of a block, again: relayed' "$(punch_last_path "alice$n")" relay
+lab_expect_match 'punchctl doctor tells the block, and that it is in use' "$(lab_run "alice$n" punchctl doctor)" \
+	'NAT ports +block: each connection gets any number of about [0-9]+, [0-9]+-[0-9]+; many of them are still taken'
 for side in "natA$n" "natB$n"; do
 	taken=$("$LAB_BUILD/lab/nat" --ctl "${LAB_CTL[$side]}" --do mappings | sed 's/^ok //')
 	lab_expect "blocks of 128: $taken ports taken at $side" test "$taken" -gt 30 -a "$taken" -lt 125

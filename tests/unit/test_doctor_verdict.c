@@ -29,6 +29,34 @@ static void every_known_value_has_a_word_and_unknown_ones_have_none(void **state
 	assert_null(doctor_port_rule(6));
 }
 
+/* The whole line of a port rule */
+static void port_rules_are_told_with_their_figures(void **state)
+{
+	struct doctor_facts facts = { .port_low = 30007, .port_high = 30070, .port_step = 2, .port_pace = 4960 };
+	char text[160];
+	uint32_t i;
+
+	(void)state;
+	assert_string_equal(doctor_ports(&facts, text, sizeof(text)), "not measured yet");
+	for (i = 1; i <= PUNCH__PORT_RULE__PORT_RULE_RANDOM; i++) {
+		facts.port_rule = i;
+		doctor_ports(&facts, text, sizeof(text));
+		assert_memory_equal(text, doctor_port_rule(i), strlen(doctor_port_rule(i)));
+		assert_true(strlen(text) > strlen(doctor_port_rule(i)) + 10);
+	}
+	facts.port_rule = PUNCH__PORT_RULE__PORT_RULE_SEQUENTIAL;
+	assert_string_equal(doctor_ports(&facts, text, sizeof(text)),
+			    "sequential: each connection gets the number 2 after the last one, the next lies in "
+			    "30007-30070; others take about 4.9 a second");
+	facts.port_rule = PUNCH__PORT_RULE__PORT_RULE_BLOCK;
+	assert_string_equal(doctor_ports(&facts, text, sizeof(text)),
+			    "block: each connection gets any number of about 64, 30007-30070");
+	facts.ports_taken = true;
+	assert_string_equal(doctor_ports(&facts, text, sizeof(text)),
+			    "block: each connection gets any number of about 64, 30007-30070; many of them are still "
+			    "taken by our last attempts");
+}
+
 static void assert_says(const struct doctor_facts *facts, const char *text)
 {
 	const char *verdict = doctor_verdict(facts);
@@ -109,6 +137,7 @@ int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_known_value_has_a_word_and_unknown_ones_have_none),
+		cmocka_unit_test(port_rules_are_told_with_their_figures),
 		cmocka_unit_test(servers_come_before_nats),
 		cmocka_unit_test(harder_networks_promise_less),
 		cmocka_unit_test(nats_are_counted_where_that_can_be_known),
