@@ -160,7 +160,12 @@ FUZZ_fuzz_broker = $(filter-out tests/unit/broker_log.c,$(BROKER))
 FUZZ_fuzz_local	= $(filter-out $(LIBCOMMON),$(LOCAL_SIDE))
 FUZZ_fuzz_talk	= resolver/talk.c
 FUZZ_fuzz_relay	= tests/fuzz/clock.c $(filter-out relay/main.c relay/sandbox.c,$(RELAY))
-FUZZ_fuzz_answers = tests/fuzz/clock.c $(filter-out resolver/main.c resolver/worker.c,$(RESOLVER))
+# The resolver as a whole, but for its loop
+FUZZ_RESOLVER = $(filter-out resolver/main.c resolver/worker.c,$(RESOLVER))
+FUZZ_fuzz_state	= $(FUZZ_RESOLVER)
+FUZZ_LINK_fuzz_state = -Wl,--wrap=time $(LIB_RESOLVER)
+FUZZ_fuzz_relayleg = resolver/relayleg.c resolver/dns.c resolver/srv.c resolver/race.c
+FUZZ_fuzz_answers = tests/fuzz/clock.c $(FUZZ_RESOLVER)
 FUZZ_LINK_fuzz_answers = -Wl,--wrap=clock_gettime $(LIB_RESOLVER)
 FUZZ_LINK_fuzz_relay = -Wl,--wrap=clock_gettime,--wrap=time
 $(B)/fuzz_%: $(B)/obj/tests/fuzz/fuzz_%.o $(B)/obj/tests/fuzz/file.o $(B)/obj/tests/fuzz/stream.o $$(call obj,$$(FUZZ_fuzz_$$*)) $(LIBCOMMON)

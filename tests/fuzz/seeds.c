@@ -186,6 +186,12 @@ static void state(void)
 	Punch__SavedState saved = PUNCH__SAVED_STATE__INIT;
 	Punch__SavedService service = PUNCH__SAVED_SERVICE__INIT, *services[] = { &service };
 	Punch__SavedName entry = PUNCH__SAVED_NAME__INIT, *names[] = { &entry };
+	Punch__SavedFirst first = PUNCH__SAVED_FIRST__INIT, *firsts[] = { &first };
+	Punch__SavedNetwork network = PUNCH__SAVED_NETWORK__INIT, *networks[] = { &network };
+	Punch__SavedNetworks known = PUNCH__SAVED_NETWORKS__INIT;
+	Punch__NatFacts nat = PUNCH__NAT_FACTS__INIT;
+	static const uint8_t key[16] = "0123456789abcde";
+	uint8_t packed[512];
 	Punch__Endpoint endpoint;
 
 	endpoint_to_message(&ep, &endpoint);
@@ -200,6 +206,21 @@ static void state(void)
 	saved.names = names;
 	saved.n_names = 1;
 	save_frame("saved-state", 4, &saved.base);
+	first.key = convert_bytes(key, sizeof(key));
+	first.first = PUNCH__FIRST__FIRST_SYNC;
+	first.until_s = 1000000 + 86400;
+	saved.firsts = firsts;
+	saved.n_firsts = 1;
+	save("state", "state", 0, packed, punch__saved_state__pack(&saved, packed));
+	network.key = convert_bytes(key, sizeof(key));
+	network.seen_s = 999999;
+	network.nat = &nat;
+	nat.filtering = PUNCH__FILTERING__FILTERING_SYN_ACK_ONLY;
+	nat.hops = 2;
+	nat.lifetime = 64;
+	known.networks = networks;
+	known.n_networks = 1;
+	save("state", "networks", 1, packed, punch__saved_networks__pack(&known, packed));
 }
 
 static void tickets(void)

@@ -120,8 +120,27 @@ static void answers(void)
 	}
 }
 
+static void relayleg(void)
+{
+	enum { FRAMED = 1, SLOWLY = 2, LAST = 4 };	/* of fuzz_relayleg.c */
+	unsigned int status;
+	char name[16];
+
+	for (status = 1; status < 8; status++) {
+		add(status % 2 ? FRAMED : FRAMED | SLOWLY, (char []){ 8, (char)status }, 2);
+		add(status == 7 ? LAST : 0, "behind it", 9);
+		snprintf(name, sizeof(name), "status-%u", status);
+		end("relayleg", name);
+	}
+	add(FRAMED | LAST, "\10\1", 2);
+	end("relayleg", "joined-and-closed");
+	add(0, "HTTP/1.1 400 Bad Request", 24);
+	end("relayleg", "stranger");
+}
+
 void seeds_chunks(void)
 {
+	relayleg();
 	talk();
 	relay();
 	answers();
