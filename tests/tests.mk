@@ -159,6 +159,10 @@ FUZZ_fuzz_pcp	= resolver/pcp.c
 FUZZ_fuzz_broker = $(filter-out tests/unit/broker_log.c,$(BROKER))
 FUZZ_fuzz_local	= $(filter-out $(LIBCOMMON),$(LOCAL_SIDE))
 FUZZ_fuzz_talk	= resolver/talk.c
+FUZZ_fuzz_uplink = tests/fuzz/node.c tests/fuzz/tls.c $(FUZZ_RESOLVER)
+FUZZ_LINK_fuzz_uplink = -Wl,--wrap=crypt_start $(LIB_RESOLVER)
+FUZZ_fuzz_server = tests/fuzz/clock.c tests/fuzz/tls.c $(filter-out rendezvous/main.c rendezvous/server.c rendezvous/sandbox.c,$(RENDEZVOUS))
+FUZZ_LINK_fuzz_server = -Wl,--wrap=clock_gettime,--wrap=time
 FUZZ_fuzz_relay	= tests/fuzz/clock.c $(filter-out relay/main.c relay/sandbox.c,$(RELAY))
 # The resolver as a whole, but for its loop
 FUZZ_RESOLVER = $(filter-out resolver/main.c resolver/worker.c,$(RESOLVER))

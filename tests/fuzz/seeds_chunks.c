@@ -7,6 +7,9 @@
 #include "tests/fuzz/fuzz.h"
 #include "tests/fuzz/seeds.h"
 
+/* Message.ping.nonce = 7 */
+static const uint8_t ping[] = { 0x1a, 2, 8, 7 }, ping_frame[] = { 0, 0, 0, 4, 0x1a, 2, 8, 7 };
+
 static uint8_t list[4096];
 static size_t used;
 
@@ -35,8 +38,6 @@ static void end(const char *target, const char *name)
 
 static void talk(void)
 {
-	static const uint8_t ping[] = { 0x1a, 2, 8, 7 };	/* Message.ping.nonce = 7 */
-
 	add(1, ping, sizeof(ping));
 	add(0, "the path's own", 14);
 	end("talk", "ping");
@@ -138,8 +139,100 @@ static void relayleg(void)
 	end("relayleg", "stranger");
 }
 
+static void uplink(void)
+{
+	enum { BYTES, FRAME, WELCOME, INVITED, ANSWERED, GO, FAILED, DIAL, CHECK, CLOSE, PATH, NOMINATE, UNDER, SEE = 16 };
+	/* of fuzz_uplink.c */
+
+	start(0);
+	add(DIAL, "\0\0\0", 3);
+	add(ANSWERED, "", 0);
+	add(GO, "", 0);
+	add(PATH | SEE, "", 0);
+	add(NOMINATE, "", 0);
+	end("uplink", "dial");
+	start(0);
+	add(INVITED, "", 0);
+	add(GO | SEE, "", 0);
+	add(PATH | SEE, "", 0);
+	add(NOMINATE | SEE, "SSH-", 4);
+	end("uplink", "called");
+	start(0);
+	add(DIAL, "\1\0\0", 3);
+	add(ANSWERED | SEE, "", 0);
+	add(GO, "", 0);
+	add(PATH, "0123456789abcdef0123456789abcdef0123456789abcdef01234567", 56);
+	end("uplink", "ping");
+	start(0);
+	add(DIAL, "\0\0\0", 3);
+	add(FAILED, "\1\1", 2);
+	add(DIAL, "\0\1\1", 3);
+	add(FAILED, "\2\1", 2);
+	add(CLOSE, "", 0);
+	end("uplink", "failed");
+	start(1);
+	add(WELCOME, "", 0);
+	add(FRAME, ping, sizeof(ping));
+	add(CHECK, "", 0);
+	add(CHECK | SEE, "", 0);
+	add(BYTES, ping_frame, sizeof(ping_frame));
+	add(BYTES, "\0\0\0\0", 4);
+	end("uplink", "frames");
+	start(2);
+	add(UNDER, "HTTP/1.1 400 Bad Request\r\n", 26);
+	end("uplink", "no-tls");
+}
+
+static unsigned int at_server(unsigned int who, unsigned int step, unsigned int number)
+{
+	return who | step << 2 | number << 6;
+}
+
+static void server(void)
+{
+	enum { BYTES, FRAME, HELLO, INVITE, REPLY, FORWARD, F_INVITE, F_REPLY, F_FAILED, F_REPLACED, STORE, PROBE, CLOSE,
+	       TIME, UNDER, SLOWLY };	/* of fuzz_server.c */
+	static const uint8_t request[] = "\0\1\0\0\x21\x12\xa4\x42" "abcdefghijkl";	/* STUN */
+
+	add(at_server(0, HELLO, 0), "", 0);
+	add(at_server(1, HELLO, 0), "", 0);
+	add(at_server(0, INVITE, 1), "\1", 1);
+	add(at_server(1, REPLY, 0), "\1", 1);
+	add(at_server(0, CLOSE, 0), "", 0);
+	end("server", "call");
+	add(at_server(0, HELLO, 3), "", 0);
+	add(at_server(0, INVITE, 1), "\1", 1);
+	add(at_server(0, STORE, 0), "", 0);
+	add(at_server(0, F_REPLY, 1), "\1", 1);
+	add(at_server(0, INVITE, 2), "\2", 1);
+	add(at_server(0, STORE, 0), "", 0);
+	add(at_server(0, F_FAILED, 2), "\2", 1);
+	add(at_server(0, INVITE, 2), "\3", 1);
+	add(at_server(0, STORE, 2), "", 0);
+	add(at_server(0, TIME, 2), "", 0);
+	end("server", "elsewhere");
+	add(at_server(1, HELLO, 0), "", 0);
+	add(at_server(0, F_INVITE, 1), "\1", 1);
+	add(at_server(1, REPLY, 0), "\1", 1);
+	add(at_server(0, F_REPLACED, 1), "", 0);
+	add(at_server(0, STORE, 3), "\1", 1);
+	add(at_server(0, FORWARD, 0), "\n\2", 2);
+	end("server", "remote");
+	add(at_server(0, HELLO, 0), "", 0);
+	add(at_server(0, FRAME, 0), ping, sizeof(ping));
+	add(at_server(0, SLOWLY, 0), ping_frame, sizeof(ping_frame));
+	add(at_server(0, BYTES, 0), "\0\0\0\0", 4);
+	add(at_server(0, UNDER, 0), "GET /\r\n", 7);
+	end("server", "ping");
+	add(at_server(0, PROBE, 0), request, sizeof(request) - 1);
+	add(at_server(0, PROBE, 1), request, sizeof(request) - 1);
+	end("server", "probe");
+}
+
 void seeds_chunks(void)
 {
+	uplink();
+	server();
 	relayleg();
 	talk();
 	relay();
