@@ -229,8 +229,48 @@ static void server(void)
 	end("server", "probe");
 }
 
+static void seal(void)
+{
+	enum { BYTES, RECORD, DATA, CHANGED, PROGRAM, KEYS, END, FIN, MORE = 8 };	/* of fuzz_seal.c */
+	unsigned int first;
+	char name[32];
+
+	for (first = 0; first < 4; first++) {
+		start(first);
+		add(DATA, "hello", 5);
+		add(PROGRAM, "answer", 6);
+		add(DATA | MORE, "padded", 6);
+		add(END, "", 0);
+		add(FIN, "", 0);
+		snprintf(name, sizeof(name), "ends-%u", first);
+		end("seal", name);
+		start(first);
+		add(KEYS, "", 0);
+		add(DATA, "a", 1);
+		add(KEYS | MORE, "", 0);
+		add(DATA, "b", 1);
+		add(PROGRAM, "c", 1);
+		add(CHANGED, "def", 3);
+		add(DATA, "g", 1);
+		snprintf(name, sizeof(name), "keys-%u", first);
+		end("seal", name);
+		start(first);
+		add(RECORD, "\x16\4\0\0\4\0\0\0", 9);	/* NewSessionTicket */
+		add(RECORD, "\x15\1\x0a", 3);
+		add(BYTES, "\x17\3\3\0\5" "abcde", 10);
+		snprintf(name, sizeof(name), "odd-%u", first);
+		end("seal", name);
+		start(first | 4);
+		add(30, "\1", 1);
+		add(0, "\0\0\0\1", 4);
+		snprintf(name, sizeof(name), "middle-%u", first);
+		end("seal", name);
+	}
+}
+
 void seeds_chunks(void)
 {
+	seal();
 	uplink();
 	server();
 	relayleg();
