@@ -408,6 +408,8 @@ void seal_flow(struct seal *seal)
 	if (box)
 		SSL_set0_wbio(seal->ssl, box);
 	SSL_set_read_ahead(seal->ssl, 1);
+	/* A far end that sends nothing but new keys is left once what was read ahead is used up */
+	SSL_clear_mode(seal->ssl, SSL_MODE_AUTO_RETRY);
 	if (!seal_user(seal))
 		SSL_set_options(seal->ssl, SSL_OP_IGNORE_UNEXPECTED_EOF);
 	OPENSSL_cleanse(seal->secrets, sizeof(seal->secrets));
@@ -454,11 +456,12 @@ ssize_t seal_close(struct seal *seal, const uint8_t *in, size_t size, uint8_t *o
 
 ssize_t seal_open(struct seal *seal, uint8_t *out, size_t size, bool *end)
 {
+	unsigned int records;
 	size_t got = 0, n;
 	int rc;
 
 	*end = false;
-	while (got < size) {
+	for (records = 0; got < size && records < SEAL_TURN; records++) {
 		ERR_clear_error();
 		errno = 0;
 		rc = SSL_read_ex(seal->ssl, out + got, size - got, &n);
@@ -472,11 +475,6 @@ ssize_t seal_open(struct seal *seal, uint8_t *out, size_t size, bool *end)
 		return *end ? 0 : failure(seal, rc);
 	}
 	return (ssize_t)got;
-}
-
-bool seal_pending(const struct seal *seal)
-{
-	return SSL_has_pending(seal->ssl) == 1;
 }
 
 unsigned int seal_rekeys(const struct seal *seal)

@@ -17,6 +17,9 @@
 #define SEAL_CHUNK	(SEAL_RECORDS * SEAL_RECORD)
 #define SEAL_ROOM	(SEAL_CHUNK + (SEAL_RECORDS + 4) * 256)	/* the same encrypted, and a KeyUpdate and an alert */
 
+/* Records that are opened in one call: those of one byte cost as much as long ones, and other connections want their turn */
+#define SEAL_TURN	64
+
 /* RFC 8446, 5.5: AES-GCM wants a new key after 2^24.5 records */
 #define SEAL_REKEY	(1ull << 24)
 
@@ -97,14 +100,11 @@ void seal_flow(struct seal *seal);
 ssize_t seal_close(struct seal *seal, const uint8_t *in, size_t size, uint8_t *out);
 
 /**
- * seal_open() - read from the socket and decrypt
+ * seal_open() - read from the socket and decrypt; at most SEAL_TURN records, so there may be more
  * @end:	set when the far end has ended its data in order
  * Return: bytes in @out (with @end: 0), -EAGAIN, -ECONNRESET (also: cut off before its end), -EBADMSG (altered on the way)
  */
 ssize_t seal_open(struct seal *seal, uint8_t *out, size_t size, bool *end);
-
-/** seal_pending() - bytes were read from the socket that seal_open() has not given out yet */
-bool seal_pending(const struct seal *seal);
 
 /** seal_set_rekey() - for tests: a new key after @records instead of SEAL_REKEY */
 void seal_set_rekey(uint64_t records);
