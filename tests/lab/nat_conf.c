@@ -5,7 +5,7 @@
  *	mapping=none|endpoint|address|address-port	none: no NAT, a wire with delay and loss
  *	filtering=none|address|address-port|synack
  *	stray=drop|rst|icmp|icmp-admin|held		answer to a SYN that nobody asked for
- *	port=preserve|offset|sequential[:PACE]|random|block:N
+ *	port=preserve|offset|sequential[:PACE]|random|parity|block:N
  *							PACE: ports a second that others take
  *	hairpin=on|off		connections from inside to the own outside address
  *	time-exceeded=on|off	send ICMP when a TTL ends here
@@ -34,7 +34,7 @@
 static const char *const mappings[] = { "none", "endpoint", "address", "address-port" };
 static const char *const filterings[] = { "none", "address", "address-port", "synack" };
 static const char *const strays[] = { "drop", "rst", "icmp", "icmp-admin", "held" };
-static const char *const ports[] = { "preserve", "offset", "sequential", "random", "block" };
+static const char *const ports[] = { "preserve", "offset", "sequential", "random", "block", "parity" };
 
 #define COUNT(names) (sizeof(names) / sizeof((names)[0]))
 _Static_assert(COUNT(mappings) == NAT_MAP_COUNT, "every mapping has a name");

@@ -50,6 +50,7 @@ enum nat_ports {
 	NAT_PORTS_SEQUENTIAL,
 	NAT_PORTS_RANDOM,
 	NAT_PORTS_BLOCK, /* random within the block of this inside host (RFC 7422) */
+	NAT_PORTS_PARITY, /* random, with the parity of the inside port (RFC 4787, 4.2.2) */
 	NAT_PORTS_COUNT,
 };
 

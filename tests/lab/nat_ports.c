@@ -36,6 +36,14 @@ static uint32_t block_of(struct nat *n, const struct nat_map *m)
 	return n->inside[host].block;
 }
 
+/* Both bounds of the range are even, so the neighbour of the other parity lies in it, too. */
+static uint32_t port_random(struct nat *n, const struct nat_map *m, uint32_t first, uint32_t span)
+{
+	uint32_t port = first + (uint32_t)(nat_random(&n->rng_ports) % span);
+
+	return n->conf.ports == NAT_PORTS_PARITY ? (port & ~1u) | (m->in.port & 1u) : port;
+}
+
 /* The first port to try, and between which ports the search stays. */
 static uint32_t port_wish(struct nat *n, const struct nat_map *m, uint32_t *first, uint32_t *span)
 {
@@ -58,16 +66,18 @@ static uint32_t port_wish(struct nat *n, const struct nat_map *m, uint32_t *firs
 		*first = block_of(n, m);
 		*span = n->conf.block;
 		break;
+	case NAT_PORTS_PARITY:
 	case NAT_PORTS_RANDOM:
 	case NAT_PORTS_COUNT:
 		break;
 	}
-	return *first + (uint32_t)(nat_random(&n->rng_ports) % *span);
+	return port_random(n, m, *first, *span);
 }
 
 int nat_port_choose(struct nat *n, struct nat_map *m)
 {
-	bool random = n->conf.ports == NAT_PORTS_RANDOM || n->conf.ports == NAT_PORTS_BLOCK;
+	bool parity = n->conf.ports == NAT_PORTS_PARITY;
+	bool random = parity || n->conf.ports == NAT_PORTS_RANDOM || n->conf.ports == NAT_PORTS_BLOCK;
 	uint32_t first = PORT_FIRST, span = PORT_SPAN;
 	uint32_t port, tries;
 
@@ -77,9 +87,9 @@ int nat_port_choose(struct nat *n, struct nat_map *m)
 		if (!nat_port_taken(n, m->proto, &m->out))
 			return 0;
 		if (random && tries < RANDOM_TRIES)
-			port = first + (uint32_t)(nat_random(&n->rng_ports) % span);
+			port = port_random(n, m, first, span);
 		else
-			port = first + (port - first + 1) % span;
+			port = first + (port - first + 1 + parity) % span;
 	}
 	return -ENOSPC;
 }

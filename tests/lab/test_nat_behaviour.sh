@@ -90,6 +90,7 @@ row k-rst "$home_rst" kernel stray=rst
 row random "$random" mapping=address-port port=random
 row k-random "$random" kernel random
 row k-full "$random" kernel fully-random
+row parity "$random" mapping=address-port port=parity
 row block "$random" mapping=address-port port=block:256
 row seq "$random" mapping=address-port port=sequential:5
 row byaddr "mapping=address port=changed $usual" mapping=address port=random

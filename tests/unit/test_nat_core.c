@@ -78,6 +78,14 @@ static void ports_follow_the_rule(void **state)
 	box_new("port=offset seed=99");
 	assert_int_equal(mapped(5000, SRV, 80), a);
 
+	box_new("port=parity mapping=address-port");
+	for (int i = 0, kept = 0; i < 40; i++) {
+		a = mapped(5000 + i, SRV, 80);
+		assert_int_equal(a & 1, i & 1);
+		kept += a == 5000 + i;
+		assert_true(kept < 2); /* the parity alone */
+	}
+
 	box_new("port=sequential:5");
 	a = mapped(5000, SRV, 80);
 	assert_int_equal(mapped(6000, SRV, 80), a + 1);
