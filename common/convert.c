@@ -141,7 +141,7 @@ static bool nat_from_message(struct description *out, const Punch__NatFacts *in)
 	       take_enum(&out->hairpin, (int)in->hairpin, PUNCH__HAIRPIN__HAIRPIN_YES) &&
 	       take_enum(&out->mapping, (int)in->mapping, PUNCH__MAPPING__MAPPING_ADDRESS_PORT_DEPENDENT) &&
 	       take_enum(&out->filtering, (int)in->filtering, PUNCH__FILTERING__FILTERING_SYN_ACK_ONLY) &&
-	       take_enum(&out->port_rule, (int)in->port_rule, PUNCH__PORT_RULE__PORT_RULE_RANDOM);
+	       take_enum(&out->port_rule, (int)in->port_rule, PUNCH__PORT_RULE__PORT_RULE_PARITY);
 }
 
 static bool description_from_message(struct description *out, const Punch__Description *in)

@@ -19,6 +19,9 @@
  * The band that the far end named comes first: a whole block is one to four waves.  Ports near the one last seen come next: a NAT that counts upwards is hit by
  * the first wave, one that draws from a block of 512 or 2,048 ports by the next few; for one that draws
  * from all, these guesses are as good as any.
+ *
+ * Sockets that are bound to no port in particular get ports of one parity from the kernel, as long as there are
+ * such. Where the NAT keeps it, half of the ports remain, and the same guesses hit as if there were twice as many.
  */
 #include "resolver/birthday.h"
 
@@ -36,11 +39,12 @@
 /* Which ports are among the guesses already */
 struct drawn {
 	uint8_t bits[65536 / 8];
+	bool wrong[2];		/* even ones, odd ones: never drawn */
 };
 
 static void add(struct birthday *b, struct drawn *drawn, uint32_t port)
 {
-	if (port < PORT_LOW || port > UINT16_MAX || b->count == BIRTHDAY_GUESSES ||
+	if (port < PORT_LOW || port > UINT16_MAX || b->count == BIRTHDAY_GUESSES || drawn->wrong[port & 1] ||
 	    (drawn->bits[port / 8] & (1u << (port % 8))))
 		return;
 	drawn->bits[port / 8] |= (uint8_t)(1u << (port % 8));
@@ -57,7 +61,7 @@ static void add_random(struct birthday *b, struct drawn *drawn, uint32_t low, ui
 		add(b, drawn, low + (uint32_t)((uint64_t)random(arg) * span >> 32));
 }
 
-void birthday_draw(struct birthday *b, uint16_t seen, uint16_t low, uint16_t high, uint64_t rtt, uint64_t start,
+void birthday_draw(struct birthday *b, uint16_t seen, bool parity, uint16_t low, uint16_t high, uint64_t rtt, uint64_t start,
 		   uint32_t (*random)(void *arg), void *arg)
 {
 	struct drawn drawn;
@@ -66,6 +70,7 @@ void birthday_draw(struct birthday *b, uint16_t seen, uint16_t low, uint16_t hig
 
 	memset(b, 0, sizeof(*b));
 	memset(&drawn, 0, sizeof(drawn));
+	drawn.wrong[~seen & 1] = parity;
 	b->wave = rtt + BIRTHDAY_GRACE;
 	b->due = start;
 	b->until = start + BIRTHDAY_SPAN;

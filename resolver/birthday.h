@@ -50,12 +50,13 @@ struct birthday {
  * birthday_draw() - decide the guesses, each once; where a band is known the third wave is the first one again
  * @seen:	the port that the far NAT gave to a recent connection: NATs that
  *		count (sequential) or draw from a block (RFC 7422) give ports near it, so those come first
+ * @parity:	its ports have all the parity of that one (RFC 4787, 4.2.2): no others are guessed
  * @low, @high:	band in which its next ports are said to lie, 0 not known: comes before all
  * @rtt:	microseconds between the peers
  * @start:	when the first wave leaves
  * @random:	uniform 32 bits
  */
-void birthday_draw(struct birthday *b, uint16_t seen, uint16_t low, uint16_t high, uint64_t rtt, uint64_t start,
+void birthday_draw(struct birthday *b, uint16_t seen, bool parity, uint16_t low, uint16_t high, uint64_t rtt, uint64_t start,
 		   uint32_t (*random)(void *arg), void *arg);
 
 /**

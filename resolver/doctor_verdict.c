@@ -48,6 +48,7 @@ const char *doctor_port_rule(uint32_t port_rule)
 		[PUNCH__PORT_RULE__PORT_RULE_SEQUENTIAL] = "sequential",
 		[PUNCH__PORT_RULE__PORT_RULE_BLOCK] = "block",
 		[PUNCH__PORT_RULE__PORT_RULE_RANDOM] = "random",
+		[PUNCH__PORT_RULE__PORT_RULE_PARITY] = "parity",
 	};
 
 	return WORD(words, port_rule);
@@ -75,6 +76,9 @@ const char *doctor_ports(const struct doctor_facts *facts, char *text, size_t si
 		break;
 	case PUNCH__PORT_RULE__PORT_RULE_RANDOM:
 		snprintf(text, size, "%s: each connection gets any number", rule);
+		break;
+	case PUNCH__PORT_RULE__PORT_RULE_PARITY:
+		snprintf(text, size, "%s: each connection gets any number, odd or even as the local one is", rule);
 		break;
 	default:
 		snprintf(text, size, "not measured yet");

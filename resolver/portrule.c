@@ -14,10 +14,11 @@
  * that holds all ports seen is the guess; where it would be far larger than the spread says, the
  * ports do not keep to that and the band is what the spread of n ports of a uniform choice lets
  * expect: spread (n + 1) / (n - 1).
+ *
+ * Of a NAT that draws from all ports it may be that it keeps the parity of the local port: half of all.
  */
 #include "resolver/portrule.h"
 
-#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -75,7 +76,7 @@ static uint16_t moved(uint16_t port, unsigned int n, const struct portrule_verdi
 	return (uint16_t)(PORT_FIRST + (offset + n * (unsigned int)verdict->step) % (65536 - PORT_FIRST));
 }
 
-void portrule_see(struct portrule *rule, uint16_t port, uint64_t at)
+void portrule_see(struct portrule *rule, uint16_t local, uint16_t port, uint64_t at)
 {
 	struct portrule_verdict verdict;
 	unsigned int i;
@@ -90,6 +91,7 @@ void portrule_see(struct portrule *rule, uint16_t port, uint64_t at)
 	for (i = rule->count++; i > 0 && rule->seen[i - 1].at > at; i--)
 		rule->seen[i] = rule->seen[i - 1];
 	rule->seen[i].port = port;
+	rule->seen[i].local = local;
 	rule->seen[i].at = at;
 }
 
@@ -144,6 +146,16 @@ static void block_band(uint16_t least, uint16_t most, unsigned int n, struct por
 	}
 }
 
+static bool keeps_parity(const struct portrule *rule)
+{
+	unsigned int i;
+
+	for (i = 0; i < rule->count; i++)
+		if (!rule->seen[i].local || (rule->seen[i].port ^ rule->seen[i].local) & 1)
+			return false;
+	return true;
+}
+
 void portrule_judge(const struct portrule *rule, uint64_t now, struct portrule_verdict *verdict)
 {
 	uint16_t least = UINT16_MAX, most = 0;
@@ -172,5 +184,10 @@ void portrule_judge(const struct portrule *rule, uint64_t now, struct portrule_v
 		verdict->step = 0;
 		verdict->pace = 0;
 		verdict->rule = PUNCH__PORT_RULE__PORT_RULE_RANDOM;
+		verdict->open = keeps_parity(rule);
+		if (verdict->open && rule->count >= PORTRULE_PARITY) {
+			verdict->rule = PUNCH__PORT_RULE__PORT_RULE_PARITY;
+			verdict->open = false;
+		}
 	}
 }

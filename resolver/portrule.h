@@ -7,6 +7,7 @@
 #ifndef PUNCH_PORTRULE_H
 #define PUNCH_PORTRULE_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "common/clock.h"
@@ -18,6 +19,10 @@
  * four ports drawn from all 64,512 lie so close in one case of ten thousand */
 #define PORTRULE_BLOCK	2048
 
+/* So many ports of the parity of ours, and it is kept (RFC 4787, 4.2.2): of NATs that keep none, one in 4,096
+ * looks like that. The mistake costs nothing, for among half of the ports half of those held are hit as often */
+#define PORTRULE_PARITY	12
+
 /**
  * struct portrule - ports seen, in order of their SYNs; zeroed: none
  * @took, @took_at:	ports that were taken at one time without being seen
@@ -25,6 +30,7 @@
 struct portrule {
 	struct {
 		uint16_t port;
+		uint16_t local;		/* 0: not known */
 		uint64_t at;
 	} seen[PORTRULE_SEEN];
 	unsigned int count;
@@ -34,20 +40,22 @@ struct portrule {
 
 /**
  * struct portrule_verdict
- * @rule:	Punch__PortRule: SEQUENTIAL, BLOCK, RANDOM, or UNKNOWN with fewer than four ports that lie close together
+ * @rule:	Punch__PortRule: SEQUENTIAL, BLOCK, PARITY, RANDOM, or UNKNOWN with fewer than four ports that lie close together
+ * @open:	RANDOM: all ports have kept their parity, but they are too few to tell
  * @low, @high:	the next ports lie between these; both 0 where they may be anything
  * @step:	SEQUENTIAL: from one mapping to the next
  * @pace:	SEQUENTIAL: ports that others take in 1,000 s
  */
 struct portrule_verdict {
 	uint32_t rule;
+	bool open;
 	uint16_t low, high;
 	int32_t step;
 	uint32_t pace;
 };
 
-/** portrule_see() - a connection of ours got @port by a SYN of the time @at; the oldest is forgotten when there are too many */
-void portrule_see(struct portrule *rule, uint16_t port, uint64_t at);
+/** portrule_see() - a connection of ours from the port @local (0: not known) got @port by a SYN of the time @at; the oldest is forgotten when there are too many */
+void portrule_see(struct portrule *rule, uint16_t local, uint16_t port, uint64_t at);
 
 /** portrule_took() - connections of ours took @n more ports, which nobody told us: a NAT that counts has gone on by them */
 void portrule_took(struct portrule *rule, unsigned int n, uint64_t now);

@@ -16,7 +16,7 @@
  * (a server restarting) throws the port away and makes another.
  *
  * PORTS_READY ports are kept ready while a server is reachable, and more are made while
- * somebody waits.  When no server can be asked, a port is handed out unprobed: it serves a LAN path.
+ * somebody waits, or while they tell more about a symmetric NAT.  When no server can be asked, a port is handed out unprobed: it serves a LAN path.
  */
 #include "resolver/ports_internal.h"
 
@@ -72,10 +72,10 @@ static const char *mapping_text(uint32_t mapping)
 	}
 }
 
-static void see(struct ports *ports, const struct endpoint *mapped, uint64_t at)
+static void see(struct ports *ports, const struct port *port, const struct endpoint *mapped)
 {
 	if (mapped->family)
-		portrule_see(&ports->seen, mapped->port, at);
+		portrule_see(&ports->seen, port->number, mapped->port, port->asked_at);
 }
 
 void ports_took(struct ports *ports, unsigned int n)
@@ -137,8 +137,8 @@ void ports_learn(struct ports *ports, const struct port *port)
 
 	if (!a->family && port->asked)
 		ports->silent_until = clock_now() + PORTS_SILENCE;
-	see(ports, a, port->asked_at);
-	see(ports, b, port->asked_at);
+	see(ports, port, a);
+	see(ports, port, b);
 	if (a->family)
 		recall(ports, a);
 	if (!a->family || !b->family)
@@ -319,6 +319,18 @@ void ports_wake(struct ports *ports)
 	event_active(ports->wake, EV_TIMEOUT, 0);
 }
 
+/* Would more ports tell whether the NAT keeps their parity? Never more of them than that takes */
+static bool want_samples(const struct ports *ports)
+{
+	struct portrule_verdict verdict;
+
+	if (ports->facts.mapping != PUNCH__MAPPING__MAPPING_ADDRESS_PORT_DEPENDENT || ports_silent(ports) ||
+	    ports->kept_count >= PORTRULE_PARITY)
+		return false;
+	portrule_judge(&ports->seen, clock_now(), &verdict);
+	return verdict.open;
+}
+
 /* Serve whoever waits, and make what is missing */
 static void ports_tend(struct ports *ports)
 {
@@ -335,6 +347,8 @@ static void ports_tend(struct ports *ports)
 	wanted = ports->waiter_count;
 	if (making_targets(ports, targets))
 		wanted += PORTS_READY;
+	if (wanted && wanted < ports->kept_count + PORTS_READY && want_samples(ports))
+		wanted = ports->kept_count + PORTS_READY;
 	while (ports->kept_count + ports->making_count < wanted && ports->making_count < PORTS_MAKING)
 		if (making_start(ports)) {
 			log_warn("no local port can be prepared: %s", strerror(errno));

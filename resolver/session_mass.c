@@ -63,8 +63,9 @@ static void hold(struct mass *mass)
 {
 	const struct plan *plan = &mass->session->plan;
 	unsigned int i, open = 0, most = BIRTHDAY_HELD;
+	uint32_t rule = mass->session->own.port_rule;
 
-	if (mass->session->own.port_rule != PUNCH__PORT_RULE__PORT_RULE_RANDOM)
+	if (rule != PUNCH__PORT_RULE__PORT_RULE_RANDOM && rule != PUNCH__PORT_RULE__PORT_RULE_PARITY)
 		most = BIRTHDAY_HELD_NEAR;
 	for (i = 0; i < most; i++) {
 		if (!dial_connect(&mass->dials[i], 0, &plan->mass_remote, plan->mass_ttl, on_dial))
@@ -242,8 +243,9 @@ void mass_start(struct session *s)
 		mass->due = s->go + s->plan.mass_start;
 	}
 	if (mass->role == PLAN_MASS_GUESS) {
-		birthday_draw(&mass->birthday, s->plan.mass_remote.port, s->far.port_low, s->far.port_high, s->rtt,
-			      s->go + s->plan.mass_start, random32, NULL);
+		birthday_draw(&mass->birthday, s->plan.mass_remote.port,
+			      s->far.port_rule == PUNCH__PORT_RULE__PORT_RULE_PARITY, s->far.port_low,
+			      s->far.port_high, s->rtt, s->go + s->plan.mass_start, random32, NULL);
 		mass->end = guess_end(mass);
 	}
 	s->mass = mass;

@@ -41,6 +41,7 @@ kind 'lets everybody in' "$I $I null preserved true" mapping=endpoint filtering=
 kind 'lets no SYN in' "$I syn-ack-only drop preserved false" mapping=endpoint filtering=synack stray=drop
 kind 'changes ports' "$I $AP drop stable false" mapping=endpoint filtering=address-port stray=drop port=offset
 kind 'random ports' "$AP $AP drop random false" mapping=address-port filtering=address-port stray=drop port=random
+kind 'random ports, but for the parity' "$AP $AP drop parity false" mapping=address-port filtering=address-port stray=drop port=parity
 kind 'counts' "$AP $AP drop sequential false" mapping=address-port filtering=address-port stray=drop port=sequential
 counting=host$n
 kind 'gives out of a block' "$AP $AP drop block false" mapping=address-port filtering=address-port stray=drop port=block:64

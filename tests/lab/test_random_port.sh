@@ -37,6 +37,8 @@ pair() {
 	punch_conf "alice$n"
 	lab_bg "bob$n" "echo$n" punch socat TCP-LISTEN:9000,fork,reuseaddr EXEC:cat
 	punch_published "bob$n" 9000
+	[ -z "${studied:-}" ] || lab_expect_eq "$name: doctor" \
+		"$(lab_run "alice$n" punchctl doctor --json | jq -r .nat.port_rule)" "$studied"
 	lab_expect_eq "$name: bytes pass" "$(echo hello | lab_run "alice$n" timeout 20 punch nc -N -w 15 "bob$n" 9000)" hello
 	lab_expect_match "$name: $(punch_last_path "alice$n")" "$(punch_last_path "alice$n")" "^(${path:-direct})$"
 	for side in "natA$n" "natB$n"; do
@@ -53,6 +55,16 @@ pair 'caller random, callee answers with RST' mapping=address-port port=random -
 most=$ONE_WAVE pair 'callee sequential' port=preserve -- mapping=address-port port=sequential:5
 most=$ONE_WAVE pair 'caller out of a block of 512' mapping=address-port port=block:512 -- port=preserve
 most=$ONE_WAVE pair 'callee out of a block of 128, which must not be used up' port=preserve -- mapping=address-port port=block:128
+
+# A NAT that keeps the parity of local ports: no port of the other parity is guessed
+studied=parity pair 'caller keeps the parity' mapping=address-port port=parity -- port=preserve
+guesses() { # the last digits of the ports that were guessed and not held
+	grep -oE "drop in tcp 198\.51\.100\.$((2 * n + 1)):[0-9]+ > [0-9.]+:[0-9]+ S" "$(lab_log "nat-natA$n")" |
+		sed 's/.*\(.\) S/\1/'
+}
+odd=$(guesses | grep -c '[13579]') even=$(guesses | grep -c '[02468]')
+lab_expect "caller keeps the parity: $odd odd and $even even guesses" test $((odd + even)) -gt 200 -a $((odd * even)) = 0
+lab_expect 'caller keeps the parity: as many ports are held as of any random NAT' test "$(lab_nat_syns "natA$n")" -ge 240
 
 again() { # NAME: once more
 	lab_expect_eq "$1: bytes pass" "$(echo hello | lab_run "alice$n" timeout 20 punch nc -N -w 15 "bob$n" 9000)" hello

@@ -33,7 +33,7 @@ static void each_guess_is_new_and_usable(void **state)
 	(void)state;
 	memset(seen, 0, sizeof(seen));
 	seed = 7;
-	birthday_draw(&b, 40000, 0, 0, 50 * MS, 0, next_random, NULL);
+	birthday_draw(&b, 40000, false, 0, 0, 50 * MS, 0, next_random, NULL);
 	assert_int_equal(b.count, BIRTHDAY_GUESSES);
 	for (i = 0; i < b.count; i++) {
 		assert_true(b.guesses[i] >= 1024);
@@ -42,7 +42,7 @@ static void each_guess_is_new_and_usable(void **state)
 }
 
 /* How many of @runs draws hit one of 256 ports that @hold opens */
-static unsigned int hits(unsigned int runs, void (*hold)(uint8_t *open, uint16_t *seen), unsigned int guesses)
+static unsigned int hits(unsigned int runs, void (*hold)(uint8_t *open, uint16_t *seen), unsigned int guesses, bool parity)
 {
 	static uint8_t open[65536];
 	unsigned int run, i, won = 0;
@@ -53,7 +53,7 @@ static unsigned int hits(unsigned int runs, void (*hold)(uint8_t *open, uint16_t
 		seed = 1 + run * 7919;
 		memset(open, 0, sizeof(open));
 		hold(open, &seen);
-		birthday_draw(&b, seen, 0, 0, 50 * MS, 0, next_random, NULL);
+		birthday_draw(&b, seen, parity, 0, 0, 50 * MS, 0, next_random, NULL);
 		for (i = 0; i < guesses && i < b.count; i++)
 			if (open[b.guesses[i]]) {
 				won++;
@@ -97,19 +97,19 @@ static void random_ports_are_hit(void **state)
 {
 	(void)state;
 	/* 1 - exp(-240 * 2048 / 64512) = 99.95 % */
-	assert_true(hits(1000, hold_random, BIRTHDAY_GUESSES) >= 995);
+	assert_true(hits(1000, hold_random, BIRTHDAY_GUESSES, false) >= 995);
 }
 
 static void counted_ports_are_hit_in_the_first_wave(void **state)
 {
 	(void)state;
-	assert_int_equal(hits(200, hold_sequential, BIRTHDAY_WAVE), 200);
+	assert_int_equal(hits(200, hold_sequential, BIRTHDAY_WAVE, false), 200);
 }
 
 static void blocks_are_hit_in_two_waves(void **state)
 {
 	(void)state;
-	assert_true(hits(200, hold_block, 2 * BIRTHDAY_WAVE) >= 199);
+	assert_true(hits(200, hold_block, 2 * BIRTHDAY_WAVE, false) >= 199);
 }
 
 static void band_comes_first_and_what_is_near_again(void **state)
@@ -119,7 +119,7 @@ static void band_comes_first_and_what_is_near_again(void **state)
 
 	(void)state;
 	seed = 5;
-	birthday_draw(&b, 20000, 20001, 20064, 50 * MS, 0, next_random, NULL);
+	birthday_draw(&b, 20000, false, 20001, 20064, 50 * MS, 0, next_random, NULL);
 	assert_int_equal(b.count, BIRTHDAY_GUESSES);
 	for (i = 0; i < 64; i++)
 		assert_int_equal(b.guesses[i], 20001 + i);
@@ -128,13 +128,40 @@ static void band_comes_first_and_what_is_near_again(void **state)
 	assert_int_equal(again, 64);
 	assert_memory_equal(b.guesses, b.guesses + 2 * BIRTHDAY_WAVE, BIRTHDAY_WAVE * sizeof(*b.guesses));
 	/* a band of all ports, from a far end that lies, leaves room for the rest */
-	birthday_draw(&b, 20000, 1, 65535, 50 * MS, 0, next_random, NULL);
+	birthday_draw(&b, 20000, false, 1, 65535, 50 * MS, 0, next_random, NULL);
 	assert_int_equal(b.count, BIRTHDAY_GUESSES);
 	for (i = 0, again = 0; i < b.count; i++) {
 		assert_true(b.guesses[i] >= 1024);
 		again += b.guesses[i] > 3000;
 	}
 	assert_true(again > 500);
+}
+
+static void hold_parity(uint8_t *open, uint16_t *seen)
+{
+	unsigned int i, odd = next_random(NULL) & 1;
+
+	*seen = (uint16_t)(1024 + 2 * (next_random(NULL) % 32256) + odd);
+	for (i = 0; i < BIRTHDAY_HELD; i++)
+		open[1024 + 2 * (next_random(NULL) % 32256) + odd] = 1;
+}
+
+static void half_the_guesses_do_where_parity_is_kept(void **state)
+{
+	unsigned int i, half = BIRTHDAY_GUESSES / 2;
+	struct birthday b;
+
+	(void)state;
+	seed = 9;
+	birthday_draw(&b, 20001, true, 20001, 20064, 50 * MS, 0, next_random, NULL);
+	assert_int_equal(b.count, BIRTHDAY_GUESSES);
+	for (i = 0; i < b.count; i++)
+		assert_int_equal(b.guesses[i] & 1, 1);
+	/* 1 - exp(-240 * 1024 / 32256) = 99.95 %, and 97.8 % of all others */
+	assert_true(hits(1000, hold_parity, half, true) >= 995);
+	assert_in_range(hits(1000, hold_parity, half, false), 955, 992);
+	/* that it is kept was a mistake: as if nothing had been said */
+	assert_true(hits(1000, hold_random, BIRTHDAY_GUESSES, true) >= 995);
 }
 
 static void waves_are_bounded_and_paced(void **state)
@@ -145,7 +172,7 @@ static void waves_are_bounded_and_paced(void **state)
 
 	(void)state;
 	seed = 3;
-	birthday_draw(&b, 0, 0, 0, 100 * MS, now, next_random, NULL);
+	birthday_draw(&b, 0, false, 0, 0, 100 * MS, now, next_random, NULL);
 	end = birthday_end(&b);
 	assert_int_equal(birthday_wave(&b, now - 1, &first), 0);
 	while (birthday_deadline(&b) != NEVER) {
@@ -169,7 +196,7 @@ static void far_peers_get_fewer_waves(void **state)
 
 	(void)state;
 	seed = 3;
-	birthday_draw(&b, 0, 0, 0, 600 * MS, 0, next_random, NULL);
+	birthday_draw(&b, 0, false, 0, 0, 600 * MS, 0, next_random, NULL);
 	while (birthday_deadline(&b) != NEVER && birthday_wave(&b, birthday_deadline(&b), &first))
 		waves++;
 	assert_int_equal(waves, 4);
@@ -202,6 +229,7 @@ int main(void)
 		cmocka_unit_test(counted_ports_are_hit_in_the_first_wave),
 		cmocka_unit_test(blocks_are_hit_in_two_waves),
 		cmocka_unit_test(band_comes_first_and_what_is_near_again),
+		cmocka_unit_test(half_the_guesses_do_where_parity_is_kept),
 		cmocka_unit_test(waves_are_bounded_and_paced),
 		cmocka_unit_test(far_peers_get_fewer_waves),
 		cmocka_unit_test(waves_wait_for_a_proof_but_not_for_many),

@@ -45,7 +45,7 @@ static struct description a_description(unsigned int count)
 	d.count = count;
 	d.mapping = PUNCH__MAPPING__MAPPING_ADDRESS_PORT_DEPENDENT;
 	d.filtering = PUNCH__FILTERING__FILTERING_SYN_ACK_ONLY;
-	d.port_rule = PUNCH__PORT_RULE__PORT_RULE_RANDOM;
+	d.port_rule = PUNCH__PORT_RULE__PORT_RULE_PARITY;
 	d.hops = 64;
 	d.stray_syn = PUNCH__STRAY_SYN__STRAY_SYN_ICMP;
 	d.hairpin = PUNCH__HAIRPIN__HAIRPIN_YES;
@@ -363,7 +363,7 @@ static void spoil(struct raw *raw, int which)
 	case 14: raw->nat.hops = 65; break;
 	case 15: raw->nat.mapping = (Punch__Mapping)5; break;
 	case 16: raw->nat.filtering = (Punch__Filtering)5; break;
-	case 17: raw->nat.port_rule = (Punch__PortRule)6; break;
+	case 17: raw->nat.port_rule = (Punch__PortRule)7; break;
 	case 18: raw->nat.port_rule = (Punch__PortRule)-1; break;
 	case 19: raw->candidate[1].type = (Punch__CandidateType)0; break;
 	case 20: raw->candidate[1].type = (Punch__CandidateType)5; break;

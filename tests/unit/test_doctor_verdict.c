@@ -19,14 +19,14 @@ static void every_known_value_has_a_word_and_unknown_ones_have_none(void **state
 		assert_non_null(doctor_mapping(i));
 	for (i = 1; i <= PUNCH__FILTERING__FILTERING_SYN_ACK_ONLY; i++)
 		assert_non_null(doctor_filtering(i));
-	for (i = 1; i <= PUNCH__PORT_RULE__PORT_RULE_RANDOM; i++)
+	for (i = 1; i <= PUNCH__PORT_RULE__PORT_RULE_PARITY; i++)
 		assert_non_null(doctor_port_rule(i));
 	assert_null(doctor_stray_syn(PUNCH__STRAY_SYN__STRAY_SYN_UNKNOWN));
 	for (i = 1; i <= PUNCH__STRAY_SYN__STRAY_SYN_ICMP; i++)
 		assert_non_null(doctor_stray_syn(i));
 	assert_null(doctor_mapping(99));
 	assert_null(doctor_filtering(UINT32_MAX));
-	assert_null(doctor_port_rule(6));
+	assert_null(doctor_port_rule(7));
 }
 
 /* The whole line of a port rule */
@@ -38,7 +38,7 @@ static void port_rules_are_told_with_their_figures(void **state)
 
 	(void)state;
 	assert_string_equal(doctor_ports(&facts, text, sizeof(text)), "not measured yet");
-	for (i = 1; i <= PUNCH__PORT_RULE__PORT_RULE_RANDOM; i++) {
+	for (i = 1; i <= PUNCH__PORT_RULE__PORT_RULE_PARITY; i++) {
 		facts.port_rule = i;
 		doctor_ports(&facts, text, sizeof(text));
 		assert_memory_equal(text, doctor_port_rule(i), strlen(doctor_port_rule(i)));

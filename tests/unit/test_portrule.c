@@ -15,6 +15,7 @@
 #define SEQUENTIAL	PUNCH__PORT_RULE__PORT_RULE_SEQUENTIAL
 #define BLOCK		PUNCH__PORT_RULE__PORT_RULE_BLOCK
 #define RANDOM		PUNCH__PORT_RULE__PORT_RULE_RANDOM
+#define PARITY		PUNCH__PORT_RULE__PORT_RULE_PARITY
 #define UNKNOWN		PUNCH__PORT_RULE__PORT_RULE_UNKNOWN
 
 static uint32_t seed;
@@ -34,7 +35,7 @@ static struct portrule_verdict judge(const uint16_t *ports, unsigned int n)
 	unsigned int i;
 
 	for (i = 0; i < n; i++)
-		portrule_see(&rule, ports[i], SECOND + i * MS);
+		portrule_see(&rule, 0, ports[i], SECOND + i * MS);
 	portrule_judge(&rule, SECOND + n * MS, &verdict);
 	return verdict;
 }
@@ -81,7 +82,7 @@ static void pace_of_others_is_counted_and_extrapolated(void **state)
 		/* bursts of four, and 5 ports a second for a minute between them */
 		if (i && i % 4 == 0)
 			port = (uint16_t)(port + 300);
-		portrule_see(&rule, ++port, SECOND + i / 4 * 60 * SECOND + i % 4 * MS);
+		portrule_see(&rule, 0, ++port, SECOND + i / 4 * 60 * SECOND + i % 4 * MS);
 	}
 	portrule_judge(&rule, 121 * SECOND + 10 * SECOND, &verdict);
 	assert_int_equal(verdict.rule, SEQUENTIAL);
@@ -99,11 +100,11 @@ static void own_burst_moves_the_count_on(void **state)
 
 	(void)state;
 	for (i = 0; i < 4; i++)
-		portrule_see(&rule, ports[i], SECOND + i * MS);
+		portrule_see(&rule, 0, ports[i], SECOND + i * MS);
 	portrule_took(&rule, 64, SECOND + 10 * MS);
 	/* seen late, but given before */
-	portrule_see(&rule, 65004, SECOND + 5 * MS);
-	portrule_see(&rule, 65069, SECOND + 50 * MS);
+	portrule_see(&rule, 0, 65004, SECOND + 5 * MS);
+	portrule_see(&rule, 0, 65069, SECOND + 50 * MS);
 	portrule_judge(&rule, SECOND + 60 * MS, &verdict);
 	assert_int_equal(verdict.rule, SEQUENTIAL);
 	assert_int_equal(verdict.low, 65070);
@@ -182,6 +183,42 @@ static void random_ports_have_no_band(void **state)
 	assert_int_equal(judge(ports, 2).low, 0);
 }
 
+/* @n ports with the parity of those they were bound to, but for the last @wrong of them */
+static struct portrule_verdict judge_parity(unsigned int n, unsigned int wrong)
+{
+	struct portrule_verdict verdict;
+	struct portrule rule = { 0 };
+	unsigned int i;
+
+	for (i = 0; i < n; i++) {
+		uint16_t local = (uint16_t)(32768 + draw(20000)), port = (uint16_t)(1024 + draw(64512));
+
+		port = (uint16_t)((port & ~1) | ((local ^ (i + wrong >= n)) & 1));
+		portrule_see(&rule, local, port, SECOND + i * MS);
+	}
+	portrule_judge(&rule, 2 * SECOND, &verdict);
+	return verdict;
+}
+
+static void parity_is_told_when_enough_ports_kept_it(void **state)
+{
+	struct portrule_verdict verdict = judge_parity(PORTRULE_PARITY, 0);
+
+	(void)state;
+	assert_int_equal(verdict.rule, PARITY);
+	assert_false(verdict.open);
+	assert_int_equal(verdict.low, 0);
+	verdict = judge_parity(PORTRULE_PARITY - 1, 0);
+	assert_int_equal(verdict.rule, RANDOM);
+	assert_true(verdict.open);
+	/* one is enough to the contrary, the newest and the oldest of those remembered */
+	verdict = judge_parity(PORTRULE_PARITY, 1);
+	assert_int_equal(verdict.rule, RANDOM);
+	assert_false(verdict.open);
+	assert_int_equal(judge_parity(PORTRULE_SEEN, PORTRULE_SEEN).rule, RANDOM);
+	assert_int_equal(judge_parity(PORTRULE_SEEN, 0).rule, PARITY);
+}
+
 static void few_ports_are_no_rule(void **state)
 {
 	static const uint16_t ports[] = { 30001, 30002, 30003 };
@@ -202,6 +239,7 @@ int main(void)
 		cmocka_unit_test(bounds_of_a_block_are_found),
 		cmocka_unit_test(band_that_is_no_power_of_two_is_estimated),
 		cmocka_unit_test(random_ports_have_no_band),
+		cmocka_unit_test(parity_is_told_when_enough_ports_kept_it),
 		cmocka_unit_test(few_ports_are_no_rule),
 	};
 
