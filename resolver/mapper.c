@@ -39,6 +39,7 @@
 #include "common/clock.h"
 #include "common/log.h"
 #include "common/secret.h"
+#include "resolver/epoch.h"
 #include "resolver/mapper_internal.h"
 #include "resolver/process.h"
 #include "resolver/sandbox.h"
@@ -48,6 +49,7 @@
 #define LEASE_LEAST	60	/* s; what is shorter would be gone between two renewals */
 #define RENEW_AGAIN	(30 * SECOND)	/* a renewal that was not answered is tried again, until the lease is over */
 #define SEARCH_AGAIN	(600 * SECOND)	/* a side without a protocol: somebody may have switched it on */
+#define SPREAD		(5 * SECOND)	/* RFC 6886 3.7: the gateway is not to be asked by all hosts at one instant */
 #define MEMORY		(64u << 20)	/* bytes; descriptions have some KiB */
 #define FILES		16
 
@@ -81,11 +83,15 @@ struct held {
  * @gateway:	family 0: none
  * @protocol:	MAPPER_NONE: none is known
  * @search:	when to look for one then
+ * @epoch:	the gateway's clock, as of its last answer
+ * @ear:	hears announcements, negative: none
  */
 struct side {
 	struct endpoint gateway;
 	enum mapper_protocol protocol;
 	uint64_t search;
+	struct epoch epoch;
+	int ear;
 	struct held held[MAPPER_PORTS];
 	unsigned int count;
 };
@@ -151,6 +157,8 @@ static int renew(struct mapper *mapper, struct side *side, enum mapper_protocol 
 	held->renew = now + life * SECOND / 2;
 	held->over = now + life * SECOND;
 	side->protocol = protocol;
+	if (held->lease.told)
+		epoch_take(&side->epoch, held->lease.epoch, now);
 	if (!held->have || !endpoint_equal(&before, &held->lease.external)) {
 		held->have = true;
 		report(mapper, side, held);
@@ -216,17 +224,49 @@ static uint64_t side_next(const struct side *side)
 	return next;
 }
 
-/* Until there is something to do, a byte, or the end. Return: false at the end */
-static bool wait_link(const struct mapper *mapper, bool *now)
+/*
+ * A gateway that begins anew has lost its mappings, and says so. (Answers need not be looked at for that: whatever brings
+ * one renews all.) Anybody on the link can say it in its name: the word of an announcement is not kept, and
+ * what follows is a renewal.
+ */
+static void hear(struct side *side)
 {
-	struct pollfd pfd = { .fd = MAPPER_LINK_FD, .events = POLLIN };
+	uint64_t now = clock_now(), at;
+	struct endpoint from;
+	uint32_t epoch, random;
+	unsigned int i;
+
+	if (mapper_heard(side->ear, &from, &epoch) || side->protocol == MAPPER_NONE ||
+	    !endpoint_same_address(&from, &side->gateway) || !epoch_lost(&side->epoch, epoch, now))
+		return;
+	log_debug("mapper: the gateway began anew %u s ago", epoch);
+	secret_random(&random, sizeof(random));
+	at = now + random % (SPREAD / MS) * MS;
+	for (i = 0; i < side->count; i++)
+		side->held[i].renew = clock_before(side->held[i].renew, at);
+}
+
+/* Until there is something to do, a byte, or the end. Return: false at the end */
+static bool wait_link(struct mapper *mapper, bool *now)
+{
+	struct pollfd pfds[] = {
+		{ .fd = MAPPER_LINK_FD, .events = POLLIN },
+		{ .fd = mapper->sides[V4].ear, .events = POLLIN },	/* a negative one is passed over */
+		{ .fd = mapper->sides[V6].ear, .events = POLLIN },
+	};
 	uint64_t next = clock_before(side_next(&mapper->sides[V4]), side_next(&mapper->sides[V6])), at = clock_now();
+	unsigned int i;
 	char word;
 
 	*now = false;
 	if (next <= at)
 		return true;
-	if (poll(&pfd, 1, (int)((next - at) / MS) + 1) < 1)
+	if (poll(pfds, 1 + SIDES, (int)((next - at) / MS) + 1) < 1)
+		return true;
+	for (i = 0; i < SIDES; i++)
+		if (pfds[1 + i].revents)
+			hear(&mapper->sides[i]);
+	if (!pfds[0].revents)
 		return true;
 	*now = true;
 	return recv(MAPPER_LINK_FD, &word, sizeof(word), 0) > 0;
@@ -286,7 +326,7 @@ static int parse(struct mapper *mapper, const char *argument)
 	return *end || !(mapper->sides[V4].count + mapper->sides[V6].count) ? -EINVAL : 0;
 }
 
-/* Of the routing tables, before files and netlink are given up */
+/* Of the routing tables, before files and netlink are given up; and the sockets that they are heard by */
 static void find_gateways(struct mapper *mapper)
 {
 	struct side *const v4 = &mapper->sides[V4], *const v6 = &mapper->sides[V6];
@@ -299,6 +339,10 @@ static void find_gateways(struct mapper *mapper)
 		v6->gateway.family = 0;
 	for (i = 0; i < v6->count; i++)
 		v6->held[i].lease.own = own;
+	v4->ear = mapper_listen(AF_INET);
+	v6->ear = mapper_listen(AF_INET6);
+	if (v4->ear < 0 || v6->ear < 0)
+		log_debug("mapper: not all announcements can be heard: port 5350 is taken, or a family is missing");
 }
 
 static void set_limits(void)

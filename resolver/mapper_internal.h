@@ -16,6 +16,7 @@
  * @own:	own IPv6 address that a pinhole is for; family 0: an IPv4 mapping, the kernel chooses the address
  * @external:	where it is reached; of the last time, too, so that the same one is asked for again
  * @granted:	s, the gateway's word; a gateway that says nothing is taken to grant what was asked for
+ * @told, @epoch:	the last answer held the gateway's clock, s
  * @nonce:	PCP's
  * @pinhole:	UPnP's number of a pinhole, as text
  */
@@ -24,6 +25,8 @@ struct lease {
 	struct endpoint own;
 	struct endpoint external;
 	uint32_t granted;
+	bool told;
+	uint32_t epoch;
 	uint8_t nonce[PCP_NONCE];
 	char pinhole[8];
 };
@@ -43,6 +46,16 @@ int mapper_upnp(const struct endpoint *gateway, struct lease *lease, uint32_t li
  * address that it was asked from.
  */
 int mapper_upnp_pinhole(const struct endpoint *gateway, struct lease *lease, uint32_t lifetime);
+
+/** mapper_listen() - a socket that hears announcements of one family. Return: descriptor or -errno */
+int mapper_listen(int family);
+
+/**
+ * mapper_heard() - read one of them
+ * @epoch:	s, see pcp.h
+ * Return: 0; -EAGAIN no more; -ENOMSG something else was said; another -errno
+ */
+int mapper_heard(int fd, struct endpoint *from, uint32_t *epoch);
 
 /**
  * mapper_router() - IPv6 router of the route to the Internet, and the own address that packets leave from

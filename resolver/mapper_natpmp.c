@@ -85,6 +85,8 @@ int mapper_natpmp(const struct endpoint *gateway, struct lease *lease, uint32_t 
 	memcpy(lease->external.address, &address.pnu.publicaddress.addr, 4);
 	lease->external.port = mapping.pnu.newportmapping.mappedpublicport;
 	lease->granted = mapping.pnu.newportmapping.lifetime;
+	lease->epoch = mapping.epoch;
+	lease->told = true;
 out:
 	closenatpmp(&natpmp);
 	return err;

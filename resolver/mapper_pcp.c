@@ -45,7 +45,8 @@ static int udp_to(const struct endpoint *gateway, const struct endpoint *own, st
 }
 
 /* Wait for the answer to @map. Return: 0, -ETIMEDOUT or another error */
-static int await(int fd, const struct pcp_map *map, uint64_t until, struct endpoint *external, uint32_t *granted)
+static int await(int fd, const struct pcp_map *map, uint64_t until, struct endpoint *external, uint32_t *granted,
+		 uint32_t *epoch)
 {
 	struct pollfd pfd = { .fd = fd, .events = POLLIN };
 	uint8_t in[PCP_MAX + 1];
@@ -62,6 +63,8 @@ static int await(int fd, const struct pcp_map *map, uint64_t until, struct endpo
 		if (n < 0)
 			return -errno;
 		err = pcp_response(in, (size_t)n, map, external, granted);
+		if (!err)
+			*epoch = pcp_epoch(in);
 		if (err != -ENOMSG)
 			return err;
 	}
@@ -74,7 +77,7 @@ int mapper_pcp(const struct endpoint *gateway, struct lease *lease, uint32_t lif
 	struct pcp_map map = { .internal = lease->internal, .lifetime = lifetime };
 	uint8_t request[PCP_MAP_SIZE];
 	uint64_t wait = WAIT_FIRST;
-	uint32_t granted = 0;
+	uint32_t granted = 0, epoch = 0;
 	int fd, err = -ETIMEDOUT;
 	unsigned int i;
 
@@ -92,12 +95,14 @@ int mapper_pcp(const struct endpoint *gateway, struct lease *lease, uint32_t lif
 			err = -errno;
 			break;
 		}
-		err = await(fd, &map, clock_now() + wait, &external, &granted);
+		err = await(fd, &map, clock_now() + wait, &external, &granted, &epoch);
 	}
 	close(fd);
 	if (!err && lifetime) {
 		lease->external = external;
 		lease->granted = granted;
+		lease->epoch = epoch;
+		lease->told = true;
 	}
 	return err;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * pcp.c - the MAP request of RFC 6887, and its response
+ * pcp.c - the MAP request of RFC 6887, and its response; announcements
  *
  *	offset  size	request				response
  *	0       1	version 2			version 2 (0: NAT-PMP)
@@ -14,6 +14,14 @@
  *	42      2	suggested external port		assigned external port
  *	44     16	suggested external address	assigned external address
  *
+ * An announcement is a response of opcode 0: the first 24 bytes of the above, or NAT-PMP's 12 bytes
+ *
+ *	0       1	version 0
+ *	1       1	0x80
+ *	2       2	result code
+ *	4       4	epoch
+ *	8       4	external address
+ *
  * IPv4 addresses are v4-mapped ones (5).
  */
 #include "resolver/pcp.h"
@@ -25,6 +33,10 @@
 #define VERSION		2
 #define OPCODE_MAP	1
 #define RESPONSE	0x80	/* bit of the opcode */
+#define OPCODE_ANNOUNCE	0
+#define HEADER_SIZE	24
+#define NATPMP_VERSION	0
+#define NATPMP_ADDRESS_SIZE 12
 
 /* Result codes (7.4) */
 #define RESULT_SUCCESS		0
@@ -115,4 +127,22 @@ int pcp_response(const uint8_t *in, size_t size, const struct pcp_map *map, stru
 	else
 		memcpy(external->address, in + 44, 16);
 	return external->family == map->client.family && external->port ? 0 : -EREMOTEIO;
+}
+
+uint32_t pcp_epoch(const uint8_t in[PCP_MAP_SIZE])
+{
+	return get32(in + 8);
+}
+
+int pcp_announcement(const uint8_t *in, size_t size, uint32_t *epoch)
+{
+	if (size < 4 || size > PCP_MAX || in[1] != (RESPONSE | OPCODE_ANNOUNCE))
+		return -ENOMSG;
+	if (in[0] == VERSION && size >= HEADER_SIZE && in[3] == RESULT_SUCCESS)
+		*epoch = get32(in + 8);
+	else if (in[0] == NATPMP_VERSION && size >= NATPMP_ADDRESS_SIZE && !get16(in + 2))
+		*epoch = get32(in + 4);
+	else
+		return -ENOMSG;
+	return 0;
 }

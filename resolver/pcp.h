@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * pcp.h - the one message of RFC 6887 that punch needs: MAP
+ * pcp.h - the messages of RFC 6887 that punch needs: MAP, and what a server that begins anew announces
  *
  * Pure (libc only). No library of Debian's speaks PCP.
  */
@@ -45,5 +45,19 @@ void pcp_request(uint8_t out[PCP_MAP_SIZE], const struct pcp_map *map);
  */
 int pcp_response(const uint8_t *in, size_t size, const struct pcp_map *map, struct endpoint *external,
 		 uint32_t *lifetime);
+
+/**
+ * pcp_epoch() - for how long has the server had its table (8.5)?
+ * @in:		what pcp_response() took for an answer, or refused
+ * Return: s
+ */
+uint32_t pcp_epoch(const uint8_t in[PCP_MAP_SIZE]);
+
+/**
+ * pcp_announcement() - read what came to all hosts: PCP's ANNOUNCE (14.1) or NAT-PMP's external address (RFC 6886 3.2.1)
+ * @epoch:	as above
+ * Return: 0, -ENOMSG something else
+ */
+int pcp_announcement(const uint8_t *in, size_t size, uint32_t *epoch);
 
 #endif

@@ -52,6 +52,7 @@ UNIT_test_doctor_verdict = resolver/doctor_verdict.c common/endpoint.c
 UNIT_test_study		= resolver/study_verdict.c common/endpoint.c
 UNIT_test_netcache	= resolver/netcache.c $(LIBCOMMON)
 UNIT_test_pcp		= resolver/pcp.c common/endpoint.c
+UNIT_test_epoch		= resolver/epoch.c
 UNIT_test_pulse		= resolver/pulse.c
 UNIT_test_known		= resolver/known.c resolver/pin.c $(LIBCOMMON)
 UNIT_test_uplink	= tests/unit/world.c resolver/netwatch.c resolver/reach.c $(wildcard resolver/uplink*.c) resolver/dns.c resolver/srv.c resolver/race.c \

@@ -37,6 +37,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	/* shorter ones, too: the last byte of the input cuts */
 	if (data[size - 1] % 4 == 3)
 		bytes = data[size - 1] % bytes;
+	rc = pcp_announcement(answer, bytes, &lifetime);
+	MUST(rc == 0 || rc == -ENOMSG);
 	rc = pcp_response(answer, bytes, &map, &external, &lifetime);
 	MUST(rc == 0 || rc == -ENOMSG || rc == -EPROTONOSUPPORT || rc == -EACCES || rc == -ENOSPC || rc == -EREMOTEIO);
 	if (rc == 0)

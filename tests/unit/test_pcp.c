@@ -64,6 +64,8 @@ static void a_response_gives_address_port_and_lifetime(void **state)
 	assert_int_equal(pcp_response(in, PCP_MAP_SIZE, &map, &external, &lifetime), 0);
 	assert_string_equal(endpoint_format(&external, text), "203.0.113.9:50000");
 	assert_int_equal(lifetime, 3600);
+	memcpy(in + 8, "\0\0\1\2", 4);
+	assert_int_equal(pcp_epoch(in), 0x102);
 	/* Options that follow are none of ours */
 	assert_int_equal(pcp_response(in, PCP_MAX, &map, &external, &lifetime), 0);
 }
@@ -84,6 +86,33 @@ static void a_response_about_ipv6_gives_an_ipv6_address(void **state)
 	assert_string_equal(endpoint_format(&external, text), "[2001:db8::2]:50000");
 	make_response(in, &map);	/* an IPv4 address for an IPv6 client */
 	assert_int_equal(pcp_response(in, sizeof(in), &map, &external, &lifetime), -EREMOTEIO);
+}
+
+static void announcements_of_both_protocols_tell_the_epoch(void **state)
+{
+	uint8_t pcp[24] = { 2, 0x80, 0, 0, 0, 0, 0, 0, 0, 0, 1, 2 }, natpmp[12] = { 0, 0x80, 0, 0, 0, 0, 3, 4, 203, 0, 113, 9 };
+	uint32_t epoch = 0;
+	unsigned int i;
+
+	(void)state;
+	assert_int_equal(pcp_announcement(pcp, sizeof(pcp), &epoch), 0);
+	assert_int_equal(epoch, 0x102);
+	assert_int_equal(pcp_announcement(natpmp, sizeof(natpmp), &epoch), 0);
+	assert_int_equal(epoch, 0x304);
+	for (i = 0; i < sizeof(pcp); i++)
+		assert_int_equal(pcp_announcement(pcp, i, &epoch), -ENOMSG);
+	for (i = 0; i < sizeof(natpmp); i++)
+		assert_int_equal(pcp_announcement(natpmp, i, &epoch), -ENOMSG);
+	/* A mapping's response, a request, a refusal, another version */
+	for (i = 0; i < 4; i++) {
+		static const struct { unsigned int at; uint8_t value; } wrong[] = { { 1, 0x81 }, { 1, 0 }, { 3, 1 }, { 0, 1 } };
+
+		pcp[wrong[i].at] = wrong[i].value;
+		assert_int_equal(pcp_announcement(pcp, sizeof(pcp), &epoch), -ENOMSG);
+		memcpy(pcp, "\2\200\0\0", 4);
+	}
+	natpmp[3] = 1;
+	assert_int_equal(pcp_announcement(natpmp, sizeof(natpmp), &epoch), -ENOMSG);
 }
 
 /* What is no answer to this very request is waited out, whatever it holds */
@@ -171,6 +200,7 @@ int main(void)
 		cmocka_unit_test(a_request_is_as_the_rfc_draws_it),
 		cmocka_unit_test(a_response_gives_address_port_and_lifetime),
 		cmocka_unit_test(a_response_about_ipv6_gives_an_ipv6_address),
+		cmocka_unit_test(announcements_of_both_protocols_tell_the_epoch),
 		cmocka_unit_test(others_answers_are_not_ours),
 		cmocka_unit_test(refusals_are_told_apart),
 		cmocka_unit_test(any_bytes_are_survived),
