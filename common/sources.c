@@ -10,11 +10,10 @@
 #include "common/hash.h"
 #include "common/sources.h"
 
-#define PREFIX_SIZE	9	/* family mark and 8 bytes: an IPv4 address padded, or a /64 */
 #define FORGET_AT_ONCE	4	/* idle sources looked at for each admission: more than can become idle by it */
 
 struct source {
-	uint8_t prefix[PREFIX_SIZE];
+	uint8_t prefix[SOURCE_PREFIX_SIZE];
 	unsigned int open;
 	struct bucket bucket;
 	SLIST_ENTRY(source) chain;
@@ -66,24 +65,24 @@ void sources_free(struct sources *sources)
 	free(sources);
 }
 
-static void prefix_of(const struct endpoint *from, uint8_t prefix[PREFIX_SIZE])
+void source_prefix(const struct endpoint *from, uint8_t prefix[SOURCE_PREFIX_SIZE])
 {
-	memset(prefix, 0, PREFIX_SIZE);
+	memset(prefix, 0, SOURCE_PREFIX_SIZE);
 	prefix[0] = from->family == AF_INET6 ? 6 : 4;
 	memcpy(prefix + 1, from->address, from->family == AF_INET6 ? 8 : 4);
 }
 
-static struct source_chain *chain_of(struct sources *sources, const uint8_t prefix[PREFIX_SIZE])
+static struct source_chain *chain_of(struct sources *sources, const uint8_t prefix[SOURCE_PREFIX_SIZE])
 {
-	return &sources->chains[hash_bytes(sources->seed, prefix, PREFIX_SIZE) & sources->mask];
+	return &sources->chains[hash_bytes(sources->seed, prefix, SOURCE_PREFIX_SIZE) & sources->mask];
 }
 
-static struct source *source_find(struct sources *sources, const uint8_t prefix[PREFIX_SIZE])
+static struct source *source_find(struct sources *sources, const uint8_t prefix[SOURCE_PREFIX_SIZE])
 {
 	struct source *source;
 
 	SLIST_FOREACH(source, chain_of(sources, prefix), chain)
-		if (!memcmp(source->prefix, prefix, PREFIX_SIZE))
+		if (!memcmp(source->prefix, prefix, SOURCE_PREFIX_SIZE))
 			return source;
 	return NULL;
 }
@@ -108,7 +107,7 @@ static void forget_idle(struct sources *sources, uint64_t now)
 	}
 }
 
-static struct source *source_make(struct sources *sources, const uint8_t prefix[PREFIX_SIZE])
+static struct source *source_make(struct sources *sources, const uint8_t prefix[SOURCE_PREFIX_SIZE])
 {
 	struct source *source;
 
@@ -117,7 +116,7 @@ static struct source *source_make(struct sources *sources, const uint8_t prefix[
 	source = calloc(1, sizeof(*source));
 	if (!source)
 		return NULL;
-	memcpy(source->prefix, prefix, PREFIX_SIZE);
+	memcpy(source->prefix, prefix, SOURCE_PREFIX_SIZE);
 	SLIST_INSERT_HEAD(chain_of(sources, prefix), source, chain);
 	TAILQ_INSERT_TAIL(&sources->idle, source, idle);
 	sources->count++;
@@ -126,10 +125,10 @@ static struct source *source_make(struct sources *sources, const uint8_t prefix[
 
 int sources_admit(struct sources *sources, const struct endpoint *from, uint64_t now)
 {
-	uint8_t prefix[PREFIX_SIZE];
+	uint8_t prefix[SOURCE_PREFIX_SIZE];
 	struct source *source;
 
-	prefix_of(from, prefix);
+	source_prefix(from, prefix);
 	source = source_find(sources, prefix);
 	if (!source) {
 		forget_idle(sources, now);
@@ -148,10 +147,10 @@ int sources_admit(struct sources *sources, const struct endpoint *from, uint64_t
 
 void sources_release(struct sources *sources, const struct endpoint *from, uint64_t now)
 {
-	uint8_t prefix[PREFIX_SIZE];
+	uint8_t prefix[SOURCE_PREFIX_SIZE];
 	struct source *source;
 
-	prefix_of(from, prefix);
+	source_prefix(from, prefix);
 	source = source_find(sources, prefix);
 	if (!source || !source->open)
 		return;

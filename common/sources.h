@@ -16,6 +16,11 @@
 
 struct sources;
 
+#define SOURCE_PREFIX_SIZE	9	/* family mark and 8 bytes: an IPv4 address padded, or a /64 */
+
+/** source_prefix() - what all endpoints of one source have in common */
+void source_prefix(const struct endpoint *from, uint8_t prefix[SOURCE_PREFIX_SIZE]);
+
 /**
  * sources_new()
  * @max:	sources remembered at one time

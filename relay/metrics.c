@@ -36,7 +36,7 @@ static struct scraper scrapers[RELAY_SCRAPERS];
 static bool is_ready;			/* scrapers[] was initialised */
 
 static const char *const refusal_names[] = {
-	"ticket", "expired", "used", "partner", "limit", "source", "slow",
+	"ticket", "expired", "used", "partner", "limit", "source", "slow", "crowd",
 };
 _Static_assert(sizeof(refusal_names) / sizeof(refusal_names[0]) == REFUSAL_COUNT, "one name a reason");
 
@@ -57,6 +57,8 @@ static size_t page(char *out, size_t size)
 		     "punch_relay_resets_total %llu\n"
 		     "# TYPE punch_relay_waiting gauge\n"
 		     "punch_relay_waiting %u\n"
+		     "# TYPE punch_relay_strangers gauge\n"
+		     "punch_relay_strangers %u\n"
 		     "# TYPE punch_relay_sides_total counter\n"
 		     "punch_relay_sides_total %llu\n"
 		     "# TYPE punch_relay_pipes gauge\n"
@@ -68,7 +70,8 @@ static size_t page(char *out, size_t size)
 		     "# TYPE punch_relay_refused_total counter\n",
 		     (unsigned long long)stats.bytes, stats.pairs_now,
 		     (unsigned long long)stats.pairs, (unsigned long long)stats.resets,
-		     stats.visitors_now, (unsigned long long)stats.visitors, pipes, buffers, room_grown());
+		     stats.visitors_now, stats.strangers_now, (unsigned long long)stats.visitors, pipes, buffers,
+		     room_grown());
 	for (int i = 0; i < REFUSAL_COUNT && (size_t)n < size; i++)
 		n += snprintf(out + n, size - (size_t)n,
 			      "punch_relay_refused_total{reason=\"%s\"} %llu\n", refusal_names[i],

@@ -15,6 +15,7 @@ enum refusal {
 	REFUSED_LIMIT,		/* of sides, pairs, or remembered tickets */
 	REFUSED_SOURCE,		/* limit of one address; closed without a word */
 	REFUSED_SLOW,		/* no complete hello in time; closed without a word */
+	REFUSED_CROWD,		/* was there and made room for another, see common/places.h */
 	REFUSAL_COUNT
 };
 
@@ -25,6 +26,7 @@ struct stats {
 	uint64_t bytes;			/* carried, both directions */
 	uint64_t refused[REFUSAL_COUNT];
 	unsigned int visitors_now;	/* not joined yet */
+	unsigned int strangers_now;	/* of these, without a good ticket */
 	unsigned int pairs_now;
 };
 

@@ -25,6 +25,7 @@
 
 #include "common/frame.h"
 #include "common/log.h"
+#include "common/places.h"
 #include "common/punch.pb-c.h"
 #include "common/sources.h"
 #include "relay/limits.h"
@@ -53,6 +54,7 @@ struct visitor {
 	struct watch watch;
 	struct grave grave;
 	struct lobby_seat seat;
+	struct place place;		/* among the strangers, or from a good ticket on among those who wait */
 	enum visitor_state state;
 	struct endpoint from;
 	uint64_t deadline;		/* of HELLO and LEAVING; the lobby has that of WAITING */
@@ -66,6 +68,7 @@ static uint8_t ticket_secret[RELAY_SECRET_SIZE];
 static struct lobby *lobby;
 static struct nonces *nonces;
 static struct sources *sources;
+static struct places *strangers, *waiters;
 
 int visitors_open(const uint8_t secret[RELAY_SECRET_SIZE])
 {
@@ -75,7 +78,9 @@ int visitors_open(const uint8_t secret[RELAY_SECRET_SIZE])
 	lobby = lobby_new(RELAY_PARTNER_TIME);
 	nonces = nonces_new(RELAY_NONCES);
 	sources = sources_new(RELAY_SOURCES, RELAY_PER_SOURCE, &RELAY_HELLO_RATE);
-	return lobby && nonces && sources ? 0 : -ENOMEM;
+	strangers = places_new(RELAY_STRANGERS, RELAY_STRANGERS_SHARE, RELAY_STRANGER_TIME);
+	waiters = places_new(RELAY_VISITORS, RELAY_PER_SOURCE, NEVER);
+	return lobby && nonces && sources && strangers && waiters ? 0 : -ENOMEM;
 }
 
 static bool is_edge(enum visitor_state from, enum visitor_state to)
@@ -111,7 +116,9 @@ static void visitor_gone(struct visitor *visitor)
 	loop_end(&visitor->watch);
 	visitor_set_state(visitor, VISITOR_GONE);
 	TAILQ_REMOVE(&lists[VISITOR_GONE], visitor, link);
+	places_leave(&visitor->place);
 	stats.visitors_now--;
+	stats.strangers_now = places_taken(strangers);
 	loop_free(&visitor->grave, visitor);
 }
 
@@ -180,6 +187,29 @@ static struct visitor *visitor_of_seat(struct lobby_seat *seat)
 	return (struct visitor *)(void *)((char *)seat - offsetof(struct visitor, seat));
 }
 
+/*
+ * A place among strangers or among those who wait, maybe that of another one, which goes.
+ * Return: false when there is none
+ */
+static bool visitor_place(struct visitor *visitor, struct places *places, uint64_t now)
+{
+	struct visitor *other;
+	struct place *loser;
+	int err;
+
+	places_leave(&visitor->place);
+	err = places_take(places, &visitor->place, &visitor->from, now, &loser);
+	if (loser) {
+		other = (struct visitor *)(void *)((char *)loser - offsetof(struct visitor, place));
+		stats.refused[REFUSED_CROWD]++;
+		if (other->state == VISITOR_WAITING)
+			reply(other->watch.fd, PUNCH__RELAY_STATUS__RELAY_LIMIT);
+		visitor_drop(other, now);
+	}
+	stats.strangers_now = places_taken(strangers);
+	return !err;
+}
+
 static void visitor_seat(struct visitor *visitor, const struct ticket *ticket, uint64_t now)
 {
 	struct lobby_seat *partner, *displaced;
@@ -190,8 +220,10 @@ static void visitor_seat(struct visitor *visitor, const struct ticket *ticket, u
 			       REFUSED_USED, now);
 	if (partner)
 		visitors_join(visitor_of_seat(partner), visitor, now);
-	else
+	else if (visitor_place(visitor, waiters, now))
 		visitor_set_state(visitor, VISITOR_WAITING);
+	else
+		visitor_refuse(visitor, PUNCH__RELAY_STATUS__RELAY_LIMIT, REFUSED_LIMIT, now);
 }
 
 /* Is the ticket in a whole frame good for a seat? Return: 0 or -errno of ticket_open() or nonces_use() */
@@ -325,7 +357,7 @@ static void set_options(int fd)
 
 void visitor_new(int fd, const struct endpoint *from, uint64_t now)
 {
-	struct visitor *visitor = NULL;
+	struct visitor *visitor;
 
 	stats.visitors++;
 	if (sources_admit(sources, from, now)) {
@@ -333,19 +365,20 @@ void visitor_new(int fd, const struct endpoint *from, uint64_t now)
 		close(fd);
 		return;
 	}
-	if (stats.visitors_now < RELAY_VISITORS)
-		visitor = calloc(1, sizeof(*visitor));
-	if (!visitor) {
+	visitor = calloc(1, sizeof(*visitor));
+	if (visitor)
+		visitor->from = *from;
+	if (!visitor || !visitor_place(visitor, strangers, now)) {
 		stats.refused[REFUSED_LIMIT]++;
 		reply(fd, PUNCH__RELAY_STATUS__RELAY_LIMIT);
 		close(fd);
+		free(visitor);
 		sources_release(sources, from, now);
 		return;
 	}
 	set_options(fd);
 	visitor->watch.fd = fd;
 	visitor->watch.ready = visitor_ready;
-	visitor->from = *from;
 	visitor->deadline = now + RELAY_HELLO_TIME;
 	TAILQ_INSERT_TAIL(&lists[VISITOR_HELLO], visitor, link);
 	stats.visitors_now++;
@@ -400,5 +433,7 @@ void visitors_close(uint64_t now)
 	lobby_free(lobby);
 	nonces_free(nonces);
 	sources_free(sources);
+	places_free(strangers);
+	places_free(waiters);
 	explicit_bzero(ticket_secret, sizeof(ticket_secret));
 }

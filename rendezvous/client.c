@@ -15,6 +15,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdarg.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -29,6 +30,7 @@
 #include "common/clock.h"
 #include "common/frame.h"
 #include "common/log.h"
+#include "common/places.h"
 #include "common/rtt.h"
 #include "common/tls.h"
 #include "rendezvous/client.h"
@@ -54,6 +56,7 @@ struct client {
 	const struct client_ops *ops;
 	void *owner, *data;
 	struct endpoint from;
+	struct place place;		/* among the strangers, until ACTIVE */
 	uint8_t key[KEY_SIZE];
 	bool has_key;
 	bool hung_up;			/* LEAVING: our end is sent */
@@ -65,6 +68,7 @@ struct client {
 
 struct client_stats client_stats;
 static LIST_HEAD(, client) clients = LIST_HEAD_INITIALIZER(clients);
+static struct places *strangers;
 
 static void client_set_state(struct client *client, enum client_state state)
 {
@@ -83,9 +87,23 @@ static void client_set_state(struct client *client, enum client_state state)
 	if (log_enabled(LOG_LEVEL_DEBUG))
 		log_debug("%s: %s -> %s", client_describe(client), client_state_names[client->state],
 			  client_state_names[state]);
-	if (client->state < CLIENT_ACTIVE && state >= CLIENT_ACTIVE)
-		client_stats.strangers--;
 	client->state = state;
+	/* LEAVING before its Hello it still counts */
+	if (state == CLIENT_ACTIVE || state == CLIENT_GONE)
+		places_leave(&client->place);
+	client_stats.strangers = places_taken(strangers);
+}
+
+int clients_open(void)
+{
+	strangers = places_new(RDV_STRANGERS, RDV_STRANGERS_SHARE, RDV_STRANGER_TIME);
+	return strangers ? 0 : -ENOMEM;
+}
+
+void clients_close(void)
+{
+	places_free(strangers);
+	strangers = NULL;
 }
 
 static void client_arm(struct client *client, uint64_t us)
@@ -325,13 +343,33 @@ static void set_options(int fd)
 			   sizeof(options[i].value));
 }
 
+/* Return: false when there is no place for it; otherwise another one may have lost his to it */
+static bool client_place(struct client *client)
+{
+	struct place *loser;
+	int err = places_take(strangers, &client->place, &client->from, clock_now(), &loser);
+
+	if (loser) {
+		client_stats.crowded++;
+		client_abort((struct client *)(void *)((char *)loser - offsetof(struct client, place)));
+	}
+	client_stats.strangers = places_taken(strangers);
+	return !err;
+}
+
 struct client *client_new(struct event_base *base, SSL_CTX *tls, int fd,
 			  const struct endpoint *from, const struct client_ops *ops, void *owner)
 {
 	struct client *client = calloc(1, sizeof(*client));
-	SSL *ssl = SSL_new(tls);
+	SSL *ssl = NULL;
 
-	if (!client || !ssl)
+	if (!client)
+		goto failed;
+	client->from = *from;
+	if (!client_place(client))
+		goto failed;
+	ssl = SSL_new(tls);
+	if (!ssl)
 		goto failed;
 	client->timer = evtimer_new(base, on_timer, client);
 	if (!client->timer)
@@ -342,7 +380,6 @@ struct client *client_new(struct event_base *base, SSL_CTX *tls, int fd,
 	if (!client->bev)
 		goto failed;
 	client->ssl = ssl;
-	client->from = *from;
 	client->ops = ops;
 	client->owner = owner;
 	client->heard = clock_now();
@@ -354,12 +391,15 @@ struct client *client_new(struct event_base *base, SSL_CTX *tls, int fd,
 	client_arm(client, RDV_HELLO_TIME);
 	client_stats.accepted++;
 	client_stats.now++;
-	client_stats.strangers++;
 	LIST_INSERT_HEAD(&clients, client, all);
 	return client;
 failed:
-	if (client && client->timer)
-		event_free(client->timer);
+	if (client) {
+		places_leave(&client->place);
+		client_stats.strangers = places_taken(strangers);
+		if (client->timer)
+			event_free(client->timer);
+	}
 	SSL_free(ssl);
 	free(client);
 	close(fd);

@@ -26,18 +26,28 @@ struct client_ops {
 	void (*gone)(struct client *client);
 };
 
-/** struct client_stats - clients now, those of them before their Hello; since the start */
+/**
+ * struct client_stats - clients now, those of them before their Hello; since the start
+ * @crowded:	made room for another one, see common/places.h
+ */
 struct client_stats {
 	unsigned int now, strangers;
-	uint64_t accepted, handshake_failed, slow, silent, flooded, overflowed, malformed;
+	uint64_t crowded, accepted, handshake_failed, slow, silent, flooded, overflowed, malformed;
 };
 
 extern struct client_stats client_stats;
 
+/** clients_open() - Return: 0 or -ENOMEM */
+int clients_open(void);
+
+/** clients_close() - after the last client */
+void clients_close(void);
+
 /**
  * client_new() - serve an accepted descriptor, which it takes in every case
+ * An older client may end for it, see common/places.h.
  * @owner:	for client_owner()
- * Return: the client, which ends with ops->gone, or NULL without memory
+ * Return: the client, which ends with ops->gone, or NULL without memory or place for it
  */
 struct client *client_new(struct event_base *base, SSL_CTX *tls, int fd,
 			  const struct endpoint *from, const struct client_ops *ops, void *owner);

@@ -19,7 +19,9 @@
 #define RDV_USER_TIMEOUT_MS	30000		/* unacknowledged data: a vanished node stops being "online" */
 #define RDV_QUEUE		(256 * 1024)	/* bytes waiting for one node that does not read: 200 invitations */
 #define RDV_CONNECTIONS		65536		/* all together; an idle one costs 18 KiB (measured) */
-#define RDV_STRANGERS		4096		/* of these, before their Hello: 43 KiB each (measured) */
+#define RDV_STRANGERS		4096		/* of these, before their Hello: 48 KiB each (measured) */
+#define RDV_STRANGERS_SHARE	64		/* of one address: one in 64; 100 a second come and take a few round trips each */
+#define RDV_STRANGER_TIME	(1 * SECOND)	/* then it makes room for the next one of its address: five fast round trips */
 #define RDV_PER_SOURCE		2048		/* of one address: a carrier's NAT has many users */
 #define RDV_SOURCES		65536		/* addresses remembered; about 100 bytes each */
 
@@ -45,8 +47,11 @@
 
 /* ---- probes (probe.c) */
 #define RDV_PROBE_IDLE		(600 * SECOND)	/* clients keep the connection, for its NAT mapping, and renew it */
-#define RDV_PROBES		32768		/* connections all together, about 500 bytes each */
-#define RDV_PROBES_PER_SOURCE	4096		/* of one address */
+#define RDV_PROBE_TIME		(10 * SECOND)	/* for a request from its first byte on; for the first one from the connection on */
+#define RDV_PROBE_STRANGERS	8192		/* connections before their first request */
+#define RDV_PROBE_STRANGERS_SHARE 128		/* of one address: one in 64; a symmetric NAT is measured by dozens at once */
+#define RDV_PROBES		32768		/* those after it, about 500 bytes each */
+#define RDV_PROBES_PER_SOURCE	4096		/* of one address, before and after */
 #define RDV_PROBE_RATE		{ .per_second = 1000, .burst = 4000 }	/* connections; a symmetric NAT is measured by dozens */
 #define RDV_STUN_RATE		{ .per_second = 20, .burst = 100 }	/* requests on one connection */
 #define RDV_BACKS		1024	/* connections back under way all together */

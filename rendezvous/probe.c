@@ -2,7 +2,8 @@
 /*
  * probe.c - STUN over TCP: tells a node the address and port that it is seen under
  *
- * A connection stays open as long as the client wants: it keeps the NAT's mapping alive.
+ * A connection stays open as long as the client wants: it keeps the NAT's mapping alive.  That goes for one that has
+ * asked: until its first request, and within each, there is a time that ends however many bytes come.
  * Requests are answered one at a time; an answer is below 200 bytes and a client that does not
  * read them has its connection closed as soon as one does not fit.
  *
@@ -11,6 +12,7 @@
  */
 #include <errno.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/queue.h>
@@ -19,6 +21,7 @@
 
 #include "common/bucket.h"
 #include "common/log.h"
+#include "common/places.h"
 #include "common/sources.h"
 #include "common/stun.h"
 #include "rendezvous/callback.h"
@@ -30,6 +33,8 @@ struct probe {
 	int fd;
 	struct event *event;	/* readable, or idle for too long */
 	struct endpoint from;
+	struct place place;		/* among the strangers, from its first request on among the regulars */
+	uint64_t deadline;		/* of the request that has begun; 0: none has */
 	struct bucket requests, backs;
 	struct callback *callback;	/* reserved, or under way; NULL none */
 	struct stun_back back;		/* of it */
@@ -45,6 +50,7 @@ static LIST_HEAD(, probe) probes = LIST_HEAD_INITIALIZER(probes);
 static struct event_base *probe_base;
 static struct listeners *probe_listeners;
 static struct sources *probe_sources;
+static struct places *strangers, *regulars;
 static struct endpoint probe_own[CONF_LIST];	/* addresses that we listen on by name */
 static unsigned int probe_own_count;
 static const struct timeval *probe_idle;	/* RDV_PROBE_IDLE, as libevent wants many equal timeouts */
@@ -52,6 +58,8 @@ static const struct timeval *probe_idle;	/* RDV_PROBE_IDLE, as libevent wants ma
 static void probe_end(struct probe *probe)
 {
 	LIST_REMOVE(probe, all);
+	places_leave(&probe->place);
+	probe_stats.strangers = places_taken(strangers);
 	callback_free(probe->callback);
 	if (probe->silence)
 		event_free(probe->silence);
@@ -63,6 +71,53 @@ static void probe_end(struct probe *probe)
 }
 
 static bool probe_answer(struct probe *probe);
+
+/* A place, maybe that of another one, which ends. Return: false when there is none */
+static bool probe_place(struct probe *probe, struct places *places)
+{
+	struct place *loser;
+	int err;
+
+	places_leave(&probe->place);
+	err = places_take(places, &probe->place, &probe->from, clock_now(), &loser);
+	if (loser) {
+		probe_stats.crowded++;
+		probe_end((struct probe *)(void *)((char *)loser - offsetof(struct probe, place)));
+	}
+	probe_stats.strangers = places_taken(strangers);
+	return !err;
+}
+
+/* A whole request is here. Return: false when there is no place for one that has asked */
+static bool probe_asked(struct probe *probe)
+{
+	probe->deadline = 0;
+	if (probe->place.table == strangers)
+		return probe_place(probe, regulars);
+	places_renew(&probe->place, clock_now());
+	return true;
+}
+
+/* Wait for a request, or for the rest of one: not longer for each byte. Return: 0 or -1 */
+static int probe_wait(struct probe *probe)
+{
+	uint64_t now = clock_now(), in;
+	struct timeval tv;
+
+	if (!probe->deadline && probe->have)
+		probe->deadline = now + RDV_PROBE_TIME;
+	if (!probe->deadline || probe->silence)
+		return event_add(probe->event, probe_idle);
+	in = probe->deadline > now ? probe->deadline - now : 0;
+	tv = (struct timeval){ .tv_sec = (time_t)(in / SECOND), .tv_usec = (suseconds_t)(in % SECOND) };
+	return event_add(probe->event, &tv);
+}
+
+/* Nothing is read until the connection back is made or not */
+static bool is_going_back(const struct probe *probe)
+{
+	return probe->waiting && !probe->silence;
+}
 
 /* An address of ours, of the same family, that is not @own; NULL when there is none */
 static const struct endpoint *other_address(const struct endpoint *own)
@@ -103,7 +158,7 @@ static void on_back(void *arg, int outcome)
 	callback_free(probe->callback);
 	probe->callback = NULL;
 	probe->back.what = (uint8_t)outcome;
-	if (!probe_answer(probe) || event_add(probe->event, probe_idle))
+	if (!probe_answer(probe) || (!is_going_back(probe) && probe_wait(probe)))
 		probe_end(probe);
 }
 
@@ -115,7 +170,7 @@ static void on_silence(evutil_socket_t fd, short what, void *arg)
 	(void)what;
 	event_free(probe->silence);
 	probe->silence = NULL;
-	if (!probe_answer(probe))
+	if (!probe_answer(probe) || (!is_going_back(probe) && probe_wait(probe)))
 		probe_end(probe);
 }
 
@@ -170,6 +225,10 @@ static bool probe_answer(struct probe *probe)
 	while ((whole = stun_size(probe->request, probe->have)) != 0) {
 		if (whole > 0 && (size_t)whole > probe->have)
 			break;
+		if (whole > 0 && !probe_asked(probe)) {
+			probe_stats.limited++;
+			return false;
+		}
 		if (whole > 0 && !back_take(probe, (size_t)whole, &back, &has))
 			break;
 		size = whole < 0 ? whole :
@@ -197,6 +256,7 @@ static void probe_ready(evutil_socket_t fd, short what, void *arg)
 	ssize_t n;
 
 	if (what & EV_TIMEOUT) {
+		probe_stats.slow += probe->deadline != 0;
 		probe_end(probe);
 		return;
 	}
@@ -211,6 +271,8 @@ static void probe_ready(evutil_socket_t fd, short what, void *arg)
 	/* It asked for silence: whoever fills the buffer meanwhile is no client of ours */
 	if (probe->silence ? probe->have == sizeof(probe->request) : !probe_answer(probe))
 		probe_end(probe);
+	else if (!is_going_back(probe) && probe_wait(probe))
+		probe_end(probe);
 }
 
 static void probe_accepted(void *ctx, unsigned int index, int fd, const struct endpoint *from)
@@ -220,25 +282,30 @@ static void probe_accepted(void *ctx, unsigned int index, int fd, const struct e
 	(void)ctx;
 	(void)index;
 	probe_stats.accepted++;
-	if (probe_stats.now >= RDV_PROBES || sources_admit(probe_sources, from, clock_now())) {
+	if (sources_admit(probe_sources, from, clock_now())) {
 		probe_stats.limited++;
 		close(fd);
 		return;
 	}
 	probe = calloc(1, sizeof(*probe));
 	if (probe)
+		probe->from = *from;
+	if (probe && probe_place(probe, strangers))
 		probe->event = event_new(probe_base, fd, EV_READ | EV_PERSIST, probe_ready, probe);
 	if (!probe || !probe->event) {
+		if (probe)
+			places_leave(&probe->place);
+		probe_stats.limited++;
 		free(probe);
 		close(fd);
 		sources_release(probe_sources, from, clock_now());
 		return;
 	}
 	probe->fd = fd;
-	probe->from = *from;
+	probe->deadline = clock_now() + RDV_PROBE_TIME;
 	LIST_INSERT_HEAD(&probes, probe, all);
 	probe_stats.now++;
-	if (event_add(probe->event, probe_idle))
+	if (probe_wait(probe))
 		probe_end(probe);
 }
 
@@ -253,7 +320,9 @@ int probes_open(struct event_base *base, struct endpoint *eps, unsigned int coun
 	probe_idle = event_base_init_common_timeout(base, &idle);
 	probe_listeners = listeners_new(base, probe_accepted, NULL);
 	probe_sources = sources_new(RDV_SOURCES, RDV_PROBES_PER_SOURCE, &rate);
-	if (!probe_idle || !probe_listeners || !probe_sources)
+	strangers = places_new(RDV_PROBE_STRANGERS, RDV_PROBE_STRANGERS_SHARE, RDV_STRANGER_TIME);
+	regulars = places_new(RDV_PROBES, RDV_PROBES_PER_SOURCE, NEVER);
+	if (!probe_idle || !probe_listeners || !probe_sources || !strangers || !regulars)
 		return -ENOMEM;
 	for (unsigned int i = 0; i < count; i++) {
 		err = listeners_add(probe_listeners, &eps[i], why, sizeof(why));
@@ -283,6 +352,9 @@ void probes_close(void)
 	probe_own_count = 0;
 	listeners_free(probe_listeners);
 	sources_free(probe_sources);
+	places_free(strangers);
+	places_free(regulars);
+	strangers = regulars = NULL;
 	probe_listeners = NULL;
 	probe_sources = NULL;
 }

@@ -11,10 +11,13 @@
 
 #include "common/endpoint.h"
 
-/** struct probe_stats - connections now; since the start: connections, answers, and those refused or ended by a limit */
+/**
+ * struct probe_stats - connections now, and those before their first request; since the start: connections, answers, and those
+ * refused or ended by a limit (@crowded: for another one; @slow: within a request)
+ */
 struct probe_stats {
-	unsigned int now;
-	uint64_t accepted, answers, limited, malformed;
+	unsigned int now, strangers;
+	uint64_t accepted, answers, limited, crowded, slow, malformed;
 };
 
 extern struct probe_stats probe_stats;

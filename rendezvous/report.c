@@ -24,9 +24,11 @@ void report_clients(struct evbuffer *out, uint64_t refused)
 	const struct client_stats *stats = &client_stats;
 
 	metrics_put(out, "connections", "gauge", stats->now);
+	metrics_put(out, "strangers", "gauge", stats->strangers);
 	metrics_put(out, "connections_total", "counter", stats->accepted);
 	metrics_put_type(out, name, "counter");
 	metrics_put_label(out, name, label, "limit", refused);
+	metrics_put_label(out, name, label, "crowd", stats->crowded);
 	metrics_put_label(out, name, label, "handshake", stats->handshake_failed);
 	metrics_put_label(out, name, label, "slow", stats->slow);
 	metrics_put_label(out, name, label, "silent", stats->silent);
@@ -51,9 +53,12 @@ void report_broker(struct evbuffer *out, const struct broker_stats *stats)
 void report_probes(struct evbuffer *out)
 {
 	metrics_put(out, "probes", "gauge", probe_stats.now);
+	metrics_put(out, "probe_strangers", "gauge", probe_stats.strangers);
 	metrics_put(out, "probes_total", "counter", probe_stats.accepted);
 	metrics_put(out, "probe_answers_total", "counter", probe_stats.answers);
 	metrics_put(out, "probes_limited_total", "counter", probe_stats.limited);
+	metrics_put(out, "probes_crowded_total", "counter", probe_stats.crowded);
+	metrics_put(out, "probes_slow_total", "counter", probe_stats.slow);
 	metrics_put(out, "probes_malformed_total", "counter", probe_stats.malformed);
 }
 

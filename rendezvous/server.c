@@ -223,8 +223,7 @@ static void on_accepted(void *ctx, unsigned int index, int fd, const struct endp
 
 	(void)ctx;
 	(void)index;
-	if (client_stats.now >= RDV_CONNECTIONS || client_stats.strangers >= RDV_STRANGERS ||
-	    sources_admit(server.sources, from, now)) {
+	if (client_stats.now >= RDV_CONNECTIONS || sources_admit(server.sources, from, now)) {
 		server.refused++;
 		close(fd);
 	} else if (!client_new(server.base, server.tls, fd, from, &ops, NULL)) {
@@ -394,7 +393,7 @@ int server_open(struct event_base *base, struct conf_rendezvous *conf, const str
 	server.sources = sources_new(RDV_SOURCES, RDV_PER_SOURCE, &rate);
 	server.listeners = listeners_new(base, on_accepted, NULL);
 	server.timer = evtimer_new(base, on_timer, NULL);
-	if (!server.tls || !server.broker || !server.sources || !server.listeners || !server.timer) {
+	if (clients_open() || !server.tls || !server.broker || !server.sources || !server.listeners || !server.timer) {
 		log_error("out of memory");
 		return -ENOMEM;
 	}
@@ -443,6 +442,7 @@ void server_close(void)
 	embedded_close();
 	listeners_free(server.listeners);
 	clients_each(end_client, NULL);
+	clients_close();
 	probes_close();
 	if (server.outbox.store)
 		server.outbox.store->ops->close(server.outbox.store);

@@ -215,11 +215,34 @@ bool live_log_has(const char *folder, const char *text)
 	return strstr(log, text) != NULL;
 }
 
+unsigned int live_rss_kib(pid_t pid)
+{
+	unsigned int kib = 0;
+	char path[64], line[256];
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/%d/status", pid);
+	f = fopen(path, "re");
+	if (!f)
+		abort();
+	while (fgets(line, sizeof(line), f))
+		if (!strncmp(line, "VmRSS:", 6))
+			kib = (unsigned int)strtoul(line + 6, NULL, 10);
+	fclose(f);
+	return kib;
+}
+
 int live_connect(const char *address, uint16_t port)
 {
+	return live_connect_from(NULL, address, port);
+}
+
+int live_connect_from(const char *from, const char *address, uint16_t port)
+{
+	const int on = 1;
 	const struct timeval wait = { .tv_sec = LIVE_WAIT_S };
 	struct sockaddr_storage ss;
-	struct endpoint ep;
+	struct endpoint ep, source;
 	int fd, len;
 
 	if (endpoint_parse(&ep, address, port))
@@ -228,6 +251,17 @@ int live_connect(const char *address, uint16_t port)
 	fd = socket(ep.family, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof(wait));
 	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &wait, sizeof(wait));
+	if (from) {
+		struct sockaddr_storage local;
+
+		if (endpoint_parse(&source, from, 0))
+			abort();
+		/* The port is chosen with the destination known: any number of addresses have all their ports */
+		setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &on, sizeof(on));
+		if (bind(fd, (struct sockaddr *)&local,
+			 (socklen_t)endpoint_to_sockaddr(&source, ep.family, &local)))
+			abort();
+	}
 	if (connect(fd, (struct sockaddr *)&ss, (socklen_t)len)) {
 		close(fd);
 		return -1;

@@ -62,8 +62,14 @@ bool live_until(bool (*condition)(void *arg), void *arg);
 /** live_log_has() - does FOLDER/log contain @text? */
 bool live_log_has(const char *folder, const char *text);
 
+/** live_rss_kib() - memory of a process that is resident, KiB */
+unsigned int live_rss_kib(pid_t pid);
+
 /** live_connect() - blocking socket with timeouts. @address: literal. Return: -1 on failure */
 int live_connect(const char *address, uint16_t port);
+
+/** live_connect_from() - the same from another address of this host, as 127.0.1.2; NULL: the kernel's choice */
+int live_connect_from(const char *from, const char *address, uint16_t port);
 
 /** live_send() - a whole frame. Return: false on failure */
 bool live_send(int fd, const ProtobufCMessage *message);

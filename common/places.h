@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * places.h - a bounded number of places, shared fairly between the addresses of the Internet
+ *
+ * Pure (libc only).  For connections that have shown nothing yet: each holds a place until it is admitted
+ * or ends.  A source (as in sources.h) has a share of the places.  Who comes when all are taken gets that of another: of
+ * the source that holds most places, the oldest.  So nobody shuts a newcomer out by holding places, however many
+ * addresses he has.
+ */
+#ifndef PUNCH_PLACES_H
+#define PUNCH_PLACES_H
+
+#include <stdint.h>
+#include <sys/queue.h>
+
+#include "common/endpoint.h"
+
+struct places;
+struct places_source;
+
+/** struct place - embedded in a connection; all zero: it holds none */
+struct place {
+	struct places *table;
+	struct places_source *source;
+	uint64_t since;
+	TAILQ_ENTRY(place) order;	/* in its source, oldest first */
+};
+
+/**
+ * places_new()
+ * @max:	places
+ * @share:	most of them for one source
+ * @patience:	us that a place is safe from newcomers of the same source, which are refused meanwhile; NEVER: always
+ * Return: places_free(), which wants all places left, or NULL without memory
+ */
+struct places *places_new(unsigned int max, unsigned int share, uint64_t patience);
+void places_free(struct places *table);
+
+/**
+ * places_take() - for a connection from @from
+ * @place:	its place, which it holds from now on
+ * @loser:	receives the place of another one, which has lost it: its connection is to be ended; else NULL
+ * Return: 0, -EUSERS (its source has its share), -ENOBUFS (all taken, no source holds more than its own), or -ENOMEM
+ */
+int places_take(struct places *table, struct place *place, const struct endpoint *from, uint64_t now,
+		struct place **loser);
+
+/** places_renew() - as if it had been taken now */
+void places_renew(struct place *place, uint64_t now);
+
+/** places_leave() - give it back. Safe when it holds none */
+void places_leave(struct place *place);
+
+/** places_taken() - by all */
+unsigned int places_taken(const struct places *table);
+
+#endif

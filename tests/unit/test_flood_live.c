@@ -1,0 +1,447 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * test_flood_live.c - the real servers under floods of connections that show nothing, from many addresses of loopback
+ *
+ * While a flood stands, somebody new must be served, and the server's memory must stay below its number of
+ * strangers times what one costs.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "common/clock.h"
+#include "common/frame.h"
+#include "common/stun.h"
+#include "common/tls.h"
+#include "relay/limits.h"
+#include "rendezvous/limits.h"
+#include "tests/unit/rdv_client.h"
+#include "tests/unit/relay_client.h"
+
+#define ADDRESSES	70	/* more than the 64 that fill a table */
+#define RDV_STRANGER_KIB 50
+#define MOST		(ADDRESSES * (RELAY_STRANGERS_SHARE + 2))
+
+static struct rdv rdv;
+static struct relay relay;
+static int fds[MOST];
+static unsigned int count;
+static uint8_t hello[1024];	/* a ClientHello */
+static size_t hello_size;
+static pid_t dripping;
+static bool can_flood;
+
+/* One connection of the address number @address, with its first bytes sent */
+static void open_one(unsigned int address, uint16_t port, const void *bytes, size_t size)
+{
+	char from[32];
+
+	snprintf(from, sizeof(from), "127.7.%u.1", address);
+	fds[count] = live_connect_from(from, "127.0.0.1", port);
+	assert_true(fds[count] >= 0);
+	if (size)
+		send(fds[count], bytes, size, MSG_NOSIGNAL);
+	count++;
+}
+
+static void flood(unsigned int addresses, unsigned int each, uint16_t port, const void *bytes, size_t size)
+{
+	for (unsigned int i = 0; i < each; i++)
+		for (unsigned int address = 0; address < addresses; address++)
+			open_one(address, port, bytes, size);
+}
+
+static void end_flood(void)
+{
+	const struct linger rst = { .l_onoff = 1 };
+
+	while (count > 0) {
+		setsockopt(fds[--count], SOL_SOCKET, SO_LINGER, &rst, sizeof(rst));
+		close(fds[count]);
+	}
+}
+
+struct expected {
+	long long (*read)(void);
+	long long value;
+};
+
+static bool is_reached(void *arg)
+{
+	const struct expected *expected = arg;
+
+	return expected->read() == expected->value;
+}
+
+static bool becomes(long long (*read)(void), long long value)
+{
+	struct expected expected = { .read = read, .value = value };
+
+	return live_until(is_reached, &expected);
+}
+
+static long long rdv_strangers(void)
+{
+	return rdv_metric(&rdv, "strangers");
+}
+
+static long long probe_strangers(void)
+{
+	return rdv_metric(&rdv, "probe_strangers");
+}
+
+static long long relay_strangers(void)
+{
+	return live_metric(relay.metrics, "punch_relay_strangers");
+}
+
+static int asks(int fd)
+{
+	uint8_t id[STUN_ID] = { 7 }, request[STUN_MAX], answer[STUN_MAX];
+	size_t size = stun_request(request, id);
+
+	return send(fd, request, size, MSG_NOSIGNAL) == (ssize_t)size && recv(fd, answer, sizeof(answer), 0) > 0;
+}
+
+static bool is_probed(const char *from)
+{
+	int fd = live_connect_from(from, "127.0.0.1", rdv.probes[0]);
+	bool answered = asks(fd);
+
+	close(fd);
+	return answered;
+}
+
+static bool is_served(void)
+{
+	struct node node = { .fd = -1 };
+	bool online = rdv_online(&rdv, &node, false);
+
+	node_free(&node);
+	return online;
+}
+
+static bool is_relayed(void)
+{
+	int a, b;
+
+	if (!relay_pair(&relay, &a, &b))
+		return false;
+	close(a);
+	close(b);
+	return true;
+}
+
+/* The connections that the server has refused or ended */
+static unsigned int closed(void)
+{
+	unsigned int ended = 0;
+	char byte;
+
+	for (unsigned int i = 0; i < count; i++)
+		ended += recv(fds[i], &byte, 1, MSG_PEEK | MSG_DONTWAIT) >= 0;
+	return ended;
+}
+
+static unsigned int wanted;
+
+static bool has_closed(void *arg)
+{
+	(void)arg;
+	return closed() >= wanted;
+}
+
+/* More than its share from one address, before their time: the share stays; after it the oldest make room */
+static void check_share(uint16_t port, unsigned int share, long long (*strangers)(void), const void *bytes,
+			size_t size)
+{
+	const unsigned int above = 20;
+
+	flood(1, share, port, bytes, size);
+	assert_true(becomes(strangers, share));
+	poll(NULL, 0, RDV_STRANGER_TIME / MS + 100);
+	flood(1, above, port, bytes, size);
+	wanted = above;
+	assert_true(live_until(has_closed, NULL));
+	assert_int_equal(closed(), above);
+	assert_int_equal(strangers(), share);
+	/* those that were first */
+	for (unsigned int i = 0; i < above; i++) {
+		char byte;
+
+		assert_int_equal(recv(fds[i], &byte, 1, MSG_DONTWAIT), 0);
+	}
+	end_flood();
+	assert_true(becomes(strangers, 0));
+}
+
+static void test_handshakes_of_one_address(void **state)
+{
+	(void)state;
+	check_share(rdv.port, RDV_STRANGERS_SHARE, rdv_strangers, hello, 5);
+}
+
+static void test_probes_of_one_address(void **state)
+{
+	(void)state;
+	check_share(rdv.probes[0], RDV_PROBE_STRANGERS_SHARE, probe_strangers, "\0", 1);
+}
+
+static void test_relay_sides_of_one_address(void **state)
+{
+	(void)state;
+	check_share(relay.port, RELAY_STRANGERS_SHARE, relay_strangers, "\0", 1);
+}
+
+/* In one instant an address gets its share: who comes above it is refused, and those that are there stay */
+static void test_share_is_refused_at_once(void **state)
+{
+	const unsigned int above = 30;
+
+	(void)state;
+	flood(1, RELAY_STRANGERS_SHARE + above, relay.port, NULL, 0);
+	wanted = above;
+	assert_true(live_until(has_closed, NULL));
+	assert_in_range(relay_strangers(), 1, RELAY_STRANGERS_SHARE);
+	assert_true(is_relayed());
+	end_flood();
+	assert_true(becomes(relay_strangers, 0));
+}
+
+/*
+ * What a stranger may cost: its struct and, for TLS, the library's state and buffers (48 KiB measured, rendezvous/limits.h);
+ * plus 4 MiB for what the kernel gives in larger pieces.  Hundreds of thousands of these connections would
+ * not be below it.
+ */
+static void assert_memory(pid_t pid, unsigned int before, unsigned int strangers, unsigned int each_kib)
+{
+	unsigned int now = live_rss_kib(pid);
+
+	printf("%u strangers: %u KiB, %u KiB before\n", strangers, now, before);
+	assert_in_range(now, 0, before + strangers * each_kib + 4096);
+}
+
+/* The server has answered each with its certificate.  Fewer, as that takes 1 to 2 ms of CPU */
+static void test_flood_of_half_done_handshakes(void **state)
+{
+	const unsigned int addresses = 20;
+	unsigned int before = live_rss_kib(rdv.program.pid);
+
+	(void)state;
+	flood(addresses, RDV_STRANGERS_SHARE + 2, rdv.port, hello, hello_size);
+	assert_in_range(rdv_strangers(), 1, addresses * RDV_STRANGERS_SHARE);
+	assert_true(is_served());
+	assert_memory(rdv.program.pid, before, addresses * RDV_STRANGERS_SHARE, RDV_STRANGER_KIB);
+	end_flood();
+	assert_true(becomes(rdv_strangers, 0));
+}
+
+static void test_flood_of_half_a_hello(void **state)
+{
+	unsigned int before = live_rss_kib(rdv.program.pid);
+
+	(void)state;
+	if (!can_flood)
+		skip();
+	flood(ADDRESSES, RDV_STRANGERS_SHARE + 2, rdv.port, hello, hello_size / 2);
+	assert_int_equal(rdv_strangers(), RDV_STRANGERS);
+	assert_true(is_served());
+	assert_memory(rdv.program.pid, before, RDV_STRANGERS, RDV_STRANGER_KIB);
+	end_flood();
+	assert_true(becomes(rdv_strangers, 0));
+}
+
+static void test_flood_of_probes(void **state)
+{
+	unsigned int before = live_rss_kib(rdv.program.pid);
+
+	(void)state;
+	if (!can_flood)
+		skip();
+	flood(ADDRESSES, RDV_PROBE_STRANGERS_SHARE + 2, rdv.probes[0], "\0", 1);
+	assert_int_equal(probe_strangers(), RDV_PROBE_STRANGERS);
+	assert_true(is_probed(NULL));
+	assert_memory(rdv.program.pid, before, RDV_PROBE_STRANGERS, 1);
+	end_flood();
+	assert_true(becomes(probe_strangers, 0));
+}
+
+static void test_flood_of_relay_sides(void **state)
+{
+	unsigned int before = live_rss_kib(relay.program.pid);
+
+	(void)state;
+	if (!can_flood)
+		skip();
+	flood(ADDRESSES, RELAY_STRANGERS_SHARE + 2, relay.port, "\0", 1);
+	assert_int_equal(relay_strangers(), RELAY_STRANGERS);
+	assert_true(is_relayed());
+	assert_memory(relay.program.pid, before, RELAY_STRANGERS, 1);
+	end_flood();
+	assert_true(becomes(relay_strangers, 0));
+}
+
+/* ---------------------------------------------------------------- one byte at a time */
+
+struct drip {
+	const char *name;
+	int fd;
+	const uint8_t *bytes;
+	size_t size, sent;
+	unsigned int least_s, most_s;	/* when it has to be closed */
+	unsigned int closed_s;
+};
+
+/* Does the server have it ended? */
+static bool drip_ended(struct drip *drip)
+{
+	char byte;
+
+	return recv(drip->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) >= 0 ||
+	       (drip->sent < drip->size && send(drip->fd, drip->bytes + drip->sent++, 1, MSG_NOSIGNAL) < 0);
+}
+
+/*
+ * In a process of its own, beside the other tests: a byte every 700 ms keeps no place. Of the 28 bytes of a request the last
+ * one would be sent after 19 s.  One that has asked and is silent stays. Return: exit status
+ */
+static int drip_run(void)
+{
+	uint8_t id[STUN_ID] = { 7 }, request[STUN_MAX] = { 0 };
+	static const uint8_t relay_frame[FRAME_HEADER + 200] = { 0, 0, 0, 200, 10, 190 };
+	size_t size = stun_request(request, id);
+	struct drip drips[] = {
+		{ "handshake", -1, hello, hello_size, 0, 9, 20, 0 },
+		{ "first request", -1, request, size, 0, 9, 20, 0 },
+		{ "second request", -1, request, size, 0, 9, 20, 0 },
+		{ "relay hello", -1, relay_frame, sizeof(relay_frame), 0, 4, 15, 0 },
+	};
+	int idle = live_connect("127.0.0.1", rdv.probes[1]), left = 4, status = !asks(idle);
+	uint64_t started = clock_now();
+
+	drips[0].fd = live_connect("127.0.0.1", rdv.port);
+	drips[1].fd = live_connect("127.0.0.1", rdv.probes[1]);
+	drips[2].fd = live_connect("127.0.0.1", rdv.probes[1]);
+	drips[3].fd = live_connect("127.0.0.1", relay.port);
+	status |= !asks(drips[2].fd);
+	while (left && clock_now() - started < 25 * SECOND) {
+		poll(NULL, 0, 700);
+		for (int i = 0; i < 4; i++)
+			if (!drips[i].closed_s && drip_ended(&drips[i])) {
+				drips[i].closed_s = (unsigned int)((clock_now() - started) / SECOND);
+				left--;
+			}
+	}
+	for (int i = 0; i < 4; i++) {
+		fprintf(stderr, "%s: closed after %u s\n", drips[i].name, drips[i].closed_s);
+		if (drips[i].closed_s < drips[i].least_s || drips[i].closed_s > drips[i].most_s)
+			status |= 2 << i;
+	}
+	return status | (!asks(idle) ? 32 : 0);
+}
+
+static void test_a_byte_at_a_time_keeps_no_place(void **state)
+{
+	int status = -1;
+
+	(void)state;
+	assert_int_equal(waitpid(dripping, &status, 0), dripping);
+	assert_true(WIFEXITED(status));
+	assert_int_equal(WEXITSTATUS(status), 0);
+	assert_int_equal(rdv_metric(&rdv, "probes_slow_total"), 2);
+}
+
+/* ---------------------------------------------------------------- */
+
+/* What a client of ours says first, without a connection */
+static void make_hello(void)
+{
+	struct key key = { .private = NULL };
+	SSL_CTX *ctx;
+	SSL *ssl;
+	BIO *out = BIO_new(BIO_s_mem());
+	int n;
+
+	assert_int_equal(key_generate(&key), 0);
+	ctx = tls_context(&key, false);
+	ssl = SSL_new(ctx);
+	SSL_set_bio(ssl, BIO_new(BIO_s_mem()), out);
+	SSL_connect(ssl);
+	n = BIO_read(out, hello, sizeof(hello));
+	assert_in_range(n, 100, sizeof(hello) - 1);
+	hello_size = (size_t)n;
+	SSL_free(ssl);
+	SSL_CTX_free(ctx);
+	key_wipe(&key);
+}
+
+static int setup(void **state)
+{
+	struct rlimit limit;
+
+	(void)state;
+	signal(SIGPIPE, SIG_IGN);
+	alarm(280);
+	getrlimit(RLIMIT_NOFILE, &limit);
+	limit.rlim_cur = limit.rlim_max;
+	setrlimit(RLIMIT_NOFILE, &limit);
+	can_flood = limit.rlim_max >= MOST + 200;
+	make_hello();
+	rdv_start(&rdv, "", 0);
+	relay_start(&relay, 0);
+	return 0;
+}
+
+static int stop_flood(void **state)
+{
+	(void)state;
+	end_flood();
+	return 0;
+}
+
+/* Its connections are strangers, too, and count: the floods come before it */
+static int start_dripping(void **state)
+{
+	(void)state;
+	dripping = fork();
+	if (!dripping)
+		_exit(drip_run());
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	int status = rdv_stop(&rdv) | relay_stop(&relay);
+
+	(void)state;
+	live_folder_remove(rdv.folder);
+	return status;
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_teardown(test_handshakes_of_one_address, stop_flood),
+		cmocka_unit_test_teardown(test_probes_of_one_address, stop_flood),
+		cmocka_unit_test_teardown(test_relay_sides_of_one_address, stop_flood),
+		cmocka_unit_test_teardown(test_share_is_refused_at_once, stop_flood),
+		cmocka_unit_test_teardown(test_flood_of_half_done_handshakes, stop_flood),
+		cmocka_unit_test_teardown(test_flood_of_half_a_hello, stop_flood),
+		cmocka_unit_test_teardown(test_flood_of_probes, stop_flood),
+		cmocka_unit_test_teardown(test_flood_of_relay_sides, stop_flood),
+		cmocka_unit_test_setup(test_a_byte_at_a_time_keeps_no_place, start_dripping),
+	};
+
+	return cmocka_run_group_tests_name("flood_live", tests, setup, teardown);
+}
