@@ -2,11 +2,12 @@
 /*
  * connections.c - memory of sockets given away, for status
  *
- * A connection is remembered by its two ends and its cookie.  Whether it still
+ * A connection is remembered by its two ends and its cookie, and by the peer's key, for the day when that is revoked.  Whether it still
  * lives and how many bytes it carried is the kernel's knowledge, asked when
  * somebody wants to see it.  One that is closed is shown for a while, since
  * "which path did it take?" is mostly asked afterwards; or until room is needed.
  */
+#include <errno.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,21 +17,29 @@
 #include "common/log.h"
 #include "resolver/connections_internal.h"
 #include "resolver/sockdiag.h"
+#include "resolver/state.h"
 
 #define CONNECTIONS_MEMORY (600 * SECOND)	/* a closed one is shown: as long as an idle resolver stays */
 
 struct connections {
-	struct connection list[CONNECTIONS_MAX];
-	unsigned int count;
+	struct connection *list;
+	unsigned int count, room;
+	unsigned int full;	/* at so many those that are closed are looked for */
 };
 
 struct connections *connections_new(void)
 {
-	return calloc(1, sizeof(struct connections));
+	struct connections *connections = calloc(1, sizeof(*connections));
+
+	if (connections)
+		connections->full = CONNECTIONS_SHOWN;
+	return connections;
 }
 
 void connections_free(struct connections *connections)
 {
+	if (connections)
+		free(connections->list);
 	free(connections);
 }
 
@@ -72,9 +81,26 @@ void connections_refresh(struct node *node)
 	sweep(node->connections, false);
 }
 
-const struct connection *connections_get(const struct node *node, unsigned int i)
+struct connection *connections_get(const struct node *node, unsigned int i)
 {
 	return i < node->connections->count ? &node->connections->list[i] : NULL;
+}
+
+unsigned int connections_count(const struct node *node)
+{
+	return node->connections->count;
+}
+
+bool connections_open(const struct node *node)
+{
+	const struct connection *c;
+	unsigned int i;
+
+	for (i = 0; (c = connections_get(node, i)); i++) {
+		if (!c->closed)
+			return true;
+	}
+	return false;
 }
 
 void connections_track(int fd, struct track *track)
@@ -85,30 +111,75 @@ void connections_track(int fd, struct track *track)
 		track->cookie = 0;
 }
 
-void connections_add(struct node *node, const char *peer, uint16_t port, bool incoming, const struct track *track,
+void connections_track_end(int fd, struct track *track)
+{
+	struct track end;
+
+	connections_track(fd, &end);
+	track->end.local = end.local;
+	track->end.remote = end.remote;
+	track->end.cookie = end.cookie;
+}
+
+/* Room for one more. The kernel is asked about all of them only when they have doubled: adding stays cheap */
+static int make_room(struct connections *connections)
+{
+	static struct log_limit limit;
+	struct connection *list;
+	unsigned int room;
+
+	if (connections->count >= connections->full) {
+		sweep(connections, true);
+		connections->full = connections->count * 2 > CONNECTIONS_SHOWN ? connections->count * 2 : CONNECTIONS_SHOWN;
+	}
+	if (connections->count == CONNECTIONS_MAX) {
+		if (log_limited(&limit))
+			log_warn("more than %d connections are open: the oldest are forgotten, so that they are neither "
+				 "shown nor ended when their peer is revoked", CONNECTIONS_MAX);
+		connections->count--;
+		memmove(&connections->list[0], &connections->list[1], connections->count * sizeof(connections->list[0]));
+	}
+	if (connections->count < connections->room)
+		return 0;
+	room = connections->room ? connections->room * 2 : 16;
+	list = realloc(connections->list, room * sizeof(*list));
+	if (!list)
+		return -ENOMEM;
+	connections->list = list;
+	connections->room = room;
+	return 0;
+}
+
+void connections_add(struct node *node, const struct peer *peer, uint16_t port, bool incoming, const struct track *track,
 		     enum local_path path, uint32_t setup_us)
 {
 	struct connections *connections = node->connections;
-	struct connection c;
+	struct connection *c;
 
-	if (!track->cookie)
+	if (!track->cookie || make_room(connections) < 0)
 		return;
-	memset(&c, 0, sizeof(c));
-	c.track = *track;
-	snprintf(c.peer, sizeof(c.peer), "%s", peer);
-	c.port = port;
-	c.incoming = incoming;
-	c.path = path;
-	c.setup_us = setup_us;
-	c.since = clock_now();
-	if (connections->count == CONNECTIONS_MAX)
-		sweep(connections, true);
-	if (connections->count == CONNECTIONS_MAX) {
-		memmove(&connections->list[0], &connections->list[1],
-			(CONNECTIONS_MAX - 1) * sizeof(connections->list[0]));
-		connections->count--;
-	}
-	connections->list[connections->count++] = c;
+	c = &connections->list[connections->count++];
+	memset(c, 0, sizeof(*c));
+	c->track = *track;
+	snprintf(c->peer, sizeof(c->peer), "%s", peer->name);
+	memcpy(c->key, peer->key, KEY_SIZE);
+	c->port = port;
+	c->incoming = incoming;
+	c->path = path;
+	c->setup_us = setup_us;
+	c->since = clock_now();
+	state_connected(node);
+}
+
+void connections_restore(struct node *node, const struct connection *saved)
+{
+	struct connection c = *saved;
+
+	if (!refresh(&c) || make_room(node->connections) < 0)
+		return;
+	if (c.since > clock_now())
+		c.since = clock_now();
+	node->connections->list[node->connections->count++] = c;
 }
 
 const char *connection_path_name(enum local_path path)

@@ -367,7 +367,7 @@ void doorbell_ring(struct node *node, const struct service *service, const struc
 	if (!bell->bell || !bell->peer_bell || !bell->timer || event_add(bell->bell, NULL) < 0)
 		goto fail;
 	timer_set(bell->timer, DOORBELL_RING);
-	connections_add(node, peer->name, service->port, true, track, path, setup_us);
+	connections_add(node, peer, service->port, true, track, path, setup_us);
 	return;
 fail:
 	if (log_limited(&limit))

@@ -17,7 +17,8 @@
  * one is complained about once and the old settings stay in force; a good
  * one makes the process leave as soon as nothing is under way, for the keeper to start it again.  Its
  * requests wait in the backlog for that moment, connections that exist are not touched: a fresh process is a simpler
- * thing than one whose peers, keys and servers change under it.  In the
+ * thing than one whose peers, keys and servers change under it.  Only those of a peer that is none any more, or not allowed
+ * any more, are ended at once (revoke.h), and by the fresh process once more, for those that were made meanwhile.  In the
  * foreground, where there is no keeper, main() executes itself.
  */
 #include <assert.h>
@@ -30,12 +31,14 @@
 
 #include "common/clock.h"
 #include "common/log.h"
+#include "resolver/connections_internal.h"
 #include "resolver/doorbell_internal.h"
 #include "resolver/keeper.h"
 #include "resolver/life.h"
 #include "resolver/load.h"
 #include "resolver/local_internal.h"
 #include "resolver/parked.h"
+#include "resolver/revoke.h"
 #include "resolver/services.h"
 #include "resolver/session.h"
 #include "resolver/splice.h"
@@ -73,6 +76,7 @@ struct life {
 	uint64_t used;			/* clock_now() when last busy */
 	struct version version;		/* of the configuration in force */
 	struct version seen;		/* of the last one that was parsed */
+	char complaint[LOAD_WHY];	/* about it */
 };
 
 static void life_set_state(struct life *life, enum life_state state)
@@ -183,11 +187,29 @@ static void version_of(const char *path, struct version *version)
 	version_take(&st, version);
 }
 
+static void next_free(struct node *node)
+{
+	if (node->next)
+		conf_node_free(node->next);
+	free(node->next);
+	node->next = NULL;
+}
+
+/* The new settings, which are good: load_check() has seen them. Without memory they wait for the fresh process */
+static void next_take(struct node *node)
+{
+	struct conf_error error;
+
+	next_free(node);
+	node->next = calloc(1, sizeof(*node->next));
+	if (node->next && conf_node_load(node->next, node->config.path, &error) < 0)
+		next_free(node);	/* changed once more: it is looked at again */
+}
+
 bool life_config_changed(struct node *node)
 {
 	struct life *life = node->life;
 	struct version now;
-	char why[LOAD_WHY];
 
 	if (node->quick_mode || life->state != LIFE_RUNNING)
 		return life->end == LIFE_END_RESTART;
@@ -196,13 +218,17 @@ bool life_config_changed(struct node *node)
 		return false;
 	if (memcmp(&now, &life->seen, sizeof(now)) != 0) {
 		life->seen = now;
-		if (load_check(&node->config, why, sizeof(why)) < 0) {
-			log_warn("%s; the settings of before stay in force", why);
+		if (load_check(&node->config, life->complaint, sizeof(life->complaint)) < 0) {
+			log_warn("%s; the settings of before stay in force", life->complaint);
 			life->version = now;
 			return false;
 		}
+		life->complaint[0] = '\0';
 		log_info("%s has changed", node->config.path);
+		next_take(node);
 	}
+	if (node->next)
+		revoke_connections(node, node->next);
 	if (under_way(node))
 		return false;
 	life_close(life, LIFE_END_RESTART);
@@ -215,7 +241,7 @@ static void on_check(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd;
 	(void)what;
-	if (node_receives(life->node))
+	if (node_receives(life->node) || connections_open(life->node))
 		life_config_changed(life->node);
 }
 
@@ -372,7 +398,13 @@ void life_free(struct life *life)
 	}
 	if (life->keeper >= 0)
 		close(life->keeper);
+	next_free(life->node);
 	free(life);
+}
+
+const char *life_complaint(const struct life *life)
+{
+	return life->complaint;
 }
 
 enum life_end life_end(const struct life *life)

@@ -44,6 +44,9 @@ void life_stop(struct node *node);
  */
 bool life_config_changed(struct node *node);
 
+/** life_complaint() - what is wrong with the changed file whose settings are not in force; "" nothing */
+const char *life_complaint(const struct life *life);
+
 /** life_end() - after the loop: what now? */
 enum life_end life_end(const struct life *life);
 

@@ -27,6 +27,7 @@ struct node {
 	struct quick quick;		/* quick mode */
 	const char *quick_address;	/* quick mode without a server: the other side's; in config. NULL: there is one */
 	struct conf_node conf;		/* file mode; in quick mode name and rendezvous are filled from config */
+	struct conf_node *next;		/* a changed file, in force when nothing is under way; owned by life; or NULL */
 	struct key key;			/* own identity; quick mode without --as: random */
 	uint8_t token[LOCAL_TOKEN];
 	uint64_t started;		/* clock_now() at start */

@@ -27,7 +27,7 @@ void spot_splice(struct spot *spot, const char *why)
 	int end = spot->end, real = spot->real;
 
 	log_info("%s port %u: %s, copying between the sockets", spot->peer.name, spot->port, why);
-	connections_add(node, spot->peer.name, spot->port, false, &spot->result.track, spot->result.path,
+	connections_add(node, &spot->peer, spot->port, false, &spot->result.track, spot->result.path,
 			spot->result.setup_us);
 	spot_forget_event(&spot->event);
 	spot->end = spot->real = -1;
@@ -55,7 +55,7 @@ static int give(struct spot *spot, struct local_reply *reply)
 	reply->path = spot->result.path;
 	reply->setup_us = spot->result.setup_us;
 	snprintf(reply->peer, sizeof(reply->peer), "%s", spot->peer.name);
-	connections_add(spot->node, spot->peer.name, spot->port, false, &spot->result.track, spot->result.path,
+	connections_add(spot->node, &spot->peer, spot->port, false, &spot->result.track, spot->result.path,
 			spot->result.setup_us);
 	spot->real = -1;
 	spot_forget_event(&spot->real_event);

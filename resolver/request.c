@@ -131,7 +131,7 @@ static void on_dialled(void *arg, const struct session_result *result)
 	}
 	reply.remote = result->track.remote;
 	reply.path = result->path;
-	connections_add(rq->node, rq->peer.name, rq->port, false, &result->track, result->path, result->setup_us);
+	connections_add(rq->node, &rq->peer, rq->port, false, &result->track, result->path, result->setup_us);
 	answer(rq, &reply, result->fd);
 	close(result->fd);
 }

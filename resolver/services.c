@@ -26,6 +26,7 @@
 #include <sys/stat.h>
 
 #include "common/log.h"
+#include "resolver/revoke.h"
 #include "resolver/services_internal.h"
 #include "resolver/sockdiag.h"
 #include "resolver/state.h"
@@ -316,6 +317,8 @@ static bool allowed(const struct node *node, uint16_t port, const struct peer *c
 	if (node->quick_mode)
 		return true;	/* whoever knows the word; the session has seen the proof */
 	conf = conf_service_find(&node->conf, port);
+	if (node->next && !revoke_allows(node->next, caller->key, true, port))
+		return false;	/* revoked already, though the rest of the new file waits */
 	return conf && (strcmp(conf->allow, "*") == 0 || conf_word_in(conf->allow, caller->name));
 }
 

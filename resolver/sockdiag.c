@@ -253,6 +253,16 @@ static bool keep_one(void *arg, const struct sockdiag_socket *socket)
 	return false;
 }
 
+static void question_ends(struct question *question, const struct endpoint *local, const struct endpoint *remote)
+{
+	question->body.idiag_states = ~0u;
+	question->body.id.idiag_sport = htons(local->port);
+	question->body.id.idiag_dport = htons(remote->port);
+	memcpy(question->body.id.idiag_src, local->address, 16);
+	memcpy(question->body.id.idiag_dst, remote->address, 16);
+	question->body.id.idiag_if = remote->scope ? remote->scope : local->scope;
+}
+
 int sockdiag_find(const struct endpoint *local, const struct endpoint *remote, struct sockdiag_socket *socket)
 {
 	struct found found = { .out = socket };
@@ -262,13 +272,8 @@ int sockdiag_find(const struct endpoint *local, const struct endpoint *remote, s
 	if (local->family != remote->family || (local->family != AF_INET && local->family != AF_INET6))
 		return -EAFNOSUPPORT;
 	question_init(&question, local->family, 0);
-	question.body.idiag_states = ~0u;
+	question_ends(&question, local, remote);
 	question.body.idiag_ext = 1u << (INET_DIAG_INFO - 1);
-	question.body.id.idiag_sport = htons(local->port);
-	question.body.id.idiag_dport = htons(remote->port);
-	memcpy(question.body.id.idiag_src, local->address, 16);
-	memcpy(question.body.id.idiag_dst, remote->address, 16);
-	question.body.id.idiag_if = remote->scope ? remote->scope : local->scope;
 	rc = diag_run(&question, keep_one, &found);
 	if (rc < 0)
 		return rc;
@@ -276,6 +281,20 @@ int sockdiag_find(const struct endpoint *local, const struct endpoint *remote, s
 	if (!found.any || socket->remote.port != remote->port || !endpoint_same_address(&socket->remote, remote))
 		return -ENOENT;
 	return 0;
+}
+
+int sockdiag_destroy(const struct endpoint *local, const struct endpoint *remote, uint64_t cookie)
+{
+	struct question question;
+
+	if (!cookie || local->family != remote->family || (local->family != AF_INET && local->family != AF_INET6))
+		return -EAFNOSUPPORT;
+	question_init(&question, local->family, NLM_F_ACK);
+	question.header.nlmsg_type = SOCK_DESTROY;
+	question_ends(&question, local, remote);
+	question.body.id.idiag_cookie[0] = (uint32_t)cookie;
+	question.body.id.idiag_cookie[1] = (uint32_t)(cookie >> 32);
+	return diag_run(&question, NULL, NULL);		/* no socket is shown, only an error code */
 }
 
 int sockdiag_cookie(int fd, uint64_t *cookie)

@@ -51,6 +51,14 @@ int sockdiag_listeners(uint16_t port, sockdiag_seen *seen, void *arg);
  */
 int sockdiag_find(const struct endpoint *local, const struct endpoint *remote, struct sockdiag_socket *socket);
 
+/**
+ * sockdiag_destroy() - abort a connection, whoever has it (SOCK_DESTROY, CAP_NET_ADMIN): RST to the far end, ECONNABORTED
+ * to the program
+ * @cookie:	as SO_COOKIE: no other socket than that one
+ * Return: 0, -ENOENT (it is gone), -EPERM, -EOPNOTSUPP (not in this kernel), or -errno
+ */
+int sockdiag_destroy(const struct endpoint *local, const struct endpoint *remote, uint64_t cookie);
+
 /** sockdiag_cookie() - SO_COOKIE of a descriptor. Return: 0 or -errno */
 int sockdiag_cookie(int fd, uint64_t *cookie);
 

@@ -8,7 +8,10 @@
  * means nothing in another one), a SavedState message, 0600, in conf_state_path()'s
  * folder.  It is written beside, synced and renamed, so it is whole at any moment.
  *
- * It serves one purpose: a resolver that died by force is started again and
+ * Connections are remembered so that they can be ended when their peer is revoked (revoke.h): by a resolver that read the
+ * new configuration, or one that was started when the one that made them had left for idleness.
+ *
+ * It serves one purpose more: a resolver that died by force is started again and
  * must publish what was published, and must know the names whose addresses
  * programs already hold.  So services are written at once, before LOCAL_LISTEN is
  * answered; names within STATE_DELAY.  A file that cannot be read or parsed is as good
@@ -31,18 +34,23 @@
 #include "common/log.h"
 #include "common/punch.pb-c.h"
 #include "common/secret.h"
+#include "resolver/connections_internal.h"
 #include "resolver/names.h"
 #include "resolver/services_internal.h"
 #include "resolver/state.h"
+#include "resolver/state_internal.h"
 
 #define STATE_DELAY_S	1		/* new names wait this long: a page of links brings many at once */
-#define STATE_BYTES	(1024 * 1024)	/* a full table of names and services is below 400 KiB */
+#define STATE_SLOW_S	10		/* new connections: a browser makes many, and each write syncs the disk */
+#define STATE_BYTES	(4096 * 1024)	/* full tables of names and services are below 400 KiB, connections below 2 MiB */
 #define STATE_BASENAME	32		/* bytes of the configuration's name kept in the file's name */
 
 struct state {
 	char path[LIMIT_PATH];		/* empty: no folder, nothing is kept */
 	struct event *later;
 	bool loading;
+	bool connected;			/* the write is for connections, and may wait longer */
+	bool has_connections;		/* the file has some */
 	bool broken;			/* the last write failed and was logged */
 };
 
@@ -177,6 +185,8 @@ void state_load(struct node *node)
 			take_service(node, saved->services[i]);
 		for (i = 0; i < saved->n_firsts; i++)
 			take_first(node, saved->firsts[i]);
+		for (i = 0; i < saved->n_connections && !node->quick_mode; i++)
+			state_take_connection(node, saved->connections[i]);
 		state->loading = false;
 		punch__saved_state__free_unpacked(saved, NULL);
 	} else if (size != -ENOENT) {
@@ -317,8 +327,9 @@ static void draw_firsts(const struct node *node, struct picture *picture)
 	picture->state.firsts = picture->firsts;
 }
 
-static int save(const struct node *node, const char *path)
+static int save(struct node *node)
 {
+	const char *path = node->state->path;
 	struct picture *picture = calloc(1, sizeof(*picture));
 	uint8_t *data = NULL;
 	size_t size;
@@ -330,7 +341,11 @@ static int save(const struct node *node, const char *path)
 	draw_services(node, picture);
 	draw_names(node, picture);
 	draw_firsts(node, picture);
-	if (!picture->state.n_services && !picture->state.n_names && !picture->state.n_firsts) {
+	if (!node->quick_mode && state_draw_connections(node, &picture->state) < 0)
+		goto out;
+	node->state->has_connections = picture->state.n_connections > 0;
+	if (!picture->state.n_services && !picture->state.n_names && !picture->state.n_firsts &&
+	    !picture->state.n_connections) {
 		rc = unlink(path) < 0 && errno != ENOENT ? -errno : 0;
 		goto out;
 	}
@@ -341,6 +356,7 @@ static int save(const struct node *node, const char *path)
 	punch__saved_state__pack(&picture->state, data);
 	rc = file_replace(path, data, size);
 out:
+	state_wipe_connections(&picture->state);
 	free(data);
 	free(picture);
 	return rc;
@@ -355,7 +371,8 @@ void state_save(struct node *node)
 		return;
 	if (state->later)
 		event_del(state->later);
-	rc = save(node, state->path);
+	state->connected = false;
+	rc = save(node);
 	if (rc < 0 && !state->broken)
 		log_warn("%s: %s: a resolver that is killed will not remember what was published", state->path,
 			 strerror(-rc));
@@ -369,17 +386,36 @@ static void on_later(evutil_socket_t fd, short what, void *arg)
 	state_save(arg);
 }
 
+/* @sooner: also when a write is planned already, for a later time */
+static void write_within(struct node *node, time_t seconds, bool sooner)
+{
+	const struct timeval delay = { .tv_sec = seconds };
+	struct state *state = node->state;
+
+	if (!state->later)
+		state->later = event_new(node->base, -1, 0, on_later, node);
+	if (state->later && (sooner || !event_pending(state->later, EV_TIMEOUT, NULL)))
+		event_add(state->later, &delay);
+}
+
 void state_changed(struct node *node)
 {
-	const struct timeval delay = { .tv_sec = STATE_DELAY_S };
 	struct state *state = node->state;
 
 	if (!state || !state->path[0] || state->loading)
 		return;
-	if (!state->later)
-		state->later = event_new(node->base, -1, 0, on_later, node);
-	if (state->later && !event_pending(state->later, EV_TIMEOUT, NULL))
-		event_add(state->later, &delay);
+	write_within(node, STATE_DELAY_S, state->connected);
+	state->connected = false;
+}
+
+void state_connected(struct node *node)
+{
+	struct state *state = node->state;
+
+	if (node->quick_mode || !state || !state->path[0] || (state->later && event_pending(state->later, EV_TIMEOUT, NULL)))
+		return;		/* what is written soon has the connections, too */
+	state->connected = true;
+	write_within(node, STATE_SLOW_S, false);
 }
 
 void state_free(struct node *node)
@@ -388,11 +424,10 @@ void state_free(struct node *node)
 
 	if (!state)
 		return;
-	if (state->later) {
-		if (event_pending(state->later, EV_TIMEOUT, NULL))
-			state_save(node);
+	if (state->has_connections || (state->later && event_pending(state->later, EV_TIMEOUT, NULL)))
+		state_save(node);
+	if (state->later)
 		event_free(state->later);
-	}
 	free(state);
 	node->state = NULL;
 }

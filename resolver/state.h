@@ -21,6 +21,9 @@ void state_save(struct node *node);
 /** state_changed() - write within STATE_DELAY */
 void state_changed(struct node *node);
 
+/** state_connected() - a connection was made: write within STATE_SLOW_S, and when the process leaves */
+void state_connected(struct node *node);
+
 /** state_free() - write what is not yet written, forget the file's name */
 void state_free(struct node *node);
 

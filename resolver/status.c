@@ -131,7 +131,8 @@ static struct json_object *list_connections(struct node *node)
 	unsigned int i;
 
 	connections_refresh(node);
-	for (i = 0; (c = connections_get(node, i)); i++) {
+	i = connections_count(node) > CONNECTIONS_SHOWN ? connections_count(node) - CONNECTIONS_SHOWN : 0;
+	for (; (c = connections_get(node, i)); i++) {
 		struct json_object *item = json_object_new_object();
 
 		add_text(item, "peer", c->peer);
@@ -160,6 +161,8 @@ static struct json_object *draw(struct node *node)
 	add_text(root, "public_key", key_text(node->key.public, key));
 	json_object_object_add(root, "quick", json_object_new_boolean(node->quick_mode));
 	add_text(root, "configuration", node->config.path);
+	if (*life_complaint(node->life))
+		add_text(root, "configuration_error", life_complaint(node->life));
 	add_number(root, "pid", (uint64_t)getpid());
 	add_number(root, "keeper_pid", (uint64_t)life_keeper_pid(node->life));
 	add_number(root, "uptime_s", (clock_now() - node->started) / SECOND);
@@ -236,6 +239,8 @@ static void print_head(FILE *out, const struct node *node, struct json_object *r
 	fprintf(out, "node %s  %s\n", *name ? name : "without a name", text_of(root, "public_key"));
 	fprintf(out, "%s, process %lld%s, up %lld s\n", node->quick_mode ? "quick mode" : text_of(root, "configuration"),
 		number_of(root, "pid"), number_of(root, "keeper_pid") ? " (kept)" : "", number_of(root, "uptime_s"));
+	if (*life_complaint(node->life))
+		fprintf(out, "not in force, for an error: %s\n", life_complaint(node->life));
 }
 
 static char *print(const struct node *node, struct json_object *root)

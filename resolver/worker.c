@@ -25,6 +25,7 @@
 #include "resolver/netwatch.h"
 #include "resolver/parked.h"
 #include "resolver/ports.h"
+#include "resolver/revoke.h"
 #include "resolver/services_internal.h"
 #include "resolver/session.h"
 #include "resolver/splice.h"
@@ -126,6 +127,7 @@ static int start_parts(struct node *node, int listener, int link, const struct s
 	    !node->crypts || !node->splices || !node->doorbells || !node->parked || !node->sessions)
 		return -ENOMEM;
 	state_load(node);
+	revoke_connections(node, &node->conf);
 	give_slots(node);
 	if (start_uplinks(node) < 0)
 		return -ENOMEM;

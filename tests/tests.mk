@@ -74,10 +74,12 @@ UNIT_test_nat_link	= $(UNIT_test_nat_core)
 LOCAL_SIDE = tests/unit/local_side.c tests/unit/world.c resolver/connections.c resolver/crypt.c resolver/pair.c resolver/doorbell.c resolver/keeper.c \
 	     resolver/memory.c resolver/encrypt.c resolver/life.c resolver/load.c resolver/local.c resolver/lot.c resolver/names.c resolver/parked.c \
 	     resolver/parked_claim.c resolver/peers.c resolver/ping.c resolver/process.c resolver/reply.c \
-	     resolver/request.c resolver/services.c resolver/sockdiag.c resolver/splice.c resolver/state.c \
+	     resolver/request.c resolver/revoke.c resolver/holder.c resolver/services.c resolver/sockdiag.c resolver/splice.c \
+	     resolver/state.c resolver/state_connections.c \
 	     resolver/status.c $(LIBCOMMON)
 UNIT_test_resolver_local	= $(LOCAL_SIDE)
 UNIT_test_resolver_services	= $(LOCAL_SIDE)
+UNIT_test_resolver_revoke	= $(LOCAL_SIDE)
 UNIT_test_resolver_doorbell	= $(LOCAL_SIDE)
 UNIT_test_resolver_parked	= $(LOCAL_SIDE)
 UNIT_test_resolver_peers	= $(LOCAL_SIDE)

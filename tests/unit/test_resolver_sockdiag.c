@@ -127,6 +127,39 @@ static void one_connection_by_its_two_ends(void **state)
 	}
 }
 
+/* Nobody but the one whose cookie is given, and the program sees an error, not an end */
+static void a_connection_is_destroyed(void **state)
+{
+	int server = listener("127.0.0.1", 704, false), fd = client("127.0.0.1", 704, AF_INET), rc;
+	int far = accept(server, NULL, NULL);
+	struct endpoint local, remote;
+	uint64_t cookie;
+	char byte;
+
+	(void)state;
+	assert_int_equal(endpoint_local(far, &local), 0);
+	assert_int_equal(endpoint_remote(far, &remote), 0);
+	assert_int_equal(sockdiag_cookie(far, &cookie), 0);
+	rc = sockdiag_destroy(&local, &remote, cookie + 1);
+	if (rc == -EOPNOTSUPP) {
+		print_message("SKIP this kernel has no SOCK_DESTROY\n");
+		skip();
+	}
+	assert_true(rc < 0);
+	assert_int_equal(recv(fd, &byte, 1, MSG_DONTWAIT), -1);
+	assert_int_equal(errno, EAGAIN);
+	assert_int_equal(sockdiag_destroy(&local, &remote, 0), -EAFNOSUPPORT);
+	assert_int_equal(sockdiag_destroy(&local, &remote, cookie), 0);
+	assert_int_equal(recv(far, &byte, 1, 0), -1);
+	assert_int_equal(errno, ECONNABORTED);
+	assert_int_equal(recv(fd, &byte, 1, 0), -1);
+	assert_int_equal(errno, ECONNRESET);
+	assert_int_equal(sockdiag_destroy(&local, &remote, cookie), -ENOENT);
+	close(fd);
+	close(far);
+	close(server);
+}
+
 /* The kernel offers a listener on the port where the connection itself is gone */
 static void a_listener_is_no_connection(void **state)
 {
@@ -164,6 +197,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(all_listeners_of_a_port_and_no_others),
 		cmocka_unit_test(one_connection_by_its_two_ends),
+		cmocka_unit_test(a_connection_is_destroyed),
 		cmocka_unit_test(a_listener_is_no_connection),
 		cmocka_unit_test(sockets_of_another_network_are_told_apart),
 	};

@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * state_connections.c - connections, to the saved state and back
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/convert.h"
+#include "resolver/connections_internal.h"
+#include "resolver/state_internal.h"
+
+/* ------------------------------------------------------------ reading */
+
+static int take_endpoint(const Punch__Endpoint *saved, uint32_t scope, struct endpoint *ep)
+{
+	memset(ep, 0, sizeof(*ep));
+	if (!saved || !saved->port || saved->port > UINT16_MAX || (saved->address.len != 4 && saved->address.len != 16))
+		return -EBADMSG;
+	ep->family = saved->address.len == 4 ? AF_INET : AF_INET6;
+	memcpy(ep->address, saved->address.data, saved->address.len);
+	ep->port = (uint16_t)saved->port;
+	ep->scope = scope;
+	return 0;
+}
+
+static int take_socket(const Punch__SavedSocket *saved, struct track_socket *s)
+{
+	s->cookie = saved->cookie;
+	if (!saved->cookie || take_endpoint(saved->local, saved->scope, &s->local) < 0)
+		return -EBADMSG;
+	return take_endpoint(saved->remote, saved->scope, &s->remote);
+}
+
+void state_take_connection(struct node *node, const Punch__SavedConnection *saved)
+{
+	struct track_socket path;
+	struct connection c;
+
+	memset(&c, 0, sizeof(c));
+	if (!saved->path_socket || take_socket(saved->path_socket, &path) < 0 || saved->key.len != KEY_SIZE ||
+	    saved->port > UINT16_MAX || saved->path > LOCAL_PATH_RELAY || strlen(saved->peer) >= sizeof(c.peer) ||
+	    saved->cover > ENCRYPT_PUMP)
+		return;
+	if (saved->local_socket && take_socket(saved->local_socket, &c.track.end) < 0)
+		return;
+	c.track.local = path.local;
+	c.track.remote = path.remote;
+	c.track.cookie = path.cookie;
+	c.track.cover = (enum encrypt_cover)saved->cover;
+	strcpy(c.peer, saved->peer);
+	memcpy(c.key, saved->key.data, KEY_SIZE);
+	c.port = (uint16_t)saved->port;
+	c.incoming = saved->incoming;
+	c.path = (enum local_path)saved->path;
+	c.setup_us = saved->setup_us;
+	c.since = saved->since_us;
+	connections_restore(node, &c);
+}
+
+/* ------------------------------------------------------------ writing */
+
+/* One connection's message with all that it points to: freed as one */
+struct drawn {
+	Punch__SavedConnection message;	/* first */
+	Punch__SavedSocket path, end;
+	Punch__Endpoint ends[4];
+};
+
+static void draw_endpoint(Punch__Endpoint *message, struct endpoint *ep)
+{
+	punch__endpoint__init(message);
+	message->address.data = ep->address;
+	message->address.len = ep->family == AF_INET ? 4 : 16;
+	message->port = ep->port;
+}
+
+static void draw_socket(Punch__SavedSocket *message, Punch__Endpoint ends[2], struct endpoint *local,
+			struct endpoint *remote, uint64_t cookie)
+{
+	punch__saved_socket__init(message);
+	draw_endpoint(&ends[0], local);
+	draw_endpoint(&ends[1], remote);
+	message->local = &ends[0];
+	message->remote = &ends[1];
+	message->scope = remote->scope ? remote->scope : local->scope;
+	message->cookie = cookie;
+}
+
+static Punch__SavedConnection *draw(struct connection *c)
+{
+	struct drawn *drawn = calloc(1, sizeof(*drawn));
+	struct track *track = &c->track;
+
+	if (!drawn)
+		return NULL;
+	punch__saved_connection__init(&drawn->message);
+	drawn->message.peer = c->peer;
+	drawn->message.key = convert_bytes(c->key, KEY_SIZE);
+	drawn->message.port = c->port;
+	drawn->message.incoming = c->incoming;
+	drawn->message.path = c->path;
+	drawn->message.cover = track->cover;
+	drawn->message.setup_us = c->setup_us;
+	drawn->message.since_us = c->since;
+	draw_socket(&drawn->path, drawn->ends, &track->local, &track->remote, track->cookie);
+	drawn->message.path_socket = &drawn->path;
+	if (track->end.cookie) {
+		draw_socket(&drawn->end, drawn->ends + 2, &track->end.local, &track->end.remote, track->end.cookie);
+		drawn->message.local_socket = &drawn->end;
+	}
+	return &drawn->message;
+}
+
+int state_draw_connections(struct node *node, Punch__SavedState *state)
+{
+	struct connection *c;
+	unsigned int i;
+
+	connections_refresh(node);
+	state->connections = calloc(connections_count(node) + 1, sizeof(*state->connections));
+	if (!state->connections)
+		return -ENOMEM;
+	for (i = 0; (c = connections_get(node, i)); i++) {
+		if (c->closed)
+			continue;
+		state->connections[state->n_connections] = draw(c);
+		if (!state->connections[state->n_connections])
+			return -ENOMEM;
+		state->n_connections++;
+	}
+	return 0;
+}
+
+void state_wipe_connections(Punch__SavedState *state)
+{
+	size_t i;
+
+	for (i = 0; i < state->n_connections; i++)
+		free(state->connections[i]);
+	free(state->connections);
+}
