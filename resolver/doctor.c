@@ -93,6 +93,9 @@ static void gather(const struct node *node, struct doctor_facts *facts)
 	facts->serverless = node->conf.serverless;
 	facts->ipv6_address = reach_has_global_ipv6();
 	facts->ipv6_route = !reach_source(AF_INET6, &facts->ipv6_source);
+	if (node->ports)
+		ports_firewall(node->ports, &facts->ipv6_filtering, &facts->ipv6_stray);
+	facts->pinhole = inlets_mapping(node->inlets, AF_INET6, &facts->pinhole_known, &facts->pinhole_at);
 }
 
 /* --- JSON */
@@ -137,10 +140,25 @@ static void add_ports(struct json_object *nat, const struct doctor_facts *facts)
 	json_object_object_add(nat, "port_pace_per_s", counts ? json_object_new_double_s(pace, text) : NULL);
 }
 
+static struct json_object *json_ipv6(const struct doctor_facts *facts)
+{
+	struct json_object *ipv6 = json_object_new_object();
+	char text[ENDPOINT_TEXT_SIZE];
+
+	json_object_object_add(ipv6, "address", json_object_new_boolean(facts->ipv6_address));
+	json_object_object_add(ipv6, "route", json_object_new_boolean(facts->ipv6_route));
+	add_text(ipv6, "source", facts->ipv6_route ? endpoint_format_address(&facts->ipv6_source, text) : NULL);
+	add_text(ipv6, "filtering", doctor_filtering(facts->ipv6_filtering));
+	add_text(ipv6, "stray_syn", doctor_stray_syn(facts->ipv6_stray));
+	add_text(ipv6, "pinhole", doctor_pinhole(facts));
+	add_text(ipv6, "mapped", facts->pinhole_at.family ? endpoint_format(&facts->pinhole_at, text) : NULL);
+	return ipv6;
+}
+
 static char *as_json(const struct node *node, const struct doctor_facts *facts)
 {
 	struct json_object *root = json_object_new_object(), *list = json_object_new_array();
-	struct json_object *nat = json_object_new_object(), *ipv6 = json_object_new_object();
+	struct json_object *nat = json_object_new_object();
 	char text[ENDPOINT_TEXT_SIZE], *out = NULL;
 	const char *string;
 	unsigned int i;
@@ -162,11 +180,7 @@ static char *as_json(const struct node *node, const struct doctor_facts *facts)
 	add_text(nat, "mapped", facts->gateway_external.family ?
 		 endpoint_format(&facts->gateway_external, text) : NULL);
 	json_object_object_add(root, "nat", nat);
-	json_object_object_add(ipv6, "address", json_object_new_boolean(facts->ipv6_address));
-	json_object_object_add(ipv6, "route", json_object_new_boolean(facts->ipv6_route));
-	add_text(ipv6, "source", facts->ipv6_route ?
-		 endpoint_format_address(&facts->ipv6_source, text) : NULL);
-	json_object_object_add(root, "ipv6", ipv6);
+	json_object_object_add(root, "ipv6", json_ipv6(facts));
 	add_text(root, "verdict", doctor_verdict(facts));
 	string = json_object_to_json_string_ext(root, JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_NOSLASHESCAPE);
 	if (string && asprintf(&out, "%s\n", string) < 0)
@@ -194,6 +208,21 @@ static void print_uplink(FILE *out, const struct uplink *uplink)
 static const char *or_unmeasured(const char *text)
 {
 	return text ? text : "not measured yet";
+}
+
+static void print_ipv6(FILE *out, const struct doctor_facts *facts)
+{
+	char text[ENDPOINT_TEXT_SIZE];
+
+	if (!facts->ipv6_route) {
+		fprintf(out, "IPv6          %s\n", facts->ipv6_address ? "a global address, but no route" : "no");
+		return;
+	}
+	fprintf(out, "IPv6          yes, from %s\n", endpoint_format_address(&facts->ipv6_source, text));
+	fprintf(out, "IPv6 inbound  %s\n", doctor_inbound(facts));
+	fprintf(out, "IPv6 pinhole  %s%s%s\n", or_unmeasured(doctor_pinhole(facts)),
+		facts->pinhole_at.family ? ", everybody reaches " : "",
+		facts->pinhole_at.family ? endpoint_format(&facts->pinhole_at, text) : "");
 }
 
 static char *as_text(const struct node *node, const struct doctor_facts *facts)
@@ -233,11 +262,7 @@ static char *as_text(const struct node *node, const struct doctor_facts *facts)
 	fprintf(out, "port mapping  %s%s%s\n", or_unmeasured(doctor_port_mapping(facts)),
 		facts->gateway_external.family ? ", the gateway passes on " : "",
 		facts->gateway_external.family ? endpoint_format(&facts->gateway_external, text) : "");
-	if (facts->ipv6_route)
-		fprintf(out, "IPv6          yes, from %s\n", endpoint_format_address(&facts->ipv6_source, text));
-	else
-		fprintf(out, "IPv6          %s\n", facts->ipv6_address ?
-			"a global address, but no route" : "no");
+	print_ipv6(out, facts);
 	fprintf(out, "\n%s\n", doctor_verdict(facts));
 	if (fclose(out)) {
 		free(data);

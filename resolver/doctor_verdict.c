@@ -106,21 +106,52 @@ static bool opens(const struct doctor_facts *facts)
 	       (!facts->mapped.family || endpoint_same_address(&facts->gateway_external, &facts->mapped));
 }
 
+static const char *const gateway_words[MAPPER_PROTOCOL_COUNT] = {
+	[MAPPER_PCP] = "pcp",
+	[MAPPER_NATPMP] = "nat-pmp",
+	[MAPPER_UPNP] = "upnp",
+};
+
+const char *doctor_pinhole(const struct doctor_facts *facts)
+{
+	if (facts->gateway_off)
+		return "off";
+	if (!facts->pinhole_known)
+		return NULL;
+	return facts->pinhole == MAPPER_NONE ? "none" : WORD(gateway_words, facts->pinhole);
+}
+
+const char *doctor_inbound(const struct doctor_facts *facts)
+{
+	switch (facts->ipv6_filtering) {
+	case PUNCH__FILTERING__FILTERING_UNKNOWN:
+		return "not measured: that takes a rendezvous with IPv6";
+	case PUNCH__FILTERING__FILTERING_ENDPOINT_INDEPENDENT:
+		return "let in";
+	case PUNCH__FILTERING__FILTERING_ADDRESS_DEPENDENT:
+		return "let in, at least from an address that was contacted before";
+	default:
+		break;
+	}
+	switch (facts->ipv6_stray) {
+	case PUNCH__STRAY_SYN__STRAY_SYN_RST:
+		return "filtered, answered with RST";
+	case PUNCH__STRAY_SYN__STRAY_SYN_ICMP:
+		return "filtered, answered by ICMP";
+	default:
+		return "filtered, dropped";
+	}
+}
+
 const char *doctor_port_mapping(const struct doctor_facts *facts)
 {
-	static const char *const words[MAPPER_PROTOCOL_COUNT] = {
-		[MAPPER_PCP] = "pcp",
-		[MAPPER_NATPMP] = "nat-pmp",
-		[MAPPER_UPNP] = "upnp",
-	};
-
 	if (facts->gateway_off)
 		return "off";
 	if (!facts->gateway_known)
 		return NULL;
 	if (facts->gateway == MAPPER_NONE)
 		return "none";
-	return opens(facts) ? WORD(words, facts->gateway) : "useless";
+	return opens(facts) ? WORD(gateway_words, facts->gateway) : "useless";
 }
 
 uint32_t doctor_nats(const struct doctor_facts *facts)

@@ -27,6 +27,9 @@
  * @mapped:		own address as a rendezvous sees it; family 0: not known
  * @ipv6_address:	an interface has a global address
  * @ipv6_route:		and there is a route to the Internet, from @ipv6_source
+ * @ipv6_filtering, @ipv6_stray:	Punch__Filtering, Punch__StraySyn of inbound IPv6 connections
+ * @pinhole:		enum mapper_protocol by which a gateway lets one port in; @pinhole_known: it was asked
+ * @pinhole_at:		own address and port that everybody reaches so; family 0: none
  */
 struct doctor_facts {
 	bool serverless;	/* [node] rendezvous = none */
@@ -42,6 +45,10 @@ struct doctor_facts {
 	struct endpoint mapped;
 	bool ipv6_address, ipv6_route;
 	struct endpoint ipv6_source;
+	uint32_t ipv6_filtering, ipv6_stray;
+	uint32_t pinhole;
+	bool pinhole_known;
+	struct endpoint pinhole_at;
 };
 
 /** doctor_mapping(), doctor_filtering(), doctor_port_rule(), doctor_stray_syn() - words for a value. Return: NULL when unknown */
@@ -58,6 +65,12 @@ const char *doctor_ports(const struct doctor_facts *facts, char *text, size_t si
  * address shows; "none", "off". Return: NULL when not known yet
  */
 const char *doctor_port_mapping(const struct doctor_facts *facts);
+
+/** doctor_pinhole() - the same for IPv6, where nothing can be "useless" */
+const char *doctor_pinhole(const struct doctor_facts *facts);
+
+/** doctor_inbound() - what becomes of inbound IPv6 connections, for people */
+const char *doctor_inbound(const struct doctor_facts *facts);
 
 /**
  * doctor_nats() - how many NATs are one above the other, from hops and the gateway's external address

@@ -247,7 +247,7 @@ void ports_study(struct ports *ports, const struct endpoint *target)
 
 bool ports_studying(const struct ports *ports)
 {
-	return ports->study != NULL;
+	return ports->study || ports->study6;
 }
 
 bool ports_facts_fresh(const struct ports *ports)
@@ -362,6 +362,7 @@ static void on_wake(evutil_socket_t fd, short what, void *arg)
 	(void)fd;
 	(void)what;
 	ports_tend(arg);
+	ports_firewall_study(arg);
 }
 
 struct port *ports_take(struct ports *ports)
@@ -414,6 +415,7 @@ void ports_on_uplink(struct ports *ports)
 	ports->hops = NULL;
 	study_cancel(ports->study);
 	ports->study = NULL;
+	ports_firewall_reset(ports);
 	lifetime_cancel(ports->lifetime);
 	ports->lifetime = NULL;
 	ports->facts.lifetime = ports->facts.hops = 0;
@@ -471,6 +473,7 @@ void ports_free(struct ports *ports)
 	}
 	hops_cancel(ports->hops);
 	study_cancel(ports->study);
+	ports_firewall_reset(ports);
 	lifetime_cancel(ports->lifetime);
 	stunlist_free(ports->stun);
 	event_free(ports->wake);

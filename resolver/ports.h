@@ -64,6 +64,13 @@ bool ports_taken(const struct ports *ports);
 /** ports_studying() - is it being found out what comes in? */
 bool ports_studying(const struct ports *ports);
 
+/**
+ * ports_firewall() - which inbound IPv6 connections get in?
+ * @filtering:	Punch__Filtering; UNKNOWN, too, where no rendezvous has an IPv6 probe port
+ * @stray:	Punch__StraySyn: how those that do not are kept out
+ */
+void ports_firewall(const struct ports *ports, uint32_t *filtering, uint32_t *stray);
+
 /** ports_facts() - what is known of the NATs here: mapping, filtering, port_rule, hops of @description */
 void ports_facts(const struct ports *ports, struct description *description);
 

@@ -67,6 +67,9 @@ struct ports {
 	uint64_t facts_at;		/* 0: never */
 	struct hops *hops;
 	struct study *study;		/* under way */
+	struct study *study6;		/* of IPv6's firewall */
+	bool studied6;			/* on this network */
+	uint32_t filtering6, stray6;	/* Punch__Filtering, Punch__StraySyn */
 	uint8_t network[NETCACHE_KEY];	/* which one this is, once it is known */
 	bool network_known;
 	struct lifetime *lifetime;	/* under way, for some minutes */
@@ -84,6 +87,10 @@ bool ports_silent(const struct ports *ports);
 void ports_find_hops(struct ports *ports, const struct endpoint *target);
 void ports_study(struct ports *ports, const struct endpoint *target);	/* once for a network */
 void ports_wake(struct ports *ports);
+
+/* ports_firewall.c */
+void ports_firewall_study(struct ports *ports);	/* once for a network, when there is somebody to ask */
+void ports_firewall_reset(struct ports *ports);	/* another network */
 
 /* ports_making.c */
 unsigned int making_targets(const struct ports *ports, struct endpoint probes[UPLINK_PROBES]);

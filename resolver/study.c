@@ -16,6 +16,8 @@
  *
  * Beside it a STUN server elsewhere is asked from the same port, if there is one.
  *
+ * Towards an IPv6 probe port there are the first two alone: no mapping, no TTL at which a SYN leaves a NAT.
+ *
  * Filters of hosts and of NATs cannot be told apart, and need not be. It is done once for a network, in the
  * background; no connection waits for it.
  */
@@ -152,7 +154,7 @@ static int hold(struct study *study, uint16_t port)
 	int ttl = (int)study->hops(study->arg) + 1, least = STUDY_MINTTL, err;
 	struct endpoint to = study->target;
 
-	if (ttl < 2 || to.family != AF_INET || clock_now() - study->asked_at > STUDY_HELD_RTT)
+	if (ttl < 2 || clock_now() - study->asked_at > STUDY_HELD_RTT)
 		return -ENODATA;
 	to.port = port;
 	study->held = port_socket(AF_INET, study->number);
@@ -213,9 +215,10 @@ static bool is_wanted(const struct study *study, enum study_test test)
 	case TEST_ADDRESS:
 		return port == STUN_OUTCOME_ESTABLISHED;
 	case TEST_HELD:
-		return port == STUN_OUTCOME_REFUSED || port == STUN_OUTCOME_UNREACHABLE || port == STUN_OUTCOME_SILENT;
+		return study->target.family == AF_INET && (port == STUN_OUTCOME_REFUSED ||
+			port == STUN_OUTCOME_UNREACHABLE || port == STUN_OUTCOME_SILENT);
 	case TEST_HAIRPIN:
-		return study->result.mapped.family && !endpoint_is_private(&study->result.mapped);
+		return study->result.mapped.family == AF_INET && !endpoint_is_private(&study->result.mapped);
 	default:
 		return true;
 	}

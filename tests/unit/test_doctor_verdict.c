@@ -57,6 +57,33 @@ static void port_rules_are_told_with_their_figures(void **state)
 			    "taken by our last attempts");
 }
 
+static void inbound_ipv6_is_told_as_far_as_it_was_measured(void **state)
+{
+	struct doctor_facts facts = { .ipv6_route = true };
+
+	(void)state;
+	assert_memory_equal(doctor_inbound(&facts), "not measured", 12);
+	facts.ipv6_filtering = PUNCH__FILTERING__FILTERING_ENDPOINT_INDEPENDENT;
+	assert_string_equal(doctor_inbound(&facts), "let in");
+	/* A server with one address cannot tell what others may */
+	facts.ipv6_filtering = PUNCH__FILTERING__FILTERING_ADDRESS_DEPENDENT;
+	assert_string_equal(doctor_inbound(&facts), "let in, at least from an address that was contacted before");
+	facts.ipv6_filtering = PUNCH__FILTERING__FILTERING_ADDRESS_PORT_DEPENDENT;
+	facts.ipv6_stray = PUNCH__STRAY_SYN__STRAY_SYN_DROP;
+	assert_string_equal(doctor_inbound(&facts), "filtered, dropped");
+	facts.ipv6_stray = PUNCH__STRAY_SYN__STRAY_SYN_RST;
+	assert_string_equal(doctor_inbound(&facts), "filtered, answered with RST");
+	facts.ipv6_stray = PUNCH__STRAY_SYN__STRAY_SYN_ICMP;
+	assert_string_equal(doctor_inbound(&facts), "filtered, answered by ICMP");
+	assert_null(doctor_pinhole(&facts));
+	facts.pinhole_known = true;
+	assert_string_equal(doctor_pinhole(&facts), "none");
+	facts.pinhole = MAPPER_PCP;
+	assert_string_equal(doctor_pinhole(&facts), "pcp");
+	facts.gateway_off = true;
+	assert_string_equal(doctor_pinhole(&facts), "off");
+}
+
 static void assert_says(const struct doctor_facts *facts, const char *text)
 {
 	const char *verdict = doctor_verdict(facts);
@@ -137,6 +164,7 @@ int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_known_value_has_a_word_and_unknown_ones_have_none),
+		cmocka_unit_test(inbound_ipv6_is_told_as_far_as_it_was_measured),
 		cmocka_unit_test(port_rules_are_told_with_their_figures),
 		cmocka_unit_test(servers_come_before_nats),
 		cmocka_unit_test(harder_networks_promise_less),
