@@ -102,6 +102,7 @@ static int description_to_message(const struct description *in, struct descripti
 	out->nat.port_step = in->port_step;
 	out->nat.port_pace = in->port_pace;
 	out->nat.lifetime = in->lifetime;
+	out->nat.filtering_measured = in->filtering_measured;
 	out->nat.nats = in->nats;
 	out->description.first = (Punch__First)in->first;
 	for (i = 0; i < in->count; i++) {
@@ -136,6 +137,7 @@ static bool nat_from_message(struct description *out, const Punch__NatFacts *in)
 	out->port_step = in->port_step;
 	out->port_pace = in->port_pace;
 	out->lifetime = in->lifetime;
+	out->filtering_measured = in->filtering_measured;
 	out->nats = in->nats;
 	return take_enum(&out->stray_syn, (int)in->stray_syn, PUNCH__STRAY_SYN__STRAY_SYN_ICMP) &&
 	       take_enum(&out->hairpin, (int)in->hairpin, PUNCH__HAIRPIN__HAIRPIN_YES) &&

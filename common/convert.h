@@ -34,6 +34,7 @@ struct description {
 	unsigned int count;
 	uint32_t mapping;	/* Punch__Mapping */
 	uint32_t filtering;	/* Punch__Filtering */
+	bool filtering_measured;	/* here and lately, not remembered */
 	uint32_t port_rule;	/* Punch__PortRule */
 	uint32_t hops;		/* to the outermost NAT, 0 unknown, at most 64 */
 	bool guess;		/* willing to hold or guess ports */

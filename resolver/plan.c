@@ -27,6 +27,9 @@
  * listener takes the connection.  Where filtering is by address and port, many
  * sockets are held against many guesses (birthday.c).  Two such sides can meet where
  * their next ports lie in known bands (meet.c), and have no direct path otherwise.
+ *
+ * Nor have two sides whose gateways drop every SYN: no SYN-ACK comes of a SYN that nobody gets.  Both say so, and both must have
+ * measured it: on a mistake the direct path would not even be tried.
  */
 #include "resolver/plan.h"
 
@@ -103,6 +106,12 @@ static bool is_symmetric(const struct description *d)
 static bool can_open(const struct description *d)
 {
 	return d->hops > 0 && d->filtering != PUNCH__FILTERING__FILTERING_SYN_ACK_ONLY;
+}
+
+/* Is it certain that this side gets no SYN, whatever it sent before? What was found out on another day does not do */
+static bool gets_no_syn(const struct description *d)
+{
+	return d->filtering == PUNCH__FILTERING__FILTERING_SYN_ACK_ONLY && d->filtering_measured;
 }
 
 /* Does an interface of each lie in one /24, as most home networks are? */
@@ -304,17 +313,18 @@ static bool only(const struct plan *plan, enum tactic tactic)
 
 void plan_make(struct plan *plan, const struct plan_input *in)
 {
+	bool closed = gets_no_syn(in->own) && gets_no_syn(in->peer);
 	bool hopeless = is_symmetric(in->own) && is_symmetric(in->peer);
 	unsigned int lane;
 
 	memset(plan, 0, sizeof(*plan));
 	plan->window = PLAN_WINDOW;
 	plan_hosts(plan, in);
-	for (lane = 0; lane < PLAN_LANES && !hopeless; lane++)
+	for (lane = 0; lane < PLAN_LANES && !hopeless && !closed; lane++)
 		plan_lane(plan, in, lane);
-	if (hopeless)
+	if (hopeless && !closed)
 		plan_meet(plan, in);
-	else
+	else if (!closed)
 		plan_mass(plan, in);
 	plan_mapped(plan, in);
 	if (only(plan, TACTIC_LAN))
@@ -327,6 +337,6 @@ void plan_make(struct plan *plan, const struct plan_input *in)
 		plan->window = 2 * in->rtt + PLAN_WINDOW_DOUBT;
 	}
 	if (plan_empty(plan))
-		plan->reason = hopeless ? "both NATs give a new port to each destination" :
+		plan->reason = closed ? "neither side's NAT lets a SYN in" : hopeless ? "both NATs give a new port to each destination" :
 					  "no public address is known for one of the sides";
 }

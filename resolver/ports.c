@@ -166,6 +166,9 @@ void ports_facts(const struct ports *ports, struct description *description)
 	if (ports->by_address && description->mapping == PUNCH__MAPPING__MAPPING_ENDPOINT_INDEPENDENT)
 		description->mapping = PUNCH__MAPPING__MAPPING_ADDRESS_DEPENDENT;
 	description->filtering = ports->facts.filtering;
+	/* A study may have been faster than what finds the hops, and have used remembered ones: were they right? */
+	description->filtering_measured = study_fresh(ports->filtering_at, clock_now()) && ports->hops_measured &&
+					  ports->hops_studied == ports->facts.hops;
 	description->stray_syn = ports->facts.stray_syn;
 	description->hairpin = ports->facts.hairpin;
 	description->lifetime = ports->facts.lifetime;
@@ -189,15 +192,18 @@ static void on_hops(void *arg, unsigned int hops)
 
 	ports->hops = NULL;
 	ports->facts.hops = hops;
+	ports->hops_measured = hops > 0;
 	log_debug("ports: outermost NAT is %u hops away", hops);
 }
 
 /* Only where the mapping is one for all destinations can a held port say anything */
 static unsigned int known_hops(void *arg)
 {
-	const struct ports *ports = arg;
+	struct ports *ports = arg;
 
-	return ports->facts.mapping == PUNCH__MAPPING__MAPPING_ENDPOINT_INDEPENDENT ? ports->facts.hops : 0;
+	if (ports->facts.mapping == PUNCH__MAPPING__MAPPING_ENDPOINT_INDEPENDENT)
+		ports->hops_studied = ports->facts.hops;
+	return ports->hops_studied;
 }
 
 static void on_lifetime(void *arg, unsigned int seconds)
@@ -220,10 +226,12 @@ static void on_study(void *arg, const struct study_result *result)
 	if (result->port) {
 		ports->facts.filtering = study_filtering(result);
 		ports->facts.stray_syn = study_stray(result);
+		ports->filtering_at = clock_now();
 	}
 	ports->by_address = study_by_address(result);
 	remember(ports);
-	ports->lifetime = lifetime_start(ports->node->base, &ports->studied_at, on_lifetime, ports);
+	if (!ports->lifetime)
+		ports->lifetime = lifetime_start(ports->node->base, &ports->studied_at, on_lifetime, ports);
 	ports->facts.hairpin = result->hairpin == STUN_OUTCOME_ESTABLISHED ? PUNCH__HAIRPIN__HAIRPIN_YES :
 			       result->hairpin ? PUNCH__HAIRPIN__HAIRPIN_NO : PUNCH__HAIRPIN__HAIRPIN_UNKNOWN;
 }
@@ -234,9 +242,11 @@ void ports_study(struct ports *ports, const struct endpoint *target)
 	const struct endpoint *other = NULL;
 	unsigned int i, count;
 
-	if (ports->studied)
+	if (ports->studied_since && (ports->facts.filtering != PUNCH__FILTERING__FILTERING_SYN_ACK_ONLY ||
+				     study_fresh(ports->studied_since, clock_now())))
 		return;
-	ports->studied = true;
+	ports->studied_since = clock_now();
+	ports->hops_studied = 0;
 	ports->studied_at = *target;
 	count = stunlist_get(ports->stun, others, STUNLIST_MAX);
 	for (i = 0; i < count && !other; i++)
@@ -420,7 +430,8 @@ void ports_on_uplink(struct ports *ports)
 	ports->lifetime = NULL;
 	ports->facts.lifetime = ports->facts.hops = 0;
 	ports->network_known = false;
-	ports->studied = ports->by_address = false;
+	ports->by_address = ports->hops_measured = false;
+	ports->studied_since = ports->filtering_at = 0;
 	ports->facts.filtering = ports->facts.stray_syn = ports->facts.hairpin = 0;
 	ports->facts_at = 0;
 	memset(&ports->seen, 0, sizeof(ports->seen));

@@ -74,7 +74,10 @@ struct ports {
 	bool network_known;
 	struct lifetime *lifetime;	/* under way, for some minutes */
 	struct endpoint studied_at;	/* the probe port of both */
-	bool studied;			/* on this network */
+	uint64_t studied_since;		/* the last one on this network; 0: none yet */
+	uint64_t filtering_at;		/* facts.filtering was measured; 0: it is remembered */
+	bool hops_measured;		/* facts.hops; else they are remembered */
+	unsigned int hops_studied;	/* what the study took for them */
 	bool by_address;		/* a server elsewhere sees our ports under other numbers */
 	struct stunlist *stun;		/* other people's servers */
 };

@@ -30,6 +30,9 @@ bool study_by_address(const struct study_result *result);
 /** study_filtering() - pure. Return: Punch__Filtering */
 uint32_t study_filtering(const struct study_result *result);
 
+/** study_fresh() - pure. Does what a study found out at the time @at still decide at @now? @at 0: it never did */
+bool study_fresh(uint64_t at, uint64_t now);
+
 /** study_stray() - pure. Return: Punch__StraySyn */
 uint32_t study_stray(const struct study_result *result);
 

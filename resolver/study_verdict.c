@@ -2,8 +2,12 @@
 /*
  * study_verdict.c - core: what the outcomes of a study mean
  */
+#include "common/clock.h"
 #include "common/punch.pb-c.h"
 #include "resolver/study.h"
+
+/* A firewall's rules are changed without our network going down; a pair that gives up direct paths must not do so for days */
+#define STUDY_FRESH	(3600 * SECOND)
 
 static bool is_kept_out(int outcome)
 {
@@ -22,6 +26,11 @@ uint32_t study_filtering(const struct study_result *result)
 	if (is_kept_out(result->held))
 		return PUNCH__FILTERING__FILTERING_SYN_ACK_ONLY;
 	return PUNCH__FILTERING__FILTERING_ADDRESS_PORT_DEPENDENT;
+}
+
+bool study_fresh(uint64_t at, uint64_t now)
+{
+	return at && now - at < STUDY_FRESH;
 }
 
 bool study_by_address(const struct study_result *result)

@@ -4,7 +4,7 @@
 # parallel: yes
 #
 # Two NATs that cannot be opened are waited for twice, also after a restart; a direct path is
-# taken all the same when there is one.
+# taken all the same when there is one. Where both sides have measured that, nothing is waited for.
 . "$(dirname "$0")/lab.sh"
 . "$(dirname "$0")/punch.sh"
 lab_begin "$@"
@@ -41,3 +41,49 @@ call 'opened since' direct ''
 lab_set natA filtering=synack
 lab_set natB filtering=synack
 call 'unknown again' relay 'no attempt came through'
+
+# --- both sides have measured it: their resolvers go on, so the memory is not what makes it fast
+measured() { lab_run "$1" punchctl doctor --json | jq -r .nat.filtering; }
+for host in alice bob; do
+	lab_run $host punchctl stop >/dev/null 2>&1
+done
+lab_stop echo
+for host in alice bob; do
+	# What they remember of the network and of each other is another test's
+	rm -rf "$LAB_DIR/host/$host/home/.local/state/punch" "$LAB_DIR/host/$host/home/.cache/punch"
+done
+serve
+call 'forgotten' relay 'no attempt came through'
+slow=$(punch_status alice '.connections[-1].setup_ms | floor')
+for host in alice bob; do
+	lab_expect_eq "$host has measured" "$(measured $host)" syn-ack-only
+done
+again() { # NAME WHY: as call, with the same resolver
+	: >"$LAB_DIR/said"
+	lab_expect_eq "$1: bytes pass" "$(echo hello | lab_run alice timeout 20 punch nc -N -w 15 bob 22 2>&1)" hello
+	lab_expect_eq "$1: path" "$(punch_last_path alice)" relay
+	lab_expect_eq "$1: why" "$(sed -n 's/.*relayed, direct: //p' "$LAB_DIR/said" | head -n 1)" "$2"
+	fast=$(punch_status alice '.connections[-1].setup_ms | floor')
+	lab_note "$1: $fast ms"
+}
+again 'both measured' "neither side's NAT lets a SYN in"
+lab_expect "relayed after $fast ms, $slow ms before" test "$fast" -lt 500 -a "$slow" -gt 2000
+call 'alice only remembers what she measured' relay 'no attempt came through'
+
+# --- a NAT that answers is studied before its distance is known: a remembered one does not decide either
+lab_set natA stray=rst time-exceeded=off
+lab_set natB stray=rst time-exceeded=off
+lab_run inet nft -f - <<-'NFT'
+	table ip mute { chain out { type filter hook output priority 0; icmp type time-exceeded drop; }; }
+NFT
+for host in alice bob; do
+	lab_run $host punchctl stop >/dev/null 2>&1
+done
+lab_stop echo
+serve
+call 'nobody has measured' relay 'nothing has come through lately'
+for host in alice bob; do
+	lab_expect_eq "$host seems to have measured" "$(measured $host)" syn-ack-only
+	lab_wait 5 "[ \"\$(lab_run $host punchctl doctor --json | jq -r .nat.hops)\" = null ]"
+done
+again 'by a remembered distance' 'nothing has come through lately'

@@ -54,6 +54,7 @@ static struct description a_description(unsigned int count)
 	d.port_step = -2;
 	d.port_pace = 65536000;
 	d.lifetime = UINT32_MAX;
+	d.filtering_measured = true;
 	d.nats = 64;
 	for (i = 0; i < count && i < LIMIT_CANDIDATES; i++) {
 		d.candidates[i].type = 1 + i % 4;

@@ -305,6 +305,51 @@ static void two_that_count_meet_and_one_opens(void **state)
 	assert_non_null(pa.reason);
 }
 
+static void two_that_get_no_syn_take_the_relay_when_both_have_measured_it(void **state)
+{
+	struct description a, b;
+	struct plan pa, pb;
+
+	(void)state;
+	home(&a, "192.168.1.2:5000", "198.51.100.1:5000", "198.51.100.1:5001", EIM, 1);
+	home(&b, "192.168.2.2:6000", "198.51.100.2:6000", "198.51.100.2:6001", EIM, 1);
+	a.filtering = b.filtering = PUNCH__FILTERING__FILTERING_SYN_ACK_ONLY;
+	a.filtering_measured = true;
+	both(&a, &b, &pa, &pb);		/* b has it from another day */
+	assert_int_equal(pa.count, PLAN_LANES);
+	assert_int_equal(pb.count, PLAN_LANES);
+	b.filtering_measured = true;
+	both(&a, &b, &pa, &pb);
+	assert_true(plan_empty(&pa) && plan_empty(&pb));
+	assert_string_equal(pa.reason, pb.reason);
+	assert_non_null(strstr(pa.reason, "SYN"));
+	/* one of them alone can dial */
+	b.filtering = PUNCH__FILTERING__FILTERING_ADDRESS_PORT_DEPENDENT;
+	both(&a, &b, &pa, &pb);
+	assert_int_equal(pa.count, PLAN_LANES);
+	/* nothing is held or guessed either */
+	b.filtering = PUNCH__FILTERING__FILTERING_SYN_ACK_ONLY;
+	a.mapping = APDM;
+	a.guess = b.guess = true;
+	both(&a, &b, &pa, &pb);
+	assert_true(plan_empty(&pa) && plan_empty(&pb));
+	/* a LAN and a port that the gateway passes on remain */
+	a.mapping = EIM;
+	add(&b, MAPPED, "198.51.100.2:7000");
+	both(&a, &b, &pa, &pb);
+	assert_int_equal(pa.count, 1);
+	assert_int_equal(pa.attempts[0].tactic, TACTIC_MAPPED);
+	assert_true(plan_empty(&pb));
+	assert_true(pb.awaited > 0);
+	home(&b, "192.168.1.3:6000", "198.51.100.1:6000", "198.51.100.1:6001", EIM, 1);
+	b.filtering = PUNCH__FILTERING__FILTERING_SYN_ACK_ONLY;
+	b.filtering_measured = true;
+	both(&a, &b, &pa, &pb);
+	assert_int_equal(pa.count, 1);
+	assert_int_equal(pa.attempts[0].tactic, TACTIC_LAN);
+	assert_int_equal(pa.window, PLAN_WINDOW_LAN);
+}
+
 static void symmetric_side_dials(void **state)
 {
 	struct description a, b;
@@ -402,6 +447,7 @@ int main(void)
 		cmocka_unit_test(one_random_side_holds_and_the_other_guesses),
 		cmocka_unit_test(two_symmetric_sides_have_no_direct_path),
 		cmocka_unit_test(two_that_count_meet_and_one_opens),
+		cmocka_unit_test(two_that_get_no_syn_take_the_relay_when_both_have_measured_it),
 		cmocka_unit_test(symmetric_side_dials),
 		cmocka_unit_test(ipv6_needs_an_ipv6_socket),
 		cmocka_unit_test(loopback_is_never_dialled),

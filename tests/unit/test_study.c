@@ -2,6 +2,7 @@
 /*
  * test_study.c - what came in tells the filter, what did not tells the answer
  */
+#include "common/clock.h"
 #include "common/punch.pb-c.h"
 #include "resolver/study.h"
 #include "tests/unit/scratch.h"
@@ -61,10 +62,22 @@ static void two_servers_must_both_have_spoken_to_disagree(void **state)
 	assert_false(study_by_address(&result));
 }
 
+static void what_was_found_out_decides_for_an_hour(void **state)
+{
+	const uint64_t at = 5 * SECOND, hour = 3600 * SECOND;
+
+	(void)state;
+	assert_false(study_fresh(0, 5 * SECOND));	/* never, on a host that has just booted */
+	assert_true(study_fresh(at, at));
+	assert_true(study_fresh(at, at + hour - 1));
+	assert_false(study_fresh(at, at + hour));
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(outcomes_tell_filter_and_answer),
+		cmocka_unit_test(what_was_found_out_decides_for_an_hour),
 		cmocka_unit_test(two_servers_must_both_have_spoken_to_disagree),
 	};
 
