@@ -15,6 +15,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "common/endpoint.h"
+
 /** LLVMFuzzerTestOneInput() - libFuzzer's entry. Return: 0 */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -66,6 +68,9 @@ int fuzz_listen(uint8_t host, uint16_t *port);
  * It ends by RST, so that no port stays in TIME_WAIT. Return: non-blocking descriptor or -1
  */
 int fuzz_accept(int listener);
+
+/** fuzz_connect() - begin to connect by IPv4. Return: non-blocking descriptor, which ends by RST */
+int fuzz_connect(const struct endpoint *to);
 
 /** fuzz_ahead - seconds that clock_gettime() and time() of the code under test are ahead (clock.c) */
 extern uint64_t fuzz_ahead;

@@ -114,7 +114,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 	(void)argc;
 	(void)argv;
 	signal(SIGPIPE, SIG_IGN);
-	log_init("fuzz", "error", NULL);
+	log_init("fuzz", getenv("PUNCH_LOG") ? getenv("PUNCH_LOG") : "error", NULL);
 	MUST(scratch_setup(NULL) == 0);
 	atexit(remove_scratch);
 	MUST(key_from_seed(&server_key, seed) == 0);
@@ -139,13 +139,8 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 
 static int connect_to(const struct endpoint *ep)
 {
-	const struct linger reset = { .l_onoff = 1 };
-	int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	struct sockaddr_storage ss;
+	int fd = fuzz_connect(ep);
 
-	MUST(fd >= 0);
-	setsockopt(fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
-	connect(fd, (struct sockaddr *)&ss, (socklen_t)endpoint_to_sockaddr(ep, AF_INET, &ss));
 	fuzz_turn(base, 2);
 	return fd;
 }

@@ -84,7 +84,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 	(void)argc;
 	(void)argv;
 	signal(SIGPIPE, SIG_IGN);
-	log_init("fuzz", "error", NULL);
+	log_init("fuzz", getenv("PUNCH_LOG") ? getenv("PUNCH_LOG") : "error", NULL);
 	MUST(key_from_seed(&server, server_seed) == 0 && key_from_seed(&bob, bob_seed) == 0 &&
 	     key_from_seed(&self, self_seed) == 0);
 	tls = tls_context(&server, true);
@@ -303,12 +303,14 @@ static void say_on_path(const struct session *s, enum preamble_kind kind, const 
 static void step_path(const struct chunk *chunk)
 {
 	const struct session *s = TAILQ_FIRST(&n->node.sessions->list);
+	struct endpoint to = { .family = AF_INET, .address = { 127, 0, 0, 1 } };
 
 	if (!s || !s->lanes[0].port)
 		return;
 	if (path >= 0)
 		close(path);
-	path = fuzz_connect(s->lanes[0].port->number);
+	to.port = s->lanes[0].port->number;
+	path = fuzz_connect(&to);
 	fuzz_turn(n->node.base, 2);
 	say_on_path(s, s->caller ? PREAMBLE_CALLEE : PREAMBLE_CALLER, chunk);
 }

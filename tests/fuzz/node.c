@@ -145,17 +145,3 @@ void fuzz_node_accept(struct fuzz_node *n)
 	while ((fd = fuzz_accept(n->program)) >= 0)
 		close(fd);
 }
-
-int fuzz_connect(uint16_t port)
-{
-	struct sockaddr_in sin = {
-		.sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
-	};
-	const struct linger reset = { .l_onoff = 1 };
-	int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-
-	MUST(fd >= 0);
-	setsockopt(fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
-	connect(fd, (struct sockaddr *)&sin, sizeof(sin));
-	return fd;
-}

@@ -36,7 +36,4 @@ void fuzz_node_stop(struct fuzz_node *n);
 /** fuzz_node_accept() - what has been given to the program is closed */
 void fuzz_node_accept(struct fuzz_node *n);
 
-/** fuzz_connect() - begin to connect to 127.0.0.1:@port. Return: non-blocking descriptor, which ends by RST */
-int fuzz_connect(uint16_t port);
-
 #endif

@@ -115,8 +115,11 @@ static void answers(void)
 	end("answers", "lifetime");
 	for (i = 0; i < 2; i++) {
 		start(2);		/* ports, of a NAT that keeps them and of one that counts */
-		for (j = 0; j < 6; j++)
-			add(j | ANSWER << 4, i ? (char []){ (char)(8 * j + 1) } : "", 1);
+		for (j = 0; j < 6; j++) {
+			const uint8_t which = i ? (uint8_t)(8 * j + 1) : 0;
+
+			add(j | ANSWER << 4, &which, 1);
+		}
 		end("answers", i ? "ports-counted" : "ports-kept");
 	}
 }

@@ -3,6 +3,7 @@
  * stream.c - for targets whose input comes in pieces, over connections
  */
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sys/socket.h>
 #include <event2/event.h>
 
@@ -49,12 +50,33 @@ int fuzz_listen(uint8_t host, uint16_t *port)
 	return fd;
 }
 
-int fuzz_accept(int listener)
+/* No port stays in TIME_WAIT, and what is said at one time comes at that time */
+static void set_options(int fd)
 {
 	const struct linger reset = { .l_onoff = 1 };
+	const int on = 1;
+
+	setsockopt(fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
+	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+}
+
+int fuzz_accept(int listener)
+{
 	int fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 
 	if (fd >= 0)
-		setsockopt(fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
+		set_options(fd);
+	return fd;
+}
+
+int fuzz_connect(const struct endpoint *to)
+{
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	struct sockaddr_storage ss;
+	int length = endpoint_to_sockaddr(to, AF_INET, &ss);
+
+	MUST(fd >= 0 && length > 0);
+	set_options(fd);
+	connect(fd, (struct sockaddr *)&ss, (socklen_t)length);
 	return fd;
 }
