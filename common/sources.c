@@ -15,7 +15,7 @@
 struct source {
 	uint8_t prefix[SOURCE_PREFIX_SIZE];
 	unsigned int open;
-	struct bucket bucket;
+	struct bucket bucket, spent;
 	SLIST_ENTRY(source) chain;
 	TAILQ_ENTRY(source) idle;	/* in sources->idle while open is 0 */
 };
@@ -101,7 +101,8 @@ static void forget_idle(struct sources *sources, uint64_t now)
 	struct source *source;
 
 	for (int i = 0; i < FORGET_AT_ONCE && (source = TAILQ_FIRST(&sources->idle)); i++) {
-		if (sources->count < sources->max && !bucket_is_full(&source->bucket, now))
+		if (sources->count < sources->max &&
+		    (!bucket_is_full(&source->bucket, now) || !bucket_is_full(&source->spent, now)))
 			break;
 		source_forget(sources, source);
 	}
@@ -157,6 +158,16 @@ void sources_release(struct sources *sources, const struct endpoint *from, uint6
 	if (!--source->open)
 		TAILQ_INSERT_TAIL(&sources->idle, source, idle);
 	forget_idle(sources, now);
+}
+
+bool sources_spend(struct sources *sources, const struct endpoint *from, const struct rate *rate, uint64_t now)
+{
+	uint8_t prefix[SOURCE_PREFIX_SIZE];
+	struct source *source;
+
+	source_prefix(from, prefix);
+	source = source_find(sources, prefix);
+	return source && bucket_take(&source->spent, rate, now);
 }
 
 unsigned int sources_count(const struct sources *sources)

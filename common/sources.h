@@ -9,6 +9,7 @@
 #ifndef PUNCH_SOURCES_H
 #define PUNCH_SOURCES_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "common/bucket.h"
@@ -40,6 +41,14 @@ int sources_admit(struct sources *sources, const struct endpoint *from, uint64_t
 
 /** sources_release() - a connection that was admitted has ended */
 void sources_release(struct sources *sources, const struct endpoint *from, uint64_t now);
+
+/**
+ * sources_spend() - something else that is limited by source, with a rate of its own
+ * @from:	of a connection that was admitted
+ * @rate:	the same for all calls on one table
+ * Return: true when there was a token
+ */
+bool sources_spend(struct sources *sources, const struct endpoint *from, const struct rate *rate, uint64_t now);
 
 /** sources_count() - sources remembered now */
 unsigned int sources_count(const struct sources *sources);

@@ -201,6 +201,12 @@ void broker_invite(struct broker *broker, struct broker_node *node,
 			    refusal ? refusal : "this rendezvous is full");
 }
 
+void broker_refuse(struct broker *broker, struct broker_node *node, const uint8_t session[SESSION_SIZE], const char *text)
+{
+	broker->stats.invites++;
+	node_failed(broker, node, session, PUNCH__FAIL_REASON__FAIL_LIMIT, true, text);
+}
+
 void broker_remote_invite(struct broker *broker, const char *server,
 			  const struct broker_call *call, const struct broker_payload *payload,
 			  const void *relays, uint32_t caller_rtt_us, uint32_t hop_us, uint64_t now)

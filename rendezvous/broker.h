@@ -95,7 +95,8 @@ void broker_free(struct broker *broker);
  * An older connection of the same key that receives is replaced if this one wants to receive too.
  * @peer:	handed to the ops
  * @node:	the broker's; ends with broker_leave(), or when ops->drop was called for @peer
- * Return: 0, or -EUSERS/-ENOMEM, of which the node was told
+ * Return: 0, or -EUSERS (too many connections of the key), -EAGAIN (it registers too often) or -ENOMEM, of
+ * which the node was told
  */
 int broker_join(struct broker *broker, void *peer, const uint8_t key[KEY_SIZE], bool receive,
 		uint64_t now, struct broker_node **node);
@@ -110,6 +111,9 @@ void broker_leave(struct broker *broker, struct broker_node *node, uint64_t now)
 void broker_invite(struct broker *broker, struct broker_node *node,
 		   const uint8_t session[SESSION_SIZE], const uint8_t to[KEY_SIZE],
 		   const struct broker_payload *payload, uint64_t now);
+
+/** broker_refuse() - an invitation is not looked at, for a limit that is not the broker's. @text: which */
+void broker_refuse(struct broker *broker, struct broker_node *node, const uint8_t session[SESSION_SIZE], const char *text);
 
 /** broker_reply() - a callee answers; an empty body says "nothing of me"; unknown sessions are ignored */
 void broker_reply(struct broker *broker, struct broker_node *node,

@@ -61,6 +61,21 @@ static int refuse_join(struct broker *broker, void *peer, int err, const char *t
 	return err;
 }
 
+/* A key may register as often as honest nodes on bad networks do. Return: 0, or -EAGAIN, told */
+static int check_rate(struct broker *broker, struct identity *identity, void *peer, uint64_t now)
+{
+	static const struct rate rate = RDV_JOIN_RATE;
+	static struct log_limit limit;
+	const uint8_t *key = identity->key;
+
+	if (bucket_take(&identity->joins, &rate, now))
+		return 0;
+	if (log_limited(&limit))
+		log_warn("key %02x%02x%02x%02x...: registers more than %u times a second, now from %s: refused",
+			 key[0], key[1], key[2], key[3], rate.per_second, broker->ops->describe(peer));
+	return refuse_join(broker, peer, -EAGAIN, "this key registers too often: does a program connect in a loop?");
+}
+
 static void receive_begin(struct broker *broker, struct broker_node *node, uint64_t now)
 {
 	struct broker_node *old = node->identity->receiver;
@@ -83,6 +98,8 @@ int broker_join(struct broker *broker, void *peer, const uint8_t key[KEY_SIZE], 
 
 	if (identity && identity->connections >= RDV_PER_KEY)
 		return refuse_join(broker, peer, -EUSERS, "too many connections of this key");
+	if (identity && check_rate(broker, identity, peer, now))
+		return -EAGAIN;
 	new = calloc(1, sizeof(*new));
 	identity = new ? identity_hold(broker->identities, key) : NULL;
 	if (!identity) {

@@ -24,6 +24,7 @@ struct identities;
  * @connections: of this key, held up to date by identity_hold()/identity_release()
  * @calls, @ringing: open sessions as caller, as callee
  * @invites:	rate of its invitations
+ * @joins:	rate of its registrations
  * @fights, @fight_since: replacements of its receiver lately
  */
 struct identity {
@@ -31,7 +32,7 @@ struct identity {
 	struct broker_node *receiver;
 	unsigned int connections;
 	unsigned int calls, ringing;
-	struct bucket invites;
+	struct bucket invites, joins;
 	unsigned int fights;
 	uint64_t fight_since;
 	uint64_t left;				/* when it lost its last connection */

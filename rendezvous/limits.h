@@ -44,6 +44,10 @@
 #define RDV_LINGER		(60 * SECOND)	/* a key is remembered after its last connection: its rate and its fights */
 #define RDV_FIGHT		3		/* replacements within RDV_LINGER that are no accident any more */
 #define RDV_INVITE_RATE		{ .per_second = 50, .burst = 200 }
+/* Of one address, whatever its keys: at most 7,000 sessions are open (burst, and RDV_REPLY_TIME at that rate), a tenth of all */
+#define RDV_SOURCE_INVITE_RATE	{ .per_second = 500, .burst = 2000 }
+/* Of one key: all RDV_PER_KEY connections lost and made again twice at once, and every 26 s for ever */
+#define RDV_JOIN_RATE		{ .per_second = 10, .burst = 512 }
 
 /* ---- probes (probe.c) */
 #define RDV_PROBE_IDLE		(600 * SECOND)	/* clients keep the connection, for its NAT mapping, and renew it */

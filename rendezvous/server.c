@@ -143,6 +143,7 @@ static void on_hello(struct client *client, const Punch__Hello *hello)
 
 static void on_invite(struct client *client, const Punch__Invite *invite)
 {
+	static const struct rate rate = RDV_SOURCE_INVITE_RATE;
 	struct broker_payload payload = payload_from(invite->payload);
 
 	if (invite->session.len != SESSION_SIZE)
@@ -151,6 +152,9 @@ static void on_invite(struct client *client, const Punch__Invite *invite)
 		malformed(client, "Invite.to: want a key of 32 bytes");
 	else if (!payload_is_sound(invite->payload))
 		malformed(client, "Invite.payload: want a body of 1 to 12288 bytes and a signature of 64");
+	else if (!sources_spend(server.sources, client_from(client), &rate, clock_now()))
+		broker_refuse(server.broker, client_data(client), invite->session.data,
+			      "too many invitations a second from this address");
 	else
 		broker_invite(server.broker, client_data(client), invite->session.data,
 			      invite->to.data, &payload, clock_now());

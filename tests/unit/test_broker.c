@@ -236,6 +236,59 @@ static void test_connections_of_one_key_are_limited(void **state)
 
 /* ---------------------------------------------------------------- limits */
 
+/* Four times an hour, for a day, all connections that a key may have are lost, and twice so at once: nobody is refused */
+static void test_reconnecting_is_never_refused(void **state)
+{
+	static struct peer peers[RDV_PER_KEY];
+	uint64_t now = WARM;
+
+	(void)state;
+	for (int i = 0; i < RDV_PER_KEY; i++)
+		peers[i].name = "many";
+	for (int round = 0; round < 96; round++, now += 900 * SECOND) {
+		for (int twice = 0; twice < 2; twice++) {
+			for (int i = 0; i < RDV_PER_KEY; i++)
+				join(&peers[i], 'B', false, now);
+			for (int i = 0; i < RDV_PER_KEY; i++)
+				broker_leave(broker, peers[i].node, now);
+		}
+		broker_run(broker, now);
+	}
+	/* one connection that lives for a fifth of a second, for an hour */
+	for (int i = 0; i < 5 * 3600; i++, now += SECOND / 5) {
+		join(&bob, 'B', true, now);
+		broker_leave(broker, bob.node, now + SECOND / 10);
+		broker_run(broker, now + SECOND / 10);
+	}
+	assert_null(strstr(heard(), "failed"));
+}
+
+static void test_registrations_are_limited_by_key(void **state)
+{
+	static const struct rate rate = RDV_JOIN_RATE;
+	unsigned int refused = 0;
+
+	(void)state;
+	for (unsigned int i = 0; i < rate.burst + 10; i++) {
+		if (broker_join(broker, &bob, key_of('B'), true, WARM, &bob.node) == 0)
+			broker_leave(broker, bob.node, WARM);
+		else
+			refused++;
+		heard();
+	}
+	assert_in_range(refused, 9, 10);	/* the first one of a key that is not known yet is free */
+	assert_int_equal(broker_join(broker, &bob, key_of('B'), true, WARM, &bob.node), -EAGAIN);
+	assert_string_equal(heard(), "bob<failed - 2 retry\n");
+	/* others do not notice; a second gives back what it says */
+	join(&alice, 'A', false, WARM);
+	broker_leave(broker, alice.node, WARM);
+	for (unsigned int i = 0; i < rate.per_second; i++) {
+		join(&bob, 'B', true, WARM + SECOND);
+		broker_leave(broker, bob.node, WARM + SECOND);
+	}
+	assert_int_equal(broker_join(broker, &bob, key_of('B'), true, WARM + SECOND, &bob.node), -EAGAIN);
+}
+
 static void test_invitations_are_limited_by_key(void **state)
 {
 	static const struct rate rate = RDV_INVITE_RATE;
@@ -330,6 +383,8 @@ int main(void)
 		TEST(test_who_only_dials_replaces_nobody),
 		TEST(test_hello_again),
 		TEST(test_connections_of_one_key_are_limited),
+		TEST(test_reconnecting_is_never_refused),
+		TEST(test_registrations_are_limited_by_key),
 		TEST(test_invitations_are_limited_by_key),
 		TEST(test_ringing_is_limited),
 		TEST(test_a_day),

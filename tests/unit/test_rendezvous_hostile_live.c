@@ -205,6 +205,33 @@ static void test_flood_of_invitations_leaves_the_connection(void **state)
 	node_free(&nobody);
 }
 
+/* Each of these keys stays below its own rate */
+static void test_flood_of_invitations_from_one_address(void **state)
+{
+	struct rdv other = { .port = 0 };
+	struct node nodes[16], nobody = { .fd = -1 };
+	int limited = 0;
+
+	(void)state;
+	rdv_start(&other, "", 0);
+	assert_int_equal(key_generate(&nobody.key), 0);
+	for (int i = 0; i < 16; i++) {
+		nodes[i] = (struct node){ .fd = -1 };
+		assert_true(rdv_online(&other, &nodes[i], false));
+	}
+	for (int i = 0; i < 16 * 190; i++)
+		assert_true(rdv_invite(&nodes[i % 16], 1, &nobody, "x"));
+	for (int i = 0; i < 16 * 190; i++)
+		limited += rdv_failed(&nodes[i % 16], 1) == LIMIT + RETRY;
+	assert_in_range(limited, 1, 16 * 190 - 2000);
+	assert_true(rdv_ping(&nodes[0]));
+	for (int i = 0; i < 16; i++)
+		node_free(&nodes[i]);
+	node_free(&nobody);
+	assert_int_equal(rdv_stop(&other), 0);
+	live_folder_remove(other.folder);
+}
+
 /* It is sent invitations and reads none: what waits for it is bounded, and it goes */
 static void test_node_that_does_not_read(void **state)
 {
@@ -355,6 +382,7 @@ int main(void)
 		cmocka_unit_test(test_largest_payload_passes),
 		cmocka_unit_test(test_flood_of_messages),
 		cmocka_unit_test(test_flood_of_invitations_leaves_the_connection),
+		cmocka_unit_test(test_flood_of_invitations_from_one_address),
 		cmocka_unit_test(test_node_that_does_not_read),
 		cmocka_unit_test(test_no_tls_and_no_key),
 		cmocka_unit_test(test_probe_with_rubbish),

@@ -106,6 +106,27 @@ static void test_memory_is_bounded(void **state)
 	sources_free(sources);
 }
 
+/* What a source spends is remembered beyond its last connection */
+static void test_spending(void **state)
+{
+	struct sources *sources = sources_new(100, 100, &fast);
+	struct endpoint a = ipv4(1), b = ipv4(2);
+
+	(void)state;
+	sources_admit(sources, &a, SECOND);
+	sources_admit(sources, &b, SECOND);
+	assert_true(sources_spend(sources, &a, &slow, SECOND));
+	assert_true(sources_spend(sources, &a, &slow, SECOND));
+	assert_false(sources_spend(sources, &a, &slow, SECOND));
+	assert_true(sources_spend(sources, &b, &slow, SECOND));
+	sources_release(sources, &a, SECOND + MS);
+	sources_release(sources, &b, SECOND + MS);
+	sources_admit(sources, &a, SECOND + 100 * MS);
+	assert_false(sources_spend(sources, &a, &slow, SECOND + 100 * MS));
+	assert_true(sources_spend(sources, &a, &slow, 2 * SECOND));
+	sources_free(sources);
+}
+
 static void test_quiet_sources_are_forgotten(void **state)
 {
 	struct sources *sources = sources_new(1000, 10, &slow);
@@ -140,6 +161,7 @@ int main(void)
 		cmocka_unit_test(test_open_connections),
 		cmocka_unit_test(test_an_ipv6_network_is_one_source),
 		cmocka_unit_test(test_memory_is_bounded),
+		cmocka_unit_test(test_spending),
 		cmocka_unit_test(test_quiet_sources_are_forgotten),
 		cmocka_unit_test(test_hash_is_siphash),
 	};
