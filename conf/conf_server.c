@@ -9,6 +9,10 @@
 
 #include "conf/conf_walk.h"
 
+#define PAIRS_PER_KEY		1024	/* unless set: a busy server's clients, and a small part of a relay's descriptors */
+#define PAIRS_PER_KEY_MAX	1000000	/* more than a relay has descriptors for */
+#define MBIT_PER_KEY_MAX	1000000	/* 1 Tbit/s */
+
 /* ------------------------------------------------------------ [rendezvous] */
 
 static void take_listen(struct conf_walk *walk, const char *value)
@@ -144,10 +148,22 @@ static void take_relay_metrics(struct conf_walk *walk, const char *value)
 	conf_take_endpoint(walk, value, 0, &((struct conf_relay *)walk->out)->metrics);
 }
 
+static void take_pairs_per_key(struct conf_walk *walk, const char *value)
+{
+	conf_take_number(walk, value, 0, PAIRS_PER_KEY_MAX, &((struct conf_relay *)walk->out)->pairs_per_key);
+}
+
+static void take_mbit_per_key(struct conf_walk *walk, const char *value)
+{
+	conf_take_number(walk, value, 0, MBIT_PER_KEY_MAX, &((struct conf_relay *)walk->out)->mbit_per_key);
+}
+
 static const struct conf_key relay_keys[] = {
 	{ "listen", take_relay_listen },
 	{ "secret", take_secret },
 	{ "metrics", take_relay_metrics },
+	{ "pairs-per-key", take_pairs_per_key },
+	{ "mbit-per-key", take_mbit_per_key },
 	{ NULL, NULL },
 };
 
@@ -261,6 +277,7 @@ int conf_relay_load(struct conf_relay *conf, const char *path, struct conf_error
 	};
 
 	memset(conf, 0, sizeof(*conf));
+	conf->pairs_per_key = PAIRS_PER_KEY;
 	walk_file(&walk, absolute, path);
 	if (error->code)
 		return error->code;

@@ -22,6 +22,9 @@
 #define RELAY_VISITORS		8192	/* sides with a good ticket that have not been joined yet, all together */
 #define RELAY_PER_SOURCE	4096	/* sides of one address at one time, joined ones included: a carrier's NAT has many users */
 #define RELAY_SOURCES		65536	/* addresses remembered; about 100 bytes each */
+#define RELAY_KEYS		131072	/* node keys with pairs, or that owe bytes; about 100 bytes each */
+#define RELAY_KEY_BURST		(200 * MS)	/* of a limit of bytes: what a key may have carried ahead; TCP notices less */
+#define RELAY_KEY_TICK		(10 * MS)	/* between two looks at pairs whose keys have to wait: 100 a second are smooth */
 #define RELAY_NONCES		131072	/* used tickets remembered until they expire; 60 s each: 2,184 new ones a second */
 #define RELAY_DISCARD		(256 * 1024)	/* bytes read and thrown away from a refused side, for the same reason as RELAY_LEAVE_TIME */
 #define RELAY_SCRAPERS		8	/* metrics connections at one time */

@@ -22,6 +22,7 @@
 #include "conf/conf.h"
 #include "relay/carrier.h"
 #include "relay/door.h"
+#include "relay/keys.h"
 #include "relay/limits.h"
 #include "relay/loop.h"
 #include "relay/metrics.h"
@@ -32,6 +33,7 @@
 
 #define BUFFER_KIB_MAX	65536	/* 64 MiB: 1 Gbit/s over half a second */
 #define BUDGET_MIB_MAX	1048576	/* 1 TiB */
+#define MBIT		125000	/* bytes */
 
 struct options {
 	const char *file;
@@ -196,6 +198,8 @@ static int load_secret(const struct conf_relay *conf)
 			  " (copy the file relay-secret of your rendezvous here)" : "");
 	else
 		err = visitors_open(secret);
+	if (!err)
+		err = keys_open(RELAY_KEYS, conf->pairs_per_key, (uint64_t)conf->mbit_per_key * MBIT);
 	explicit_bzero(secret, sizeof(secret));
 	return err;
 }
@@ -336,6 +340,7 @@ int main(int argc, char **argv)
 	}
 	pump_close(clock_now());
 	visitors_close(clock_now());
+	keys_close();
 	doors_close();
 	loop_end(&signals);
 	loop_close();

@@ -36,7 +36,7 @@ static struct scraper scrapers[RELAY_SCRAPERS];
 static bool is_ready;			/* scrapers[] was initialised */
 
 static const char *const refusal_names[] = {
-	"ticket", "expired", "used", "partner", "limit", "source", "slow", "crowd",
+	"ticket", "expired", "used", "partner", "limit", "source", "slow", "key", "crowd",
 };
 _Static_assert(sizeof(refusal_names) / sizeof(refusal_names[0]) == REFUSAL_COUNT, "one name a reason");
 

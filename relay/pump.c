@@ -31,6 +31,11 @@
  * from the dead end goes on until the kernel has no more of its bytes, the sink has acknowledged them (looked at every
  * 10 ms, there is no event for that) or 5 s have passed, and only then is the sink reset. The flow towards the dead end stops at once.
  *
+ * Rate.  Where keys have a limit of bytes a second, both keys of a pair pay for what is taken from its sources.  While one of them
+ * is too far ahead nothing is taken: back-pressure, as from a stalled sink.  Such a pair is in the list `held`, which is
+ * looked at every 10 ms at most; it moves to the end when it has taken something, so that all pairs of a key have their turns.
+ * What a dead end has left is passed on at once.
+ *
  *	JOINED --both flows ended--> OVER
  *	JOINED --an end was reset--> FLUSHING --flushed, time over, other end reset too--> OVER
  */
@@ -41,6 +46,7 @@
 #include <netinet/tcp.h>
 #include <stdbool.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/ioctl.h>
 #include <sys/queue.h>
 #include <sys/socket.h>
@@ -48,6 +54,7 @@
 #include "common/clock.h"
 #include "common/log.h"
 #include "relay/carrier.h"
+#include "relay/keys.h"
 #include "relay/limits.h"
 #include "relay/pump.h"
 #include "relay/room.h"
@@ -100,12 +107,17 @@ struct pair {
 	struct end ends[2];
 	struct flow flows[2];		/* flows[i] goes out of ends[i] */
 	bool queued;			/* in turns */
-	TAILQ_ENTRY(pair) all, turn, flush;
+	bool is_held;			/* in held */
+	struct key_use *uses[2];
+	uint64_t ready_at;		/* when both keys may have more carried; 0: now */
+	TAILQ_ENTRY(pair) all, turn, flush, hold;
 };
 
 static struct pair_list pairs = TAILQ_HEAD_INITIALIZER(pairs);
 static struct pair_list turns = TAILQ_HEAD_INITIALIZER(turns);		/* used up their turn */
+static struct pair_list held = TAILQ_HEAD_INITIALIZER(held);		/* wait for the rate of a key */
 static struct pair_list flushes = TAILQ_HEAD_INITIALIZER(flushes);	/* FLUSHING */
+static uint64_t held_look = NEVER;	/* when to look at held again */
 static void (*pump_released)(const struct endpoint *from, uint64_t now);
 
 struct stats stats;
@@ -147,7 +159,10 @@ static void pair_over(struct pair *pair, bool abort, uint64_t now)
 		TAILQ_REMOVE(&flushes, pair, flush);
 	if (pair->queued)
 		TAILQ_REMOVE(&turns, pair, turn);
+	if (pair->is_held)
+		TAILQ_REMOVE(&held, pair, hold);
 	TAILQ_REMOVE(&pairs, pair, all);
+	pair->is_held = false;
 	pair->queued = false;
 	pair_set_state(pair, PAIR_OVER);
 	log_info("pair %llu: %s sent %llu bytes, %s sent %llu bytes%s",
@@ -161,6 +176,7 @@ static void pair_over(struct pair *pair, bool abort, uint64_t now)
 			end_abort(&pair->ends[i]);
 		loop_end(&pair->ends[i].watch);
 		pump_released(&pair->ends[i].from, now);
+		key_release(pair->uses[i]);
 	}
 	stats.pairs_now--;
 	stats.resets += abort;
@@ -200,16 +216,32 @@ static ssize_t flow_take(struct flow *flow)
 	return n;
 }
 
+/* A key's rate is used up */
+static bool flow_is_held(const struct flow *flow)
+{
+	return flow->state == FLOW_MOVING && !flow->source->reset && flow->source->pair->ready_at;
+}
+
+static void flow_pay(const struct flow *flow, uint64_t now)
+{
+	struct pair *pair = flow->source->pair;
+
+	keys_charge(pair->uses, flow->waiting, now);
+	pair->ready_at = keys_wait(pair->uses, now);
+}
+
 /* Return: true when bytes wait in the carrier */
-static bool flow_fill(struct flow *flow)
+static bool flow_fill(struct flow *flow, uint64_t now)
 {
 	ssize_t n;
 
-	if (flow->state != FLOW_MOVING || !flow->source->readable || !flow->sink->writable)
+	if (flow->state != FLOW_MOVING || !flow->source->readable || !flow->sink->writable ||
+	    flow_is_held(flow))
 		return false;
 	n = flow_take(flow);
 	if (n > 0) {
 		flow->waiting = (size_t)n;
+		flow_pay(flow, now);
 		return true;
 	}
 	if (n == -EAGAIN) {
@@ -243,12 +275,12 @@ static bool flow_drain(struct flow *flow)
 }
 
 /* Return: true when it used up its turn and has more to do */
-static bool flow_run(struct flow *flow)
+static bool flow_run(struct flow *flow, uint64_t now)
 {
 	bool more = true;
 
 	for (int i = 0; more && i < RELAY_TURN; i++)
-		more = (flow->waiting || flow_fill(flow)) && flow_drain(flow) &&
+		more = (flow->waiting || flow_fill(flow, now)) && flow_drain(flow) &&
 		       flow->state == FLOW_MOVING;
 	if (flow->waiting)
 		return false;
@@ -264,7 +296,7 @@ static bool flow_run(struct flow *flow)
 static bool flow_waits(const struct flow *flow)
 {
 	return flow->state == FLOW_ENDED || !flow->sink->writable ||
-	       (!flow->waiting && !flow->source->readable);
+	       (!flow->waiting && (!flow->source->readable || flow_is_held(flow)));
 }
 
 /* Has the living end got everything that the dead one sent? */
@@ -298,20 +330,41 @@ static bool pair_settle(struct pair *pair, uint64_t now)
 	return true;
 }
 
+/* In held is who would go on but for its keys' rate */
+static void pair_hold(struct pair *pair, uint64_t now)
+{
+	bool hold = false;
+
+	for (int i = 0; i < 2; i++)
+		hold |= flow_is_held(&pair->flows[i]) && pair->flows[i].source->readable;
+	if (hold && !pair->is_held) {
+		TAILQ_INSERT_TAIL(&held, pair, hold);
+		held_look = clock_before(held_look, pair->ready_at > now + RELAY_KEY_TICK ?
+					 pair->ready_at : now + RELAY_KEY_TICK);
+	}
+	if (!hold && pair->is_held)
+		TAILQ_REMOVE(&held, pair, hold);
+	pair->is_held = hold;
+}
+
 static void pair_run(struct pair *pair, uint64_t now)
 {
 	bool more = false;
 
+	/* One that is held waits for its turn, whatever happens meanwhile */
+	if (!pair->is_held)
+		pair->ready_at = keys_wait(pair->uses, now);
 	for (int i = 0; i < 2; i++) {
-		more |= flow_run(&pair->flows[i]);
+		more |= flow_run(&pair->flows[i], now);
 		room_look(&pair->flows[i].room, pair->flows[i].bytes, now);
 	}
 	/* A death seen by the second flow gives the first one something to pass on */
 	if (pair->ends[0].reset || pair->ends[1].reset)
-		more |= flow_run(&pair->flows[0]);
+		more |= flow_run(&pair->flows[0], now);
 	if (!pair_settle(pair, now))
 		return;
 	assert(more || (flow_waits(&pair->flows[0]) && flow_waits(&pair->flows[1])));
+	pair_hold(pair, now);
 	if (more && !pair->queued)
 		TAILQ_INSERT_TAIL(&turns, pair, turn);
 	if (!more && pair->queued)
@@ -350,7 +403,7 @@ static void end_init(struct pair *pair, int i, const struct endpoint *from)
 }
 
 int pump_join(struct watch *a, const struct endpoint *from_a, struct watch *b,
-	      const struct endpoint *from_b, uint64_t now)
+	      const struct endpoint *from_b, struct key_use *const uses[2], uint64_t now)
 {
 	const uint32_t events = EPOLLIN | EPOLLPRI | EPOLLOUT | EPOLLRDHUP;
 	struct pair *pair = calloc(1, sizeof(*pair));
@@ -361,6 +414,7 @@ int pump_join(struct watch *a, const struct endpoint *from_a, struct watch *b,
 		return -ENOMEM;
 	end_init(pair, 0, from_a);
 	end_init(pair, 1, from_b);
+	memcpy(pair->uses, uses, sizeof(pair->uses));
 	pair->id = ++stats.pairs;
 	err = loop_move(a, &pair->ends[0].watch, events);
 	if (err) {
@@ -384,8 +438,35 @@ int pump_join(struct watch *a, const struct endpoint *from_a, struct watch *b,
 	return 0;
 }
 
+/* Let those go on whose keys may; the others keep their place. Return: when to look again */
+static uint64_t held_run(uint64_t now)
+{
+	struct pair *pair, *next, *last = TAILQ_LAST(&held, pair_list);
+	bool is_last = false;
+
+	if (now < held_look)
+		return held_look;
+	held_look = NEVER;
+	for (pair = TAILQ_FIRST(&held); pair && !is_last; pair = next) {
+		next = TAILQ_NEXT(pair, hold);
+		is_last = pair == last;	/* behind it are those that have had their turn just now */
+		pair->ready_at = keys_wait(pair->uses, now);
+		if (pair->ready_at) {
+			held_look = clock_before(held_look, pair->ready_at);
+			continue;
+		}
+		TAILQ_REMOVE(&held, pair, hold);
+		pair->is_held = false;
+		pair_run(pair, now);
+	}
+	if (held_look != NEVER && held_look < now + RELAY_KEY_TICK)
+		held_look = now + RELAY_KEY_TICK;
+	return held_look;
+}
+
 uint64_t pump_run(uint64_t now)
 {
+	uint64_t next_held = held_run(now);
 	struct pair_list round = TAILQ_HEAD_INITIALIZER(round);
 	struct pair *pair, *next;
 
@@ -401,7 +482,8 @@ uint64_t pump_run(uint64_t now)
 	}
 	if (!TAILQ_EMPTY(&turns))
 		return now;
-	return TAILQ_EMPTY(&flushes) ? NEVER : now + RELAY_FLUSH_LOOK;
+	next_held = clock_before(next_held, held_look);	/* the turns may have added some */
+	return TAILQ_EMPTY(&flushes) ? next_held : clock_before(next_held, now + RELAY_FLUSH_LOOK);
 }
 
 void pump_close(uint64_t now)

@@ -15,6 +15,7 @@ enum refusal {
 	REFUSED_LIMIT,		/* of sides, pairs, or remembered tickets */
 	REFUSED_SOURCE,		/* limit of one address; closed without a word */
 	REFUSED_SLOW,		/* no complete hello in time; closed without a word */
+	REFUSED_KEY,		/* one of the two keys has its number of pairs */
 	REFUSED_CROWD,		/* was there and made room for another, see common/places.h */
 	REFUSAL_COUNT
 };

@@ -28,6 +28,7 @@
 #include "common/places.h"
 #include "common/punch.pb-c.h"
 #include "common/sources.h"
+#include "relay/keys.h"
 #include "relay/limits.h"
 #include "relay/lobby.h"
 #include "relay/loop.h"
@@ -165,21 +166,50 @@ static void visitor_refuse(struct visitor *visitor, Punch__RelayStatus status, e
 	visitor_set_state(visitor, VISITOR_LEAVING);
 }
 
-static void visitors_join(struct visitor *a, struct visitor *b, uint64_t now)
+/* One more pair for both keys of a ticket. Return: false when one of them has its number, told */
+static bool hold_keys(const struct ticket *ticket, struct key_use *uses[2], uint64_t now)
 {
+	const uint8_t *key = ticket->caller_key;
+	static struct log_limit limit;
+	int err = key_hold(key, &uses[0], now);
+
+	if (!err) {
+		key = ticket->callee_key;
+		err = key_hold(key, &uses[1], now);
+		if (err)
+			key_release(uses[0]);
+	}
+	if (err == -EUSERS && log_limited(&limit))
+		log_warn("key %02x%02x%02x%02x...: has as many pairs as one key may have (pairs-per-key)",
+			 key[0], key[1], key[2], key[3]);
+	return !err;
+}
+
+static void visitors_join(struct visitor *a, struct visitor *b, const struct ticket *ticket, uint64_t now)
+{
+	struct key_use *uses[2];
+
+	if (!hold_keys(ticket, uses, now)) {
+		visitor_refuse(a, PUNCH__RELAY_STATUS__RELAY_LIMIT, REFUSED_KEY, now);
+		visitor_refuse(b, PUNCH__RELAY_STATUS__RELAY_LIMIT, REFUSED_KEY, now);
+		return;
+	}
 	/* Replies first: the pump's bytes come right behind them */
 	if (reply(a->watch.fd, PUNCH__RELAY_STATUS__RELAY_JOINED)) {
 		visitor_drop(a, now);
 		visitor_refuse(b, PUNCH__RELAY_STATUS__RELAY_NO_PARTNER, REFUSED_PARTNER, now);
 	} else if (reply(b->watch.fd, PUNCH__RELAY_STATUS__RELAY_JOINED) ||
-		   pump_join(&a->watch, &a->from, &b->watch, &b->from, now)) {
+		   pump_join(&a->watch, &a->from, &b->watch, &b->from, uses, now)) {
 		/* The other one was told JOINED: for it the path just ends */
 		visitor_drop(a, now);
 		visitor_drop(b, now);
 	} else {
 		visitor_gone(a);
 		visitor_gone(b);
+		return;
 	}
+	key_release(uses[0]);
+	key_release(uses[1]);
 }
 
 static struct visitor *visitor_of_seat(struct lobby_seat *seat)
@@ -219,7 +249,7 @@ static void visitor_seat(struct visitor *visitor, const struct ticket *ticket, u
 		visitor_refuse(visitor_of_seat(displaced), PUNCH__RELAY_STATUS__RELAY_USED,
 			       REFUSED_USED, now);
 	if (partner)
-		visitors_join(visitor_of_seat(partner), visitor, now);
+		visitors_join(visitor_of_seat(partner), visitor, ticket, now);
 	else if (visitor_place(visitor, waiters, now))
 		visitor_set_state(visitor, VISITOR_WAITING);
 	else

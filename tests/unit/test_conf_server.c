@@ -57,6 +57,8 @@ static void the_samples_are_right_and_hold_the_defaults(void **state)
 	assert_endpoint(&relay.listen[1], "[::]:4433");
 	assert_ends_with(relay.secret, "/conf/relay.secret");
 	assert_int_equal(relay.metrics.family, 0);
+	assert_int_equal(relay.pairs_per_key, 1024);
+	assert_int_equal(relay.mbit_per_key, 0);
 
 	/* "everything here is the default but for the paths" */
 	setenv("STATE_DIRECTORY", "/var/lib/punch:/var/lib/other", 1);
@@ -74,6 +76,8 @@ static void the_samples_are_right_and_hold_the_defaults(void **state)
 	assert_int_equal(conf_relay_load(&no_relay, NULL, &error), 0);
 	assert_string_equal(no_relay.secret, "/var/lib/punch/relay.secret");
 	assert_memory_equal(no_relay.listen, relay.listen, sizeof(relay.listen));
+	assert_int_equal(no_relay.pairs_per_key, 1024);
+	assert_int_equal(no_relay.mbit_per_key, 0);
 	unsetenv("STATE_DIRECTORY");
 }
 
@@ -113,6 +117,11 @@ static void values_are_taken_as_written(void **state)
 	assert_endpoint(&relay.listen[0], "127.0.0.1:4433");
 	assert_string_equal(relay.secret, "/s");
 	assert_endpoint(&relay.metrics, "[::1]:1");
+	assert_int_equal(load_relay("[relay]\npairs-per-key = 0\nmbit-per-key = 100\n"), 0);
+	assert_int_equal(relay.pairs_per_key, 0);
+	assert_int_equal(relay.mbit_per_key, 100);
+	assert_int_equal(load_relay("[relay]\nmbit-per-key = -1\n"), -EINVAL);
+	assert_non_null(strstr(error.text, "expected a number from 0 to 1000000"));
 }
 
 static const struct mistake {
