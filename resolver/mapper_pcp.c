@@ -98,6 +98,9 @@ int mapper_pcp(const struct endpoint *gateway, struct lease *lease, uint32_t lif
 		err = await(fd, &map, clock_now() + wait, &external, &granted, &epoch);
 	}
 	close(fd);
+	/* A firewall translates nothing. Peers are not to be sent to whatever address a gateway makes up */
+	if (!err && lifetime && lease->own.family && !endpoint_same_address(&external, &lease->own))
+		err = -EREMOTEIO;
 	if (!err && lifetime) {
 		lease->external = external;
 		lease->granted = granted;

@@ -3,7 +3,7 @@
 
 Speaks PCP (RFC 6887) on ADDRESS, or answers UPnP's search, in a bad way:
 	private		external address 10.0.0.5, as behind another NAT
-	wrong		external address 192.0.2.99, which is not ours
+	wrong		external address 192.0.2.99, which is not ours; by IPv6, OTHER-IPV6-HOST
 	short		a lease of one second
 	brief		a lease of one minute, and the external address OTHER-HOST: no lie
 	garbage		random bytes, on every port
@@ -31,8 +31,12 @@ def pcp(request):
                           "short": (OTHER, 1), "brief": (OTHER, 60)}[MODE]
     asked = struct.unpack("!I", request[4:8])[0]
     print("mapping asked for", asked, "s", flush=True)
+    external = bytes(10) + b"\xff\xff" + socket.inet_aton(external)
+    if request[8:20] != external[:12]:
+        print("pinhole asked for", flush=True)
+        external = socket.inet_pton(socket.AF_INET6, OTHER6)
     return (struct.pack("!BBBBII12x", 2, 0x81, 0, 0, min(asked, lifetime), 1) + request[24:42] + request[40:42] +
-            bytes(10) + b"\xff\xff" + socket.inet_aton(external))
+            external)
 
 
 def udp(port):
@@ -42,6 +46,13 @@ def udp(port):
         s.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP,
                      socket.inet_aton("239.255.255.250") + socket.inet_aton(ADDRESS))
     s.bind(("", port))
+    return s
+
+
+def mapper_udp6(interface):
+    """Answers from the link-local address that the request was sent to"""
+    s = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
+    s.bind(("fe80::1", 5351, 0, socket.if_nametoindex(interface)))
     return s
 
 
@@ -83,7 +94,9 @@ if MODE in ("private", "wrong", "short", "brief", "garbage"):
 if MODE in ("garbage", "slow", "elsewhere"):
     search = udp(1900)
     waiting.register(search, selectors.EVENT_READ)
-if OTHER6:
+if MODE == "wrong":
+    waiting.register(mapper_udp6("lan"), selectors.EVENT_READ)
+elif OTHER6:
     search6 = search_udp6("lan")
     waiting.register(search6, selectors.EVENT_READ)
 listener = socket.create_server(("", 5000), family=socket.AF_INET6, dualstack_ipv6=True)

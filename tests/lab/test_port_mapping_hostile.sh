@@ -26,6 +26,7 @@ for mode in $modes; do
 	lab_host "$mode" "nat-$mode" 192.168.1.2
 done
 gateway_ipv6 nat-elsewhere 2a02:db8:1 elsewhere
+gateway_ipv6 nat-wrong 2a02:db8:2 wrong
 punch_conf bob $'[service echo]\nport = 9000'
 lab_bg bob echo punch socat TCP-LISTEN:9000,fork,reuseaddr EXEC:cat
 punch_published bob 9000
@@ -37,6 +38,7 @@ for mode in $modes; do
 	# Its ports are open, and nobody answers
 	silent) lab_bg "nat-$mode" "gateway-$mode" socat UDP-RECV:5351,reuseaddr - ;;
 	short | brief) lab_bg "nat-$mode" "gateway-$mode" python3 "$LAB_SRC/tests/lab/gateway.py" "$mode" 192.168.1.1 "${LAB_ADDR[nat-$mode]}" ;;
+	wrong) lab_bg "nat-$mode" "gateway-$mode" python3 "$LAB_SRC/tests/lab/gateway.py" "$mode" 192.168.1.1 '' 2a02:db8:99::20 ;;
 	elsewhere) lab_bg "nat-$mode" "gateway-$mode" python3 "$LAB_SRC/tests/lab/gateway.py" "$mode" 192.168.1.1 203.0.113.20 2a02:db8:99::20 ;;
 	*) lab_bg "nat-$mode" "gateway-$mode" python3 "$LAB_SRC/tests/lab/gateway.py" "$mode" 192.168.1.1 ;;
 	esac
@@ -57,11 +59,15 @@ lab_expect_eq 'private: a second NAT is seen' "$(jq -r .nat.nats "$(lab_log doct
 lab_expect_match 'the log tells of attempts' "$(grep -c ' attempt ' "$LAB_DIR/log/punch.log")" '^[1-9]'
 lab_expect_eq 'nobody was sent to what gateways made up' \
 	"$(grep ' attempt mapped ' "$LAB_DIR/log/punch.log" | grep -cvF " ${LAB_ADDR[nat-brief]}:")" 0
+lab_expect 'wrong: a pinhole was asked for' grep -q 'pinhole asked for' "$(lab_log gateway-wrong)"
+lab_expect 'wrong: no pinhole to an address that is not ours' lab_poll 20 \
+	'[ "$(lab_run wrong punchctl doctor --json | jq -r .ipv6.pinhole)" = none ]'
 lab_expect 'slow: the description was asked for' grep -q asked "$(lab_log gateway-slow)"
 lab_expect 'elsewhere: the gateway was searched for by IPv6, too' lab_poll 20 \
 	'grep -q "searched by IPv6" "$(lab_log gateway-elsewhere)"'
 lab_expect 'elsewhere: and it was given up' lab_poll 20 '! mapper elsewhere'
 lab_expect 'elsewhere: who could have been asked' lab_run elsewhere nc -6 -z -w 5 2a02:db8:99::20 5000
+lab_wait_log bystander asked
 lab_expect_eq 'elsewhere: nobody else was asked' "$(grep -c asked "$(lab_log bystander)")" 1
 
 # --- whoever is killed: the resolver goes on without a mapper, a mapper does not stay behind

@@ -50,6 +50,8 @@ from() {
 for host in pcp upnp; do
 	lab_run "$host" punchctl doctor --json >"$LAB_DIR/doctor"
 	lab_expect "$host: the pinhole is there" lab_poll 20 "pinholes $host 1"
+	lab_expect_eq "$host: doctor" "$(lab_run "$host" punchctl doctor --json | jq -r '.ipv6 | "\(.pinhole) \(.mapped)"' |
+		sed 's/:[0-9]*$//')" "$host [$(lab_run "$host" ip -br -6 addr show eth0 scope global | grep -o '2a02[^/]*')]"
 	lab_expect "$host: the mapper is confined" punch_confined "$host" punch-mapper
 	from "$host" direct
 	lab_expect_match "$host: by IPv6" "$(punch_remote "$host")" '^\[2a02:db8:4::2\]:'
