@@ -298,6 +298,25 @@ void meets_on_network(struct meets *meets)
 	timer_set(meets->tick, 0);
 }
 
+bool meets_view(const struct meets *meets, unsigned int i, struct meeting_view *view)
+{
+	const struct spot *spot;
+	const struct hold *hold;
+
+	TAILQ_FOREACH(spot, &meets->spots, link)
+		TAILQ_FOREACH(hold, &spot->holds, link) {
+			if (i--)
+				continue;
+			*view = (struct meeting_view){
+				.peer = spot->pal->peer.name, .port = spot->port, .state = hold_state_name(hold->state),
+				.local = hold->where.callee_port, .remote = spot->pal->address, .since = hold->made,
+			};
+			view->remote.port = hold->where.caller_port;
+			return true;
+		}
+	return false;
+}
+
 unsigned int meets_files(const struct meets *meets)
 {
 	return 2 * meets->hold_count + meets->guest_count;

@@ -27,6 +27,28 @@ struct pal {
 	char problem[128];
 };
 
+/**
+ * struct meeting_view - a meeting that is awaited or under way, for punchctl status
+ * @state:	one word
+ * @local:	port of ours, 0: not chosen yet
+ * @remote:	where the peer is to be; port 0: not chosen yet; family 0: its address is not known
+ * @since:	clock_now() when it was begun
+ */
+struct meeting_view {
+	const char *peer;	/* owned by the node's configuration or the session */
+	uint16_t port;		/* of the service, 0: a ping */
+	const char *state;
+	uint16_t local;
+	struct endpoint remote;
+	uint64_t since;
+};
+
+/** meets_view() - the @i-th place that we hold for a peer. Return: false: there are not so many */
+bool meets_view(const struct meets *meets, unsigned int i, struct meeting_view *view);
+
+/** sessions_meeting() - the @i-th of our own connections that is on its way to a meeting. Return: as meets_view() */
+bool sessions_meeting(const struct sessions *sessions, unsigned int i, struct meeting_view *view);
+
 /** meets_new() - start holding places for whoever is allowed. Return: NULL when out of memory */
 struct meets *meets_new(struct node *node);
 void meets_free(struct meets *meets);

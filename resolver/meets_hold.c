@@ -29,6 +29,11 @@
 static const char *const state_names[] = { "waiting", "opening", "engaged" };
 static_assert(sizeof(state_names) / sizeof(*state_names) == HOLD_STATE_COUNT, "a name for each state");
 
+const char *hold_state_name(enum hold_state state)
+{
+	return state < HOLD_STATE_COUNT ? state_names[state] : "?";
+}
+
 /* ------------------------------------------------------------ guests */
 
 static void hold_renew(struct hold *hold, uint64_t wait);
@@ -262,6 +267,7 @@ struct hold *hold_new(struct spot *spot, unsigned int place)
 		return NULL;
 	hold->spot = spot;
 	hold->place = place;
+	hold->made = clock_now();
 	hold->fd = hold->listener = -1;
 	TAILQ_INSERT_TAIL(&spot->holds, hold, link);
 	spot->meets->hold_count++;

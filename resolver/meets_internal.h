@@ -36,7 +36,8 @@ struct hold {
 	enum hold_state state;
 	int fd, listener;
 	struct event *event, *accept, *timer;
-	uint64_t since;
+	uint64_t since;			/* the present SYN */
+	uint64_t made;
 	unsigned int syns;
 };
 
@@ -70,5 +71,6 @@ void spot_tend(struct spot *spot);	/* hold the first place that is not used, and
 struct hold *hold_new(struct spot *spot, unsigned int place);	/* NULL: not in this bucket */
 void hold_free(struct hold *hold);
 void guests_free(struct meets *meets);
+const char *hold_state_name(enum hold_state state);
 
 #endif

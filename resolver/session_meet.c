@@ -258,6 +258,25 @@ void meet_start(struct session *s)
 	meet_go(meet);
 }
 
+bool sessions_meeting(const struct sessions *sessions, unsigned int i, struct meeting_view *view)
+{
+	const struct session *s;
+
+	TAILQ_FOREACH(s, &sessions->list, link) {
+		const struct meet *meet = s->meet;
+
+		if (!meet || i--)
+			continue;
+		*view = (struct meeting_view){
+			.peer = s->peer.name, .port = s->port, .local = meet->where.caller_port, .remote = meet->pal->address,
+			.state = meet->talk ? "engaged" : meet->dial.fd >= 0 ? "opening" : "waiting", .since = s->started,
+		};
+		view->remote.port = meet->where.callee_port;
+		return true;
+	}
+	return false;
+}
+
 /* Nobody came; what can be known of it from here */
 void meet_no_show(struct session *s)
 {

@@ -15,6 +15,7 @@
 #include "common/standin.h"
 #include "resolver/connections_internal.h"
 #include "resolver/life.h"
+#include "resolver/meets.h"
 #include "resolver/names.h"
 #include "resolver/peers.h"
 #include "resolver/services_internal.h"
@@ -152,6 +153,34 @@ static struct json_object *list_connections(struct node *node)
 	return list;
 }
 
+static void add_meeting(struct json_object *list, const struct meeting_view *view, bool incoming)
+{
+	struct json_object *item = json_object_new_object();
+
+	add_text(item, "peer", view->peer);
+	add_number(item, "port", view->port);
+	add_text(item, "direction", incoming ? "in" : "out");
+	add_text(item, "state", view->state);
+	add_endpoint(item, "remote", &view->remote);
+	add_number(item, "local_port", view->local);
+	add_number(item, "age_s", (clock_now() - view->since) / SECOND);
+	json_object_array_add(list, item);
+}
+
+/* Without a server: where peers are awaited, and where we are on our way to them */
+static struct json_object *list_meetings(const struct node *node)
+{
+	struct json_object *list = json_object_new_array();
+	struct meeting_view view;
+	unsigned int i;
+
+	for (i = 0; node->meets && meets_view(node->meets, i, &view); i++)
+		add_meeting(list, &view, true);
+	for (i = 0; node->sessions && sessions_meeting(node->sessions, i, &view); i++)
+		add_meeting(list, &view, false);
+	return list;
+}
+
 static struct json_object *draw(struct node *node)
 {
 	struct json_object *root = json_object_new_object();
@@ -170,6 +199,7 @@ static struct json_object *draw(struct node *node)
 	json_object_object_add(root, "rendezvous", list_rendezvous(node));
 	json_object_object_add(root, "services", list_services(node));
 	json_object_object_add(root, "peers", list_peers(node));
+	json_object_object_add(root, "meetings", list_meetings(node));
 	json_object_object_add(root, "connections", list_connections(node));
 	return root;
 }
@@ -222,6 +252,15 @@ static void print_connection(FILE *out, struct json_object *item)
 		number_of(item, "bytes_out"), number_of(item, "age_s"));
 }
 
+static void print_meeting(FILE *out, struct json_object *item)
+{
+	bool incoming = strcmp(text_of(item, "direction"), "in") == 0;
+
+	fprintf(out, "meeting %s %s port %lld: %s, from our port %lld to %s, %lld s\n", incoming ? "from" : "to",
+		text_of(item, "peer"), number_of(item, "port"), text_of(item, "state"), number_of(item, "local_port"),
+		text_of(item, "remote"), number_of(item, "age_s"));
+}
+
 static void print_list(FILE *out, struct json_object *root, const char *name,
 		       void (*print)(FILE *out, struct json_object *item))
 {
@@ -255,6 +294,7 @@ static char *print(const struct node *node, struct json_object *root)
 	print_list(out, root, "rendezvous", print_rendezvous);
 	print_list(out, root, "services", print_service);
 	print_list(out, root, "peers", print_peer);
+	print_list(out, root, "meetings", print_meeting);
 	print_list(out, root, "connections", print_connection);
 	if (fclose(out) == 0)
 		return text;

@@ -8,7 +8,7 @@
 #include "resolver/node.h"
 
 /**
- * status_text() - node, rendezvous, services, peers, connections as they are now
+ * status_text() - node, rendezvous, services, peers, meetings, connections as they are now
  * Return: malloc()ed text that ends with a newline, or NULL when out of memory
  */
 char *status_text(struct node *node, bool as_json);

@@ -53,10 +53,24 @@ lab_bg carol echo-carol punch socat TCP-LISTEN:9000,fork,reuseaddr EXEC:cat
 published() { [ "$(punch_status bob '.services | length'),$(punch_status carol '.services | length')" = 2,1 ]; }
 lab_wait 20 published
 
+# Whom bob awaits, for both ports and for pings, at the edge of a bucket twice; never for longer than one is held
+meeting_of() { # HOST JQ-FILTER: its meetings
+	punch_status "$1" "[.meetings[] | select($2)] | length"
+}
+lab_wait 5 '[ "$(meeting_of bob ".state == \"opening\" and .peer == \"alice\" and .port == 9000")" -ge 1 ]'
+lab_expect_eq 'punchctl status: the ports that alice is awaited at' \
+	"$(punch_status bob '[.meetings[] | select(.peer == "alice") | .port] | unique | join(" ")')" '0 22 9000'
+lab_expect_eq 'all of them in, at ports of the agreed range, for 14 s at most' "$(meeting_of bob '.direction == "in" and
+	.local_port >= 20000 and .local_port < 32768 and .age_s <= 14 and
+	(.remote | test("^(198\\.51\\.100\\.1|203\\.0\\.113\\.30):[23][0-9]{4}$"))')" "$(meeting_of bob true)"
+lab_expect_match 'for people' "$(lab_run bob punchctl status)" \
+	'meeting from alice port 9000: [a-z]+, from our port [23][0-9]{4} to 198\.51\.100\.1:[23][0-9]{4}, [0-9]+ s'
+
 lab_expect_eq 'ssh through two NATs without a server' \
 	"$(lab_run alice punch ssh "${PUNCH_SSH[@]}" bob echo met 2>"$LAB_DIR/err")" met
 lab_expect_eq 'nothing of punch on stderr' "$(cat "$LAB_DIR/err")" ''
 lab_expect_eq 'directly' "$(punch_last_path alice)" direct
+lab_expect_eq 'alice, who serves nothing, awaits nobody' "$(meeting_of alice true)" 0
 lab_expect_match 'to the public address of NAT B, a port of the agreed range' "$(punch_remote alice)" \
 	'^198\.51\.100\.2:(2[0-9]|3[0-2])[0-9]{3}$'
 lab_expect_eq 'again at once' "$(hello again)" again
@@ -134,6 +148,13 @@ lab_expect_eq 'and keep nobody out' "$(hello still alice carol)" still
 lab_set natA mapping=address-port port=random
 lab_run alice punchctl stop
 lab_nat_flush natA
+lab_bg alice calling env PUNCH_TIMEOUT=10 punch nc -N bob 9000
+lab_wait 8 '[ "$(meeting_of alice ".direction == \"out\" and .state == \"opening\"" 2>/dev/null)" = 1 ]'
+a_second_old() { [ "$(meeting_of alice '.age_s >= 1')" = 1 ]; }
+lab_wait 5 a_second_old
+lab_expect_match 'punchctl status: whom alice is on her way to' "$(lab_run alice punchctl status)" \
+	'meeting to bob port 9000: [a-z]+, from our port [23][0-9]{4} to 198\.51\.100\.2:[23][0-9]{4}, [1-9][0-9]* s'
+lab_stop calling
 why=$(echo x | PUNCH_TIMEOUT=3 lab_run alice punch nc -N bob 9000 2>&1)
 lab_expect_match 'a NAT that changes ports: the line says so' "$why" \
 	'bob: did not come to 198\.51\.100\.2 port 9000 within 3 s.*NATs that change port numbers need a rendezvous'

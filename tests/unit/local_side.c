@@ -27,6 +27,7 @@
 #include "resolver/life.h"
 #include "resolver/load.h"
 #include "resolver/local_internal.h"
+#include "resolver/meets.h"
 #include "resolver/names.h"
 #include "resolver/parked.h"
 #include "resolver/services_internal.h"
@@ -166,6 +167,22 @@ void session_cancel(struct session *s)
 {
 	cancelled++;
 	session_free(s);
+}
+
+bool meets_view(const struct meets *meets, unsigned int i, struct meeting_view *view)
+{
+	(void)meets;
+	(void)i;
+	(void)view;
+	return false;
+}
+
+bool sessions_meeting(const struct sessions *sessions, unsigned int i, struct meeting_view *view)
+{
+	(void)sessions;
+	(void)i;
+	(void)view;
+	return false;
 }
 
 unsigned int sessions_count(const struct sessions *sessions)
