@@ -63,8 +63,13 @@ struct ticket relay_ticket(uint8_t session, enum ticket_side side)
 
 int relay_hello(const struct relay *relay, const struct ticket *ticket)
 {
+	return relay_hello_from(NULL, relay, ticket);
+}
+
+int relay_hello_from(const char *from, const struct relay *relay, const struct ticket *ticket)
+{
 	Punch__RelayHello hello = PUNCH__RELAY_HELLO__INIT;
-	int fd = live_connect("127.0.0.1", relay->port);
+	int fd = live_connect_from(from, "127.0.0.1", relay->port);
 	uint8_t sealed[TICKET_MAX];
 	int size = ticket_seal(ticket, relay->secret, sealed);
 

@@ -34,6 +34,9 @@ struct ticket relay_ticket(uint8_t session, enum ticket_side side);
 /** relay_hello() - connect and present a ticket. Return: socket */
 int relay_hello(const struct relay *relay, const struct ticket *ticket);
 
+/** relay_hello_from() - the same from another address, see live_connect_from() */
+int relay_hello_from(const char *from, const struct relay *relay, const struct ticket *ticket);
+
 /** relay_status() - the RelayReply on a socket, -1 when there is none */
 int relay_status(int fd);
 

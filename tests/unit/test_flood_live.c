@@ -22,6 +22,7 @@
 
 #include "common/clock.h"
 #include "common/frame.h"
+#include "common/secret.h"
 #include "common/stun.h"
 #include "common/tls.h"
 #include "relay/limits.h"
@@ -292,6 +293,42 @@ static void test_flood_of_relay_sides(void **state)
 	assert_true(becomes(relay_strangers, 0));
 }
 
+/* Two addresses with as many tickets as all who wait may be: another one with a ticket still gets a place */
+static void test_flood_of_tickets(void **state)
+{
+	const char *const from[2] = { "127.7.1.1", "127.7.2.1" };
+	struct ticket ticket = relay_ticket(0, TICKET_CALLER);
+	long long crowd;
+	int caller, callee;
+
+	(void)state;
+	if (!can_flood)
+		skip();
+	while (count < RELAY_VISITORS) {
+		secret_random(ticket.session, sizeof(ticket.session));
+		secret_random(ticket.nonce, sizeof(ticket.nonce));
+		fds[count] = relay_hello_from(from[count % 2], &relay, &ticket);
+		count++;
+	}
+	assert_true(becomes(relay_strangers, 0));
+	assert_int_equal(live_metric(relay.metrics, "punch_relay_waiting"), RELAY_VISITORS);
+	crowd = live_metric(relay.metrics, "punch_relay_refused_total{reason=\"crowd\"}");
+	ticket = relay_ticket(9, TICKET_CALLER);
+	caller = relay_hello(&relay, &ticket);
+	assert_true(becomes(relay_strangers, 0));
+	assert_int_equal(live_metric(relay.metrics, "punch_relay_waiting"), RELAY_VISITORS);
+	assert_int_equal(live_metric(relay.metrics, "punch_relay_refused_total{reason=\"crowd\"}"), crowd + 1);
+	/* who lost his place is told */
+	assert_int_equal(relay_status(fds[0]), PUNCH__RELAY_STATUS__RELAY_LIMIT);
+	ticket = relay_ticket(9, TICKET_CALLEE);
+	callee = relay_hello(&relay, &ticket);
+	assert_int_equal(relay_status(caller), PUNCH__RELAY_STATUS__RELAY_JOINED);
+	assert_int_equal(relay_status(callee), PUNCH__RELAY_STATUS__RELAY_JOINED);
+	close(caller);
+	close(callee);
+	end_flood();
+}
+
 /* ---------------------------------------------------------------- one byte at a time */
 
 struct drip {
@@ -440,6 +477,7 @@ int main(void)
 		cmocka_unit_test_teardown(test_flood_of_half_a_hello, stop_flood),
 		cmocka_unit_test_teardown(test_flood_of_probes, stop_flood),
 		cmocka_unit_test_teardown(test_flood_of_relay_sides, stop_flood),
+		cmocka_unit_test_teardown(test_flood_of_tickets, stop_flood),
 		cmocka_unit_test_setup(test_a_byte_at_a_time_keeps_no_place, start_dripping),
 	};
 
