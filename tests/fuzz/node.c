@@ -51,7 +51,7 @@ struct fuzz_node *fuzz_node_prepare(uint16_t port, const struct key *server, con
 {
 	struct fuzz_node *n = &fuzz_node;
 	static struct local_config config;
-	uint16_t service = FUZZ_SERVICE;
+	uint16_t any = 0;	/* published under another number: several may run at one time */
 	char why[LOAD_WHY];
 
 	MUST(scratch_setup(NULL) == 0);
@@ -65,7 +65,7 @@ struct fuzz_node *fuzz_node_prepare(uint16_t port, const struct key *server, con
 	}
 	n->node.base = event_base_new();
 	n->node.dns = dns_new(n->node.base);
-	n->program = fuzz_listen(1, &service);
+	n->program = fuzz_listen(1, &any);
 	MUST(n->node.base && n->node.dns);
 	return n;
 }
@@ -100,7 +100,7 @@ void fuzz_node_start(struct fuzz_node *n)
 	MUST(node->local && node->life && node->names && node->services && node->connections && node->crypts &&
 	     node->splices && node->doorbells && node->parked && node->sessions);
 	names_slot(node->names, "bob");
-	services_listen(node, n->program, 0, &reply);
+	services_listen(node, n->program, FUZZ_SERVICE, &reply);
 	MUST(reply.status == LOCAL_OK);
 	if (node->conf.serverless) {
 		node->meets = meets_new(node);
