@@ -18,6 +18,7 @@
 #include "common/frame.h"
 #include "common/secret.h"
 #include "relay/carrier.h"
+#include "relay/keys.h"
 #include "relay/limits.h"
 #include "relay/loop.h"
 #include "relay/pump.h"
@@ -56,6 +57,8 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 	signal(SIGPIPE, SIG_IGN);	/* as relay/main.c does */
 	secret_random(secret, sizeof(secret));
 	MUST(loop_open() == 0 && visitors_open(secret) == 0);
+	/* One pair of a key, so that the second of two is refused; and a rate that some hundred bytes do not reach */
+	MUST(keys_open(64, 1, 1 << 20) == 0);
 	room_open(1 << 20);
 	carrier_limit(4);
 	pump_open(visitor_released);
@@ -137,6 +140,7 @@ static void good(struct side *side, unsigned int number)
 
 	memcpy(ticket.session, &run, sizeof(run));
 	ticket.session[8] = number >> 1 & 1;
+	ticket.callee_key[0] = 1;
 	memcpy(ticket.nonce, &run, sizeof(run));
 	if (!(number & 4))
 		secret_random(ticket.nonce + 8, 8);
