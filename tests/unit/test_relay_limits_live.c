@@ -122,7 +122,7 @@ static void move(const int fds[2], uint64_t *sent, uint64_t *received)
 /* Two pairs of one key, both with all that goes, for three seconds: 2 MB/s together, and each has its part */
 static void bytes_per_key(void **state)
 {
-	uint64_t sent[2] = { 0 }, received[2] = { 0 }, started;
+	uint64_t sent[2] = { 0 }, received[2] = { 0 }, started, span;
 	unsigned int cpu = live_cpu_ms(relay.program.pid);
 	int a[2], b[2];
 
@@ -133,10 +133,12 @@ static void bytes_per_key(void **state)
 		move(a, &sent[0], &received[0]);
 		move(b, &sent[1], &received[1]);
 	}
+	span = clock_now() - started;
 	cpu = live_cpu_ms(relay.program.pid) - cpu;
 	printf("%llu and %llu bytes, %u ms of CPU\n", (unsigned long long)received[0],
 	       (unsigned long long)received[1], cpu);
-	assert_in_range(received[0] + received[1], 4 * MB, 7 * MB);
+	/* 0.4 MB may come ahead, and a chunk of 256 KiB */
+	assert_in_range(received[0] + received[1], 4 * MB, 2 * MB * span / SECOND + MB);
 	assert_in_range(received[0], MB, 6 * MB);
 	assert_in_range(received[1], MB, 6 * MB);
 	assert_in_range(cpu, 0, 600);
