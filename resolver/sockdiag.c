@@ -283,6 +283,14 @@ int sockdiag_find(const struct endpoint *local, const struct endpoint *remote, s
 	return 0;
 }
 
+/* A destroyed socket is not shown, only an error code */
+static bool pass_over(void *arg, const struct sockdiag_socket *socket)
+{
+	(void)arg;
+	(void)socket;
+	return true;
+}
+
 int sockdiag_destroy(const struct endpoint *local, const struct endpoint *remote, uint64_t cookie)
 {
 	struct question question;
@@ -294,7 +302,7 @@ int sockdiag_destroy(const struct endpoint *local, const struct endpoint *remote
 	question_ends(&question, local, remote);
 	question.body.id.idiag_cookie[0] = (uint32_t)cookie;
 	question.body.id.idiag_cookie[1] = (uint32_t)(cookie >> 32);
-	return diag_run(&question, NULL, NULL);		/* no socket is shown, only an error code */
+	return diag_run(&question, pass_over, NULL);
 }
 
 int sockdiag_cookie(int fd, uint64_t *cookie)

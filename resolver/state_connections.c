@@ -118,7 +118,7 @@ int state_draw_connections(struct node *node, Punch__SavedState *state)
 	unsigned int i;
 
 	connections_refresh(node);
-	state->connections = calloc(connections_count(node) + 1, sizeof(*state->connections));
+	state->connections = calloc(connections_count(node) + 1, sizeof(void *));
 	if (!state->connections)
 		return -ENOMEM;
 	for (i = 0; (c = connections_get(node, i)); i++) {

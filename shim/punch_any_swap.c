@@ -203,7 +203,7 @@ static void control(const struct swap *swap, const int *lifted, int socket, int 
 static int help(void *argument)
 {
 	struct swap *swap = argument;
-	int lifted[REGISTRATIONS], above = 0, old, fresh, notify;
+	int lifted[REGISTRATIONS] = { 0 }, above = 0, old, fresh, notify;
 	unsigned int i;
 
 	for (i = 0; i < swap->registrations.count; i++) {
