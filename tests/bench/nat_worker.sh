@@ -17,7 +17,7 @@ SERVICE=22 # a port that punch does not encrypt: the time is the path's alone
 : >"$results"
 # Names come from a DNS server on rdv: the service record offers port 443 to those who get nowhere else
 printf 'nameserver 203.0.113.10\noptions attempts:2 timeout:1\n' >"$LAB_DIR/resolv.conf"
-punch_net port=preserve offload=off -- port=preserve offload=off
+punch_net gateway port=preserve offload=off -- gateway port=preserve offload=off
 lab_nat homeA 192.168.1.3 via=natA inside=192.168.7.1
 lab_host alice2 homeA 192.168.7.2
 lab_nat homeB 192.168.1.3 via=natB inside=192.168.7.1

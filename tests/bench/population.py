@@ -25,6 +25,9 @@ CLASSES = {
 CHANGING = {"Q6", "B7", "R8"}   # another port for each connection
 SECOND_NAT = 0.15               # of lines on which a carrier's NAT lies above the home's
 CONTROL = 0.15                  # of NATs whose mapping dies with its first connection
+HAIRPIN = 0.3                   # of NATs that give a host its neighbour by the outside address
+HOME = {"E1", "E2", "E4", "S5"} # what stands in homes, rather than at a carrier
+MAPPING = 0.35                  # of those that open ports when asked (NAT-PMP), of use where no second NAT lies above
 EASY = {"E1", "E2", "E3", "E4"}
 
 
@@ -45,8 +48,13 @@ def options(name, rng):
     return (text(rng) if callable(text) else text) + f" control={'on' if rng.random() < CONTROL else 'off'}"
 
 
+def extras(name, nats, rng):
+    mapping = rng.random() < MAPPING and name in HOME and nats == 1
+    return f" pmp={'on' if mapping else 'off'} hairpin={'on' if rng.random() < HAIRPIN else 'off'}"
+
+
 def draw(rounds, seed, only):
-    rng = random.Random(seed)
+    rng, more = random.Random(seed), random.Random(f"{seed} extras")
     pairs = [(a, b) for a in CLASSES for b in CLASSES]
     # What many hosts are behind is tried more often: its doubt weighs most
     pairs += [pair for pair in pairs if weight(*pair) >= 250] + [("E1", "E1")] * 2
@@ -59,7 +67,8 @@ def draw(rounds, seed, only):
             delay = round(10 ** rng.uniform(math.log10(3), math.log10(75)))
             loss = rng.choice([0, 0, 0, 0.5, 1, 2])
             nats = [2 if rng.random() < SECOND_NAT else 1 for _ in "ab"]
-            print(f"{a} {b} {delay} {loss} {nats[0]} {nats[1]}|{options(a, rng)}|{options(b, rng)}")
+            print(f"{a} {b} {delay} {loss} {nats[0]} {nats[1]}|"
+                  f"{options(a, rng)}{extras(a, nats[0], more)}|{options(b, rng)}{extras(b, nats[1], more)}")
 
 
 def quantile(values, q):
@@ -93,6 +102,11 @@ def interval(cells, good):
 
 def ceiling(test):
     return sum(weight(a, b) * test(a, b) for a in CLASSES for b in CLASSES) / 100
+
+
+def mapped():
+    """What open ports add to that: two gateways that drop bare SYNs, one of which lets in whom it was asked for"""
+    return weight("S5", "S5") / 100 * (1 - (1 - MAPPING * (1 - SECOND_NAT)) ** 2)
 
 
 class Row:
@@ -196,7 +210,7 @@ def report(path, svg):
     print(f"{'tactics':<8}{'direct %':>9}{'connected %':>21}{'direct':>11}{'SYNs/direct':>21}{'easy p50':>9}")
     for name, cells in tactics.items():
         summary(name, cells)
-    print(f"{'ceiling':<8}{ceiling(possible):7.1f}          X9 with anything, two S5, R8 with Q6, B7 or R8 are out of reach")
+    print(f"{'ceiling':<8}{ceiling(possible) + mapped():7.1f}          X9 with anything, two S5 without an open port, R8 with Q6, B7 or R8 are out of reach")
     print(f"{'plain':<8}{ceiling(plain):7.1f}          what one simultaneous open reaches at best")
     times(ours)
     reasons(ours)

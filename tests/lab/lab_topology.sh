@@ -8,7 +8,8 @@
 # lab_server NAME ADDRESS [WIRE-OPTION...]
 #	A public host that every host knows by name.
 # lab_nat NAME ADDRESS [via=NAT] [inside=ADDRESS] [OPTION...]
-#	A box of our own NAT; options as in nat_conf.c.
+#	A box of our own NAT; options as in nat_conf.c. With the word `gateway` its hosts know its inside address, which
+#	they need to ask it for ports (pmp=on).
 # lab_nat NAME ADDRESS kernel [stray=drop|rst] [random|fully-random] [via=NAT] [inside=ADDRESS] [WIRE-OPTION...]
 #	The same with the kernel's masquerading.
 # lab_host NAME inet|NAT ADDRESS [v6=ADDRESS] [WIRE-OPTION...]
@@ -161,7 +162,7 @@ lab_core_route6() { # IFNAME V6
 
 # lab_attach NAME IFNAME PARENT ADDRESS V6 [WIRE-OPTION...]: wire a namespace to inet or to a NAT.
 lab_attach() {
-	local name=$1 dev=$2 parent=$3 addr=$4 v6=$5 pids="${LAB_PID[$1]}"
+	local name=$1 dev=$2 parent=$3 addr=$4 v6=$5 pids="${LAB_PID[$1]}" gateway=''
 	shift 5
 	case ${LAB_KIND[$parent]:-} in
 	inet)
@@ -179,7 +180,8 @@ lab_attach() {
 	own)
 		[ $# = 0 ] || lab_die "$name: wire options (\"$*\") belong to $parent"
 		lab_ctl "$parent" "inside $(lab_netns "$name") $dev $addr $v6"
-		lab_up "$name" "$dev" "$addr" '' "$v6"
+		[[ ${LAB_GATEWAYS:-} != *" $parent "* ]] || gateway=${LAB_GW[$parent]}
+		lab_up "$name" "$dev" "$addr" "$gateway" "$v6"
 		[ -z "$v6" ] || lab_core_route6 "$parent" "$v6"
 		;;
 	kernel)
@@ -221,6 +223,7 @@ lab_nat() {
 		via=*) parent=${o#via=} ;;
 		inside=*) inside=${o#inside=} ;;
 		kernel) kind=kernel ;;
+		gateway) LAB_GATEWAYS+=" $name " ;;
 		*) options+=("$o") ;;
 		esac
 	done

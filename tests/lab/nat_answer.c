@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The packets that a NAT box makes itself: RST and ICMP errors. Checksums are whole, no offload.
+ * The packets that a NAT box makes itself: RST, ICMP errors, and answers to who asks it. Checksums are whole, no offload.
  */
 #include <netinet/icmp6.h>
 #include <netinet/ip_icmp.h>
@@ -11,6 +11,7 @@
 #define IP4_LEN 20u
 #define IP6_LEN 40u
 #define TCP_LEN 20u
+#define UDP_HEAD 8u
 #define ICMP_HEAD 8u
 #define OWN_TTL 64 /* RFC 1700's recommended default */
 
@@ -148,6 +149,20 @@ void nat_pkt_make_icmp(const struct nat_view *v, enum nat_icmp what, const struc
 	memset(&out->vnet, 0, sizeof(out->vnet));
 	out->data = buf;
 	out->len = (uint32_t)((size_t)(icmp - buf) + ICMP_HEAD + quote);
+}
+
+void nat_pkt_make_udp(const struct nat_view *v, const void *data, size_t len, uint8_t *buf, struct nat_pkt *out)
+{
+	uint8_t *udp = ip_begin(buf, v->version, IPPROTO_UDP, &v->flow.dst, &v->flow.src, UDP_HEAD + len);
+
+	put16(udp, v->flow.dport);
+	put16(udp + 2, v->flow.sport);
+	put16(udp + 4, (uint32_t)(UDP_HEAD + len));
+	memcpy(udp + UDP_HEAD, data, len);
+	l4_checksum(buf, udp, UDP_HEAD + len, IPPROTO_UDP, udp + 6);
+	memset(&out->vnet, 0, sizeof(out->vnet));
+	out->data = buf;
+	out->len = (uint32_t)((size_t)(udp - buf) + UDP_HEAD + len);
 }
 
 void nat_pkt_icmp_csum(struct nat_view *v)

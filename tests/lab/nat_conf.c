@@ -8,6 +8,7 @@
  *	port=preserve|offset|sequential[:PACE]|random|parity|block:N
  *							PACE: ports a second that others take
  *	hairpin=on|off		connections from inside to the own outside address
+ *	pmp=on|off		NAT-PMP, by which a host opens a port for everybody
  *	time-exceeded=on|off	send ICMP when a TTL ends here
  *	ttl=on|off		count down the TTL
  *	neighbours=on|off	hide the lab's router, so that two boxes seem to be adjacent
@@ -180,6 +181,7 @@ static int set_value(struct nat_conf *c, const char *key, const char *value)
 		{ "hairpin", &c->hairpin },	  { "time-exceeded", &c->time_exceeded },
 		{ "ttl", &c->ttl },		  { "neighbours", &c->hide_router },
 		{ "control", &c->control },	  { "offload", &c->offload },
+		{ "pmp", &c->pmp },
 	};
 	const struct {
 		const char *name;

@@ -31,6 +31,7 @@
 #include <string.h>
 
 #include "nat_link.h"
+#include "nat_pmp.h"
 #include "nat_queue.h"
 
 struct nat *nat_new(const struct nat_conf *c, const struct nat_ops *ops, uint64_t now)
@@ -46,7 +47,7 @@ struct nat *nat_new(const struct nat_conf *c, const struct nat_ops *ops, uint64_
 	}
 	n->conf = *c;
 	n->ops = *ops;
-	n->born = n->now = now;
+	n->born = n->started = n->now = now;
 	n->sweep = NAT_NEVER;
 	/* One series each, so that traffic one way changes nothing for the others. */
 	n->rng_ports = c->seed * 3;
@@ -90,6 +91,7 @@ int nat_add_inside(struct nat *n, const struct in6_addr *addrs, unsigned int cou
 void nat_flush(struct nat *n)
 {
 	nat_log(n, "flush");
+	n->started = n->now;
 	nat_table_clear(n);
 	nat_held_clear(n);
 }
@@ -240,7 +242,7 @@ static void inbound(struct nat *n, const struct nat_pkt *p, struct nat_view *v, 
 	s = nat_session_in(n, v->flow.proto, &near, &far);
 	m = s ? s->map : nat_map_in(n, v->flow.proto, &near, &far);
 	if (!m || (!s && !may_begin(v, false)) ||
-	    (is_bare_syn(v) && n->conf.filtering == NAT_FILTER_SYNACK)) {
+	    (is_bare_syn(v) && n->conf.filtering == NAT_FILTER_SYNACK && m->granted <= n->now)) {
 		nat_stray(n, p, v);
 		return;
 	}
@@ -261,9 +263,11 @@ static void inbound(struct nat *n, const struct nat_pkt *p, struct nat_view *v, 
 	deliver(n, p, v);
 }
 
-/* A packet for the box itself: nothing listens there. */
+/* A packet for the box itself: nothing else listens there. */
 static void to_box(struct nat *n, unsigned int host, const struct nat_view *v)
 {
+	if (IN6_ARE_ADDR_EQUAL(&v->flow.dst, &n->conf.inside) && nat_pmp_answer(n, host, v))
+		return;
 	nat_drop(n, v, false, "to-box");
 	if (v->kind == NAT_KIND_TCP)
 		nat_answer_rst(n, v, (int)host);

@@ -63,6 +63,7 @@ struct nat_conf {
 	uint32_t block;	   /* ports in a block */
 	uint32_t pace;	   /* ports a second that others use up, for NAT_PORTS_SEQUENTIAL */
 	bool hairpin;
+	bool pmp;	   /* speak NAT-PMP: nat_pmp.c */
 	bool time_exceeded; /* send ICMP when a TTL ends here */
 	bool ttl;	    /* count down the TTL */
 	bool hide_router;   /* give back the hop that the lab's router takes: neighbouring NATs */

@@ -129,6 +129,16 @@ void nat_pkt_make_icmp(const struct nat_view *v, enum nat_icmp what, const struc
 		       uint8_t *buf, struct nat_pkt *out);
 
 /**
+ * nat_pkt_make_udp() - Make a datagram that answers another one
+ * @v:		the packet to answer, UDP
+ * @data:	payload
+ * @len:	its bytes, at most NAT_ANSWER_MAX - 48
+ * @buf:	NAT_ANSWER_MAX bytes
+ * @out:	the answer, in @buf
+ */
+void nat_pkt_make_udp(const struct nat_view *v, const void *data, size_t len, uint8_t *buf, struct nat_pkt *out);
+
+/**
  * nat_pkt_print() - Write a packet's ends for the log
  * @v:		the packet
  * @buf:	text, cut to @size

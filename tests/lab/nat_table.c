@@ -154,33 +154,38 @@ static void map_free(struct nat *n, struct nat_map *m)
 	free(m);
 }
 
-struct nat_map *nat_map_out(struct nat *n, uint8_t proto, const struct nat_end *in,
-			    const struct nat_end *rem)
+static struct nat_map *map_find(const struct nat *n, uint8_t proto, const struct nat_end *in, const struct nat_end *scope)
 {
-	bool translate = IN6_IS_ADDR_V4MAPPED(&in->addr);
-	uint32_t bucket = bucket_of(proto, in, NULL);
-	struct nat_end scope = map_scope(n, rem);
-	char from[64], out[64], to[64];
-	struct nat_map *m;
+	struct nat_map *m = n->maps_in[bucket_of(proto, in, NULL)];
 
-	for (m = n->maps_in[bucket]; m; m = m->next_in)
-		if (m->proto == proto && same_end(&m->in, in) && (!translate || same_end(&m->rem, &scope)))
-			return m;
+	while (m && !(m->proto == proto && same_end(&m->in, in) && (!scope || same_end(&m->rem, scope))))
+		m = m->next_in;
+	return m;
+}
 
-	m = calloc(1, sizeof(*m));
+/* @wish: outside port to take if it is free, 0 none */
+static struct nat_map *map_new(struct nat *n, uint8_t proto, const struct nat_end *in, const struct nat_end *scope,
+			       uint16_t wish)
+{
+	struct nat_map *m = calloc(1, sizeof(*m));
+	char from[64], out[64];
+	uint32_t bucket;
+
 	if (!m)
 		return NULL;
 	m->proto = proto;
 	m->in = *in;
-	m->rem = scope;
+	m->rem = *scope;
 	m->out = *in; /* IPv6 is filtered, not translated */
-	if (translate) {
+	if (IN6_IS_ADDR_V4MAPPED(&in->addr)) {
 		m->out.addr = n->conf.outside;
-		if (nat_port_choose(n, m)) {
+		m->out.port = wish;
+		if ((!wish || nat_port_taken(n, proto, &m->out)) && nat_port_choose(n, m)) {
 			free(m);
 			return NULL;
 		}
 	}
+	bucket = bucket_of(proto, in, NULL);
 	m->next_in = n->maps_in[bucket];
 	n->maps_in[bucket] = m;
 	bucket = bucket_of(proto, &m->out, NULL);
@@ -189,9 +194,75 @@ struct nat_map *nat_map_out(struct nat *n, uint8_t proto, const struct nat_end *
 	n->map_count++;
 	nat_addr_print(&in->addr, in->port, from, sizeof(from));
 	nat_addr_print(&m->out.addr, m->out.port, out, sizeof(out));
-	nat_addr_print(&rem->addr, rem->port, to, sizeof(to));
-	nat_log(n, "map proto %u %s as %s for %s", proto, from, out, to);
+	nat_log(n, "map proto %u %s as %s", proto, from, out);
 	return m;
+}
+
+struct nat_map *nat_map_out(struct nat *n, uint8_t proto, const struct nat_end *in,
+			    const struct nat_end *rem)
+{
+	struct nat_end scope = map_scope(n, rem);
+	struct nat_map *m = map_find(n, proto, in, IN6_IS_ADDR_V4MAPPED(&in->addr) ? &scope : NULL);
+
+	return m ? m : map_new(n, proto, in, &scope, 0);
+}
+
+struct nat_map *nat_map_grant(struct nat *n, uint8_t proto, const struct nat_end *in, uint16_t wish, uint64_t until)
+{
+	const struct nat_end everybody = { .port = 0 };
+	struct nat_map *m = map_find(n, proto, in, &everybody);
+	char from[64];
+
+	if (!m)
+		m = map_new(n, proto, in, &everybody, wish);
+	if (!m)
+		return NULL;
+	n->grants += !m->granted;
+	m->granted = until;
+	if (n->sweep == NAT_NEVER)
+		n->sweep = n->now + SWEEP_EVERY;
+	nat_addr_print(&in->addr, in->port, from, sizeof(from));
+	nat_log(n, "grant proto %u %s port %u", proto, from, m->out.port);
+	return m;
+}
+
+/* The mapping may be gone afterwards */
+static void map_ungrant(struct nat *n, struct nat_map *m)
+{
+	m->granted = 0;
+	n->grants--;
+	if (!m->sessions)
+		map_free(n, m);
+}
+
+void nat_map_revoke(struct nat *n, uint8_t proto, const struct nat_end *in)
+{
+	struct nat_map *m, *next;
+	unsigned int i;
+
+	for (i = 0; i < NAT_BUCKETS && n->grants; i++) {
+		for (m = n->maps_in[i]; m; m = next) {
+			next = m->next_in;
+			if (m->granted && m->proto == proto && IN6_ARE_ADDR_EQUAL(&m->in.addr, &in->addr) &&
+			    (!in->port || m->in.port == in->port))
+				map_ungrant(n, m);
+		}
+	}
+}
+
+/* @all: also those whose time is not over */
+static void grants_sweep(struct nat *n, bool all)
+{
+	struct nat_map *m, *next;
+	unsigned int i;
+
+	for (i = 0; i < NAT_BUCKETS && n->grants; i++) {
+		for (m = n->maps_in[i]; m; m = next) {
+			next = m->next_in;
+			if (m->granted && (all || m->granted <= n->now))
+				map_ungrant(n, m);
+		}
+	}
 }
 
 struct nat_map *nat_map_in(struct nat *n, uint8_t proto, const struct nat_end *out,
@@ -200,7 +271,7 @@ struct nat_map *nat_map_in(struct nat *n, uint8_t proto, const struct nat_end *o
 	struct nat_map *m = map_at(n, proto, out);
 	const struct nat_session *s;
 
-	if (!m || n->conf.filtering == NAT_FILTER_NONE)
+	if (!m || m->granted > n->now || n->conf.filtering == NAT_FILTER_NONE)
 		return m;
 	if (n->conf.filtering == NAT_FILTER_ADDRESS)
 		for (s = n->all; s; s = s->next)
@@ -217,7 +288,7 @@ struct nat_session *nat_session_new(struct nat *n, struct nat_map *map, const st
 	if (n->session_count < NAT_SESSIONS_MAX)
 		s = calloc(1, sizeof(*s));
 	if (!s) {
-		if (!map->sessions)
+		if (!map->sessions && !map->granted)
 			map_free(n, map);
 		return NULL;
 	}
@@ -258,7 +329,7 @@ static void session_free(struct nat *n, struct nat_session *s)
 		s->next->prev = s->prev;
 	n->session_count--;
 	free(s);
-	if (--m->sessions == 0)
+	if (--m->sessions == 0 && !m->granted)
 		map_free(n, m);
 }
 
@@ -379,12 +450,14 @@ void nat_table_sweep(struct nat *n)
 		if (s->expires <= n->now)
 			session_free(n, s);
 	}
-	n->sweep = n->all ? n->now + SWEEP_EVERY : NAT_NEVER;
+	grants_sweep(n, false);
+	n->sweep = n->all || n->grants ? n->now + SWEEP_EVERY : NAT_NEVER;
 }
 
 void nat_table_clear(struct nat *n)
 {
 	while (n->all)
 		session_free(n, n->all);
+	grants_sweep(n, true);
 	n->sweep = NAT_NEVER;
 }

@@ -3,7 +3,8 @@
  * The NAT's memory: mappings, the sessions that go through them, and which outside ports are taken.
  *
  * A mapping ties an inside address and port to an outside port, for everybody or for some remote
- * ends only. A session is one connection through a mapping. A mapping lives as long as it has sessions.
+ * ends only. A session is one connection through a mapping. A mapping lives as long as it has sessions, or until the time
+ * for which it was granted to the host (nat_pmp.c); then anybody may use it.
  */
 #ifndef LAB_NAT_TABLE_H
 #define LAB_NAT_TABLE_H
@@ -40,6 +41,7 @@ struct nat_map {
 	struct nat_end rem;		    /* only what the mapping behaviour looks at, else zero */
 	uint8_t proto;
 	unsigned int sessions;
+	uint64_t granted; /* time, 0 never was */
 	bool controlled; /* its first session is alive: nat_conf.control */
 };
 
@@ -61,6 +63,8 @@ struct nat {
 	struct nat_conf conf;
 	struct nat_ops ops;
 	uint64_t born, now;
+	uint64_t started; /* as born, but anew with each nat_flush() */
+	unsigned int grants; /* mappings that are granted */
 	struct nat_map *maps_in[NAT_BUCKETS], *maps_out[NAT_BUCKETS];
 	struct nat_session *in[NAT_BUCKETS], *out[NAT_BUCKETS];
 	struct nat_session *all;
@@ -151,6 +155,26 @@ struct nat_map *nat_map_out(struct nat *n, uint8_t proto, const struct nat_end *
  */
 struct nat_map *nat_map_in(struct nat *n, uint8_t proto, const struct nat_end *out,
 			   const struct nat_end *rem);
+
+/**
+ * nat_map_grant() - Make a mapping that lives by itself and lets everybody in, or prolong it
+ * @n:		box
+ * @proto:	protocol
+ * @in:		inside end
+ * @wish:	outside port that is wished for, 0 any
+ * @until:	time
+ *
+ * Return: the mapping, or NULL without a free port or memory.
+ */
+struct nat_map *nat_map_grant(struct nat *n, uint8_t proto, const struct nat_end *in, uint16_t wish, uint64_t until);
+
+/**
+ * nat_map_revoke() - Take back what was granted; connections go on
+ * @n:		box
+ * @proto:	protocol
+ * @in:		inside end; port 0: all of this address
+ */
+void nat_map_revoke(struct nat *n, uint8_t proto, const struct nat_end *in);
 
 /**
  * nat_session_new() - Begin a session

@@ -349,6 +349,81 @@ static void ipv6_is_filtered_not_translated(void **state)
 	took(NAT_INSIDE);
 }
 
+/* A request of NAT-PMP; what is answered, is in @reply. Return: its bytes, 0 none */
+static size_t pmp(const uint8_t *request, size_t size, uint8_t reply[16])
+{
+	struct nat_view v;
+	struct nat_pkt p;
+	uint8_t b[128];
+	uint32_t c;
+
+	p = make(b, IPPROTO_UDP, IN, 5000, BOX, 5351, 0, 64);
+	memcpy(b + 28, request, size);
+	p.len = (uint32_t)(28 + size);
+	b[3] = (uint8_t)p.len;
+	b[25] = (uint8_t)(8 + size);
+	b[10] = b[11] = 0;
+	c = ~sum(b, 20, 0);
+	b[10] = (uint8_t)(c >> 8);
+	b[11] = (uint8_t)c;
+	b[26] = b[27] = 0; /* no checksum */
+	nat_input(box.nat, NAT_INSIDE, 0, &p, box.now);
+	v = took(NAT_INSIDE);
+	if (v.kind != NAT_KIND_UDP)
+		return 0;
+	assert_ends(&v, BOX, 5351, IN, 5000);
+	assert_true(v.l4_len - 8 <= 16);
+	memcpy(reply, v.l4 + 8, v.l4_len - 8);
+	return v.l4_len - 8;
+}
+
+static void nat_pmp_opens_a_port_for_everybody(void **state)
+{
+	static const uint8_t address[2] = { 0, 0 }, other_version[24] = { 2, 1 }, other_opcode[2] = { 0, 9 };
+	uint8_t map_it[12] = { 0, 2, 0, 0, 7000 >> 8, 7000 & 255, 9000 >> 8, 9000 & 255, 0, 0, 0, 60 }, reply[16];
+	struct nat_view v;
+
+	(void)state;
+	box_new("");
+	assert_int_equal(pmp(address, sizeof(address), reply), 0); /* an ICMP error */
+	box_new("pmp=on filtering=synack");
+	pass_time(5 * NAT_SECOND);
+	assert_int_equal(pmp(address, sizeof(address), reply), 12);
+	assert_memory_equal(reply, "\0\x80\0\0\0\0\0\5\xc6\x33\x64\1", 12);
+	assert_int_equal(pmp(other_version, sizeof(other_version), reply), 8);
+	assert_int_equal(reply[0], 0);
+	assert_int_equal(reply[3], 1);
+	assert_int_equal(pmp(other_opcode, sizeof(other_opcode), reply), 8);
+	assert_int_equal(reply[3], 5);
+	come_in(SRV, 80, 9000, S);
+	silence();
+	assert_int_equal(pmp(map_it, sizeof(map_it), reply), 16);
+	assert_memory_equal(reply, "\0\x82\0\0\0\0\0\5\x1b\x58\x23\x28\0\0\0\x3c", 16);
+	for (int i = 0; i < 2; i++) {
+		come_in(i ? SRV2 : SRV, 80, 9000, S);
+		v = took(NAT_INSIDE);
+		assert_ends(&v, i ? SRV2 : SRV, 80, IN, 7000);
+	}
+	go_out(7000, SRV, 80, S | A);
+	v = took(NAT_OUTSIDE);
+	assert_ends(&v, OUT, 9000, SRV, 80);
+	pass_time(61 * NAT_SECOND);
+	come_in(SRV2, 81, 9000, S);
+	silence();
+	assert_int_equal(pmp(map_it, sizeof(map_it), reply), 16);
+	map_it[11] = 0;
+	assert_int_equal(pmp(map_it, sizeof(map_it), reply), 16);
+	assert_int_equal(reply[3], 0);
+	come_in(SRV2, 82, 9000, S);
+	silence();
+	map_it[11] = 60;
+	assert_int_equal(pmp(map_it, sizeof(map_it), reply), 16);
+	nat_flush(box.nat);
+	assert_int_equal(nat_mappings(box.nat), 0);
+	assert_int_equal(pmp(address, sizeof(address), reply), 12);
+	assert_int_equal(reply[7], 0); /* the time begins anew */
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -366,6 +441,7 @@ int main(void)
 		cmocka_unit_test(a_ttl_that_ends_here_is_answered),
 		cmocka_unit_test(hairpin_goes_through_both_translations),
 		cmocka_unit_test(udp_and_echo_pass_too),
+		cmocka_unit_test(nat_pmp_opens_a_port_for_everybody),
 		cmocka_unit_test(ipv6_is_filtered_not_translated),
 	};
 
