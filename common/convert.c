@@ -35,6 +35,12 @@ static bool take_enum(uint32_t *out, int value, int last)
 	return true;
 }
 
+/* What a later version tells of its NAT that this one has no name for is unknown (0) here, and no reason to refuse it */
+static uint32_t known_or_zero(int value, int last)
+{
+	return value < 0 || value > last ? 0 : (uint32_t)value;
+}
+
 void endpoint_to_message(const struct endpoint *ep, Punch__Endpoint *message)
 {
 	punch__endpoint__init(message);
@@ -139,11 +145,12 @@ static bool nat_from_message(struct description *out, const Punch__NatFacts *in)
 	out->lifetime = in->lifetime;
 	out->filtering_measured = in->filtering_measured;
 	out->nats = in->nats;
-	return take_enum(&out->stray_syn, (int)in->stray_syn, PUNCH__STRAY_SYN__STRAY_SYN_ICMP) &&
-	       take_enum(&out->hairpin, (int)in->hairpin, PUNCH__HAIRPIN__HAIRPIN_YES) &&
-	       take_enum(&out->mapping, (int)in->mapping, PUNCH__MAPPING__MAPPING_ADDRESS_PORT_DEPENDENT) &&
-	       take_enum(&out->filtering, (int)in->filtering, PUNCH__FILTERING__FILTERING_SYN_ACK_ONLY) &&
-	       take_enum(&out->port_rule, (int)in->port_rule, PUNCH__PORT_RULE__PORT_RULE_PARITY);
+	out->stray_syn = known_or_zero((int)in->stray_syn, PUNCH__STRAY_SYN__STRAY_SYN_ICMP);
+	out->hairpin = known_or_zero((int)in->hairpin, PUNCH__HAIRPIN__HAIRPIN_YES);
+	out->mapping = known_or_zero((int)in->mapping, PUNCH__MAPPING__MAPPING_ADDRESS_PORT_DEPENDENT);
+	out->filtering = known_or_zero((int)in->filtering, PUNCH__FILTERING__FILTERING_SYN_ACK_ONLY);
+	out->port_rule = known_or_zero((int)in->port_rule, PUNCH__PORT_RULE__PORT_RULE_PARITY);
+	return true;
 }
 
 static bool description_from_message(struct description *out, const Punch__Description *in)

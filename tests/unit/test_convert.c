@@ -109,10 +109,9 @@ static Punch__Signed envelope(const struct body *body)
 }
 
 /* Sign a message of the test's own making and open it */
-static int open_invitation(const Punch__Invitation *message, const struct key *key)
+static int open_into(const Punch__Invitation *message, const struct key *key, struct invitation *out)
 {
 	struct body body = { 0 }, opened;
-	struct invitation out;
 	Punch__Signed signed_;
 	int rc;
 
@@ -121,14 +120,21 @@ static int open_invitation(const Punch__Invitation *message, const struct key *k
 	punch__invitation__pack(message, body.data);
 	assert_int_equal(key_sign(key, KEY_CONTEXT_INVITATION, body.data, body.size, body.signature), 0);
 	signed_ = envelope(&body);
-	rc = invitation_open(&signed_, &out, &opened);
+	rc = invitation_open(&signed_, out, &opened);
 	if (rc < 0) {
 		assert_null(opened.data);
-		assert_int_equal(out.port, 0);
+		assert_int_equal(out->port, 0);
 	}
 	body_free(&opened);
 	body_free(&body);
 	return rc;
+}
+
+static int open_invitation(const Punch__Invitation *message, const struct key *key)
+{
+	struct invitation out;
+
+	return open_into(message, key, &out);
 }
 
 static int open_answer(const Punch__Answer *message, const struct key *key)
@@ -340,7 +346,7 @@ static void make_raw(struct raw *raw)
 	raw->description.n_candidates = 2;
 }
 
-enum { SPOIL_COUNT = 34 };
+enum { SPOIL_COUNT = 28 };
 
 static void spoil(struct raw *raw, int which)
 {
@@ -362,25 +368,19 @@ static void spoil(struct raw *raw, int which)
 	case 12: in->sealed_name = convert_bytes(raw->bytes, 129); break;
 	case 13: raw->description.n_candidates = LIMIT_CANDIDATES + 1; break;
 	case 14: raw->nat.hops = 65; break;
-	case 15: raw->nat.mapping = (Punch__Mapping)5; break;
-	case 16: raw->nat.filtering = (Punch__Filtering)5; break;
-	case 17: raw->nat.port_rule = (Punch__PortRule)7; break;
-	case 18: raw->nat.port_rule = (Punch__PortRule)-1; break;
-	case 19: raw->candidate[1].type = (Punch__CandidateType)0; break;
-	case 20: raw->candidate[1].type = (Punch__CandidateType)5; break;
-	case 21: raw->candidate[1].endpoint = NULL; break;
-	case 22: raw->endpoint.port = 0; break;
-	case 23: raw->endpoint.port = 65536; break;
-	case 24: raw->endpoint.address.len = 5; break;
-	case 25: raw->endpoint.address.len = 0; break;
-	case 26: raw->nat.stray_syn = (Punch__StraySyn)4; break;
-	case 27: raw->nat.hairpin = (Punch__Hairpin)3; break;
-	case 28: raw->nat.port_low = raw->nat.port_high + 1; break;
-	case 29: raw->nat.port_high = 65536; break;
-	case 30: raw->nat.port_step = 65536; break;
-	case 31: raw->nat.port_step = -65536; break;
-	case 32: raw->nat.port_pace = 65536001; break;
-	case 33: raw->nat.nats = 65; break;
+	case 15: raw->candidate[1].type = (Punch__CandidateType)0; break;
+	case 16: raw->candidate[1].type = (Punch__CandidateType)5; break;
+	case 17: raw->candidate[1].endpoint = NULL; break;
+	case 18: raw->endpoint.port = 0; break;
+	case 19: raw->endpoint.port = 65536; break;
+	case 20: raw->endpoint.address.len = 5; break;
+	case 21: raw->endpoint.address.len = 0; break;
+	case 22: raw->nat.port_low = raw->nat.port_high + 1; break;
+	case 23: raw->nat.port_high = 65536; break;
+	case 24: raw->nat.port_step = 65536; break;
+	case 25: raw->nat.port_step = -65536; break;
+	case 26: raw->nat.port_pace = 65536001; break;
+	case 27: raw->nat.nats = 65; break;
 	default: fail_msg("no such case"); break;
 	}
 }
@@ -405,6 +405,32 @@ static void each_size_and_range_is_checked(void **state)
 	assert_int_equal(open_invitation(&raw.invitation, &caller), -EPROTONOSUPPORT);
 	raw.invitation.version = 0;
 	assert_int_equal(open_invitation(&raw.invitation, &caller), -EPROTONOSUPPORT);
+}
+
+/* A later version's facts, of which the others are of use all the same */
+static void facts_without_a_name_here_are_unknown(void **state)
+{
+	struct invitation out;
+	struct raw raw;
+	int i;
+
+	(void)state;
+	for (i = 0; i < 2; i++) {
+		make_raw(&raw);
+		raw.nat.mapping = (Punch__Mapping)(i ? -1 : 5);
+		raw.nat.filtering = (Punch__Filtering)(i ? -1 : 5);
+		raw.nat.port_rule = (Punch__PortRule)(i ? -1 : 7);
+		raw.nat.stray_syn = (Punch__StraySyn)(i ? -1 : 4);
+		raw.nat.hairpin = (Punch__Hairpin)(i ? -1 : 3);
+		raw.nat.hops = 3;
+		assert_int_equal(open_into(&raw.invitation, &caller, &out), 0);
+		assert_int_equal(out.description.mapping, 0);
+		assert_int_equal(out.description.filtering, 0);
+		assert_int_equal(out.description.port_rule, 0);
+		assert_int_equal(out.description.stray_syn, 0);
+		assert_int_equal(out.description.hairpin, 0);
+		assert_int_equal(out.description.hops, 3);
+	}
 }
 
 static void limits_themselves_are_allowed_and_absent_parts_are_zero(void **state)
@@ -554,6 +580,7 @@ int main(void)
 		cmocka_unit_test(another_signer_or_use_is_refused),
 		cmocka_unit_test(what_is_no_envelope_is_refused),
 		cmocka_unit_test(each_size_and_range_is_checked),
+		cmocka_unit_test(facts_without_a_name_here_are_unknown),
 		cmocka_unit_test(limits_themselves_are_allowed_and_absent_parts_are_zero),
 		cmocka_unit_test(answers_are_checked_too),
 		cmocka_unit_test(addresses_nobody_may_dial_are_dropped_alone),
