@@ -19,6 +19,7 @@
 #include "resolver/mapper_internal.h"
 
 #define SEARCH_MS	1000	/* for answers to the multicast search; UPnP devices wait at most MX = 1 s */
+#define NO_MINISSDPD	""	/* a daemon that caches such searches, behind a Unix socket that the sandbox does not give */
 #define TRIES		4	/* external ports that may turn out to be taken */
 #define PREFIX		8	/* bytes of an IPv6 address that a network's hosts have in common (RFC 4291 2.5.4) */
 
@@ -77,7 +78,7 @@ static int find(const struct endpoint *gateway)
 
 	if (igd.known)
 		return 0;
-	list = upnpDiscover(SEARCH_MS, NULL, NULL, UPNP_LOCAL_PORT_ANY, 0, 2, &error);
+	list = upnpDiscover(SEARCH_MS, NULL, NO_MINISSDPD, UPNP_LOCAL_PORT_ANY, 0, 2, &error);
 	for (at = list; at && err; at = at->pNext)
 		err = try_device(at->descURL, gateway);
 	freeUPNPDevlist(list);
@@ -122,7 +123,7 @@ static int find_firewall(const struct endpoint *own)
 
 	if (firewall.known)
 		return 0;
-	list = upnpDiscover(SEARCH_MS, NULL, NULL, UPNP_LOCAL_PORT_ANY, 1, 2, &error);
+	list = upnpDiscover(SEARCH_MS, NULL, NO_MINISSDPD, UPNP_LOCAL_PORT_ANY, 1, 2, &error);
 	for (at = list; at && err; at = at->pNext)
 		err = try_firewall(at->descURL, own);
 	freeUPNPDevlist(list);
