@@ -295,7 +295,7 @@ struct nat_session *nat_session_new(struct nat *n, struct nat_map *map, const st
 	s->map = map;
 	s->rem = *rem;
 	s->state = map->proto == IPPROTO_TCP ? NAT_SESSION_OPENING : NAT_SESSION_DATAGRAM;
-	s->first = map->sessions++ == 0;
+	s->first = map->sessions++ == 0 && !map->granted; /* what was asked for stays */
 	bucket = bucket_of(map->proto, &map->in, rem);
 	s->next_in = n->in[bucket];
 	n->in[bucket] = s;

@@ -386,7 +386,7 @@ static void nat_pmp_opens_a_port_for_everybody(void **state)
 	(void)state;
 	box_new("");
 	assert_int_equal(pmp(address, sizeof(address), reply), 0); /* an ICMP error */
-	box_new("pmp=on filtering=synack");
+	box_new("pmp=on filtering=synack control=on");
 	pass_time(5 * NAT_SECOND);
 	assert_int_equal(pmp(address, sizeof(address), reply), 12);
 	assert_memory_equal(reply, "\0\x80\0\0\0\0\0\5\xc6\x33\x64\1", 12);
@@ -407,6 +407,16 @@ static void nat_pmp_opens_a_port_for_everybody(void **state)
 	go_out(7000, SRV, 80, S | A);
 	v = took(NAT_OUTSIDE);
 	assert_ends(&v, OUT, 9000, SRV, 80);
+	/* its first connection ends, and takes no other one along */
+	come_in(SRV, 80, 9000, F | A);
+	took(NAT_INSIDE);
+	go_out(7000, SRV, 80, F | A);
+	took(NAT_OUTSIDE);
+	come_in(SRV, 80, 9000, A);
+	took(NAT_INSIDE);
+	come_in(SRV2, 80, 9000, A);
+	v = took(NAT_INSIDE);
+	assert_ends(&v, SRV2, 80, IN, 7000);
 	pass_time(61 * NAT_SECOND);
 	come_in(SRV2, 81, 9000, S);
 	silence();
