@@ -528,3 +528,28 @@ short side_poll(int fd, short events, int timeout_ms)
 
 	return poll(&pollfd, 1, timeout_ms) == 1 ? pollfd.revents : 0;
 }
+
+enum local_status side_publish(int fd, uint16_t port, struct local_reply *reply)
+{
+	struct local_request request;
+
+	side_request(&request, LOCAL_LISTEN);
+	request.target.port = port;
+	side_ask(&request, fd, reply, NULL);
+	return reply->status;
+}
+
+int side_call(const char *peer, uint16_t port)
+{
+	struct local_request request;
+	struct local_reply reply;
+	int fd;
+
+	side_request(&request, LOCAL_DIAL);
+	strcpy(request.peer, peer);
+	request.target.port = port;
+	side_ask(&request, -1, &reply, &fd);
+	if (fd >= 0)
+		close(fd);
+	return reply.status == LOCAL_OK ? 0 : reply.error;
+}

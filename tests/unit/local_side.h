@@ -57,6 +57,12 @@ void side_ask(const struct local_request *request, int pass, struct local_reply 
 /** side_simple() - a request that needs nothing but kind, peer and descriptor. Return: status */
 enum local_status side_simple(enum local_kind kind, const char *peer, int pass, struct local_reply *reply, int *fd);
 
+/** side_publish() - LOCAL_LISTEN. @fd: the listener, stays the caller's; @port: 0 the one it has. Return: status */
+enum local_status side_publish(int fd, uint16_t port, struct local_reply *reply);
+
+/** side_call() - a peer calls a port of ours. Return: errno of the call, 0 when it was let in */
+int side_call(const char *peer, uint16_t port);
+
 /** side_status() - LOCAL_STATUS as JSON, malloc()ed */
 char *side_status(void);
 

@@ -28,32 +28,6 @@ static int end(void **state)
 	return scratch_teardown(state);
 }
 
-static enum local_status publish(int fd, uint16_t port, struct local_reply *reply)
-{
-	struct local_request request;
-
-	side_request(&request, LOCAL_LISTEN);
-	request.target.port = port;
-	side_ask(&request, fd, reply, NULL);
-	return reply->status;
-}
-
-/* errno of a call by that peer, 0 when it was let in */
-static int call(const char *peer, uint16_t port)
-{
-	struct local_request request;
-	struct local_reply reply;
-	int fd;
-
-	side_request(&request, LOCAL_DIAL);
-	strcpy(request.peer, peer);
-	request.target.port = port;
-	side_ask(&request, -1, &reply, &fd);
-	if (fd >= 0)
-		close(fd);
-	return reply.status == LOCAL_OK ? 0 : reply.error;
-}
-
 /* The configuration with @to in the place of @from, renamed into place */
 static void change_conf(const char *from, const char *to)
 {
@@ -83,22 +57,22 @@ static void a_revoked_caller_is_refused_at_once(void **state)
 	struct local_reply reply;
 
 	(void)state;
-	assert_int_equal(publish(fd, 0, &reply), LOCAL_OK);
-	assert_int_equal(publish(open_fd, 0, &reply), LOCAL_OK);
+	assert_int_equal(side_publish(fd, 0, &reply), LOCAL_OK);
+	assert_int_equal(side_publish(open_fd, 0, &reply), LOCAL_OK);
 	side_request(&request, LOCAL_DIAL);
 	strcpy(request.peer, "never");
 	request.target.port = SIDE_SERVICE;
 	assert_int_equal(local_send(pending, &request, sizeof(request), -1), 0);
-	assert_int_equal(call("bob", SIDE_SERVICE), 0);
+	assert_int_equal(side_call("bob", SIDE_SERVICE), 0);
 	change_conf("allow = bob slow", "allow = slow");
-	assert_int_equal(call("bob", SIDE_SERVICE), ECONNREFUSED);
-	assert_int_equal(call("slow", SIDE_SERVICE), 0);
-	assert_int_equal(call("bob", SIDE_OPEN), 0);
+	assert_int_equal(side_call("bob", SIDE_SERVICE), ECONNREFUSED);
+	assert_int_equal(side_call("slow", SIDE_SERVICE), 0);
+	assert_int_equal(side_call("bob", SIDE_OPEN), 0);
 	change_conf("[peer bob]\nkey = ", "[peer bob]\nkey = 11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=\n[peer former]\nkey = ");
-	assert_int_equal(call("bob", SIDE_OPEN), 0);	/* as a peer of another name */
+	assert_int_equal(side_call("bob", SIDE_OPEN), 0);	/* as a peer of another name */
 	change_conf("[peer former]\nkey = ", "[peer former]\nkey = /FHNjmIYoaONpH7QAjDwWAgW7RO6MwOsXeuRFUiQgCU=\n#");
-	assert_int_equal(call("bob", SIDE_OPEN), ECONNREFUSED);
-	assert_int_equal(call("slow", SIDE_OPEN), 0);
+	assert_int_equal(side_call("bob", SIDE_OPEN), ECONNREFUSED);
+	assert_int_equal(side_call("slow", SIDE_OPEN), 0);
 	close(pending);
 	close(open_fd);
 	close(fd);

@@ -28,32 +28,6 @@ static int end(void **state)
 	return scratch_teardown(state);
 }
 
-static enum local_status publish(int fd, uint16_t port, struct local_reply *reply)
-{
-	struct local_request request;
-
-	side_request(&request, LOCAL_LISTEN);
-	request.target.port = port;
-	side_ask(&request, fd, reply, NULL);
-	return reply->status;
-}
-
-/* errno of a call by that peer, 0 when it was let in */
-static int call(const char *peer, uint16_t port)
-{
-	struct local_request request;
-	struct local_reply reply;
-	int fd;
-
-	side_request(&request, LOCAL_DIAL);
-	strcpy(request.peer, peer);
-	request.target.port = port;
-	side_ask(&request, -1, &reply, &fd);
-	if (fd >= 0)
-		close(fd);
-	return reply.status == LOCAL_OK ? 0 : reply.error;
-}
-
 static void a_listener_on_a_service_port_is_published(void **state)
 {
 	int fd = side_listen("0.0.0.0", SIDE_SERVICE);
@@ -61,12 +35,12 @@ static void a_listener_on_a_service_port_is_published(void **state)
 
 	(void)state;
 	assert_true(side_status_has("hellos=0"));
-	assert_int_equal(publish(fd, 0, &reply), LOCAL_OK);
+	assert_int_equal(side_publish(fd, 0, &reply), LOCAL_OK);
 	assert_true(side_status_has("\"listener\":\"0.0.0.0:8080\""));
 	assert_true(side_status_has("hellos=1"));	/* the rendezvous is told that we take calls now */
-	assert_int_equal(publish(fd, 0, &reply), LOCAL_OK);
+	assert_int_equal(side_publish(fd, 0, &reply), LOCAL_OK);
 	assert_true(side_status_has("hellos=1"));	/* told once */
-	assert_int_equal(call("bob", SIDE_SERVICE), 0);
+	assert_int_equal(side_call("bob", SIDE_SERVICE), 0);
 	close(fd);
 }
 
@@ -76,9 +50,9 @@ static void a_listener_that_closed_is_withdrawn(void **state)
 	struct local_reply reply;
 
 	(void)state;
-	assert_int_equal(publish(fd, 0, &reply), LOCAL_OK);
+	assert_int_equal(side_publish(fd, 0, &reply), LOCAL_OK);
 	close(fd);
-	assert_int_equal(call("bob", SIDE_OPEN), ECONNREFUSED);
+	assert_int_equal(side_call("bob", SIDE_OPEN), ECONNREFUSED);
 	assert_true(side_status_lacks("\"listener\":\"127.0.0.1:8081\""));
 }
 
@@ -88,7 +62,7 @@ static void without_any_call_it_is_withdrawn_too(void **state)
 	struct local_reply reply;
 
 	(void)state;
-	assert_int_equal(publish(fd, 0, &reply), LOCAL_OK);
+	assert_int_equal(side_publish(fd, 0, &reply), LOCAL_OK);
 	close(fd);
 	assert_true(side_status_has("\"services\":[\n  ]"));	/* within SERVICES_CHECK */
 }
@@ -99,7 +73,7 @@ static void ports_without_a_service_are_not_ours(void **state)
 	struct local_reply reply;
 
 	(void)state;
-	assert_int_equal(publish(fd, 0, &reply), LOCAL_NOT_OURS);
+	assert_int_equal(side_publish(fd, 0, &reply), LOCAL_NOT_OURS);
 	assert_true(side_status_lacks("\"listener\":\"127.0.0.1:8082\""));
 	close(fd);
 }
@@ -110,9 +84,9 @@ static void a_listener_elsewhere_may_serve_a_service_port(void **state)
 	struct local_reply reply;
 
 	(void)state;
-	assert_int_equal(publish(fd, SIDE_OPEN, &reply), LOCAL_OK);
+	assert_int_equal(side_publish(fd, SIDE_OPEN, &reply), LOCAL_OK);
 	assert_true(side_status_has("\"port\":8081,\n      \"listener\":\"127.0.0.1:8082\""));
-	assert_int_equal(call("bob", SIDE_OPEN), 0);
+	assert_int_equal(side_call("bob", SIDE_OPEN), 0);
 	close(fd);
 }
 
@@ -124,7 +98,7 @@ static void a_socket_that_does_not_listen_is_refused(void **state)
 
 	(void)state;
 	assert_int_equal(bind(idle, (struct sockaddr *)&sin, sizeof(sin)), 0);
-	assert_int_equal(publish(idle, 0, &reply), LOCAL_FAILED);
+	assert_int_equal(side_publish(idle, 0, &reply), LOCAL_FAILED);
 	assert_int_equal(reply.error, EINVAL);
 	close(idle);
 	close(fd);
@@ -136,9 +110,9 @@ static void only_allowed_peers_are_let_in(void **state)
 	struct local_reply reply;
 
 	(void)state;
-	assert_int_equal(publish(fd, 0, &reply), LOCAL_OK);
-	assert_int_equal(call("bob", SIDE_SERVICE), 0);
-	assert_int_equal(call("carol", SIDE_SERVICE), ECONNREFUSED);
+	assert_int_equal(side_publish(fd, 0, &reply), LOCAL_OK);
+	assert_int_equal(side_call("bob", SIDE_SERVICE), 0);
+	assert_int_equal(side_call("carol", SIDE_SERVICE), ECONNREFUSED);
 	close(fd);
 }
 
@@ -151,10 +125,10 @@ static void a_newcomer_on_the_port_gets_no_peer(void **state)
 	struct local_reply reply;
 
 	(void)state;
-	assert_int_equal(publish(fd, 0, &reply), LOCAL_OK);
+	assert_int_equal(side_publish(fd, 0, &reply), LOCAL_OK);
 	close(fd);
 	fd = side_listen("127.0.0.1", SIDE_OPEN);
-	assert_int_equal(call("bob", SIDE_OPEN), 0);	/* the double's plain connection, as nothing is published */
+	assert_int_equal(side_call("bob", SIDE_OPEN), 0);	/* the double's plain connection, as nothing is published */
 	accepted = accept(fd, (struct sockaddr *)&ss, &size);
 	assert_true(accepted >= 0);
 	assert_false(doorbell_is_sockaddr((struct sockaddr *)&ss, size));
@@ -169,10 +143,10 @@ static void a_resolver_that_was_killed_publishes_again(void **state)
 	struct local_reply reply;
 
 	(void)state;
-	assert_int_equal(publish(fd, 0, &reply), LOCAL_OK);
+	assert_int_equal(side_publish(fd, 0, &reply), LOCAL_OK);
 	side_again();
 	assert_true(side_status_has("\"listener\":\"[::]:8080\""));
-	assert_int_equal(call("bob", SIDE_SERVICE), 0);
+	assert_int_equal(side_call("bob", SIDE_SERVICE), 0);
 	close(fd);
 	side_again();
 	assert_true(side_status_lacks("8080"));		/* what is gone is not taken back */
@@ -185,12 +159,12 @@ static void a_damaged_memory_is_ignored(void **state)
 	struct local_reply reply;
 
 	(void)state;
-	assert_int_equal(publish(fd, 0, &reply), LOCAL_OK);
+	assert_int_equal(side_publish(fd, 0, &reply), LOCAL_OK);
 	snprintf(command, sizeof(command), "for f in %s/punch/*.state; do echo rubbish >$f; done", scratch);
 	assert_int_equal(system(command), 0);
 	side_again();
 	assert_true(side_status_lacks("8080"));
-	assert_int_equal(publish(fd, 0, &reply), LOCAL_OK);
+	assert_int_equal(side_publish(fd, 0, &reply), LOCAL_OK);
 	side_again();
 	assert_true(side_status_has("127.0.0.1:8080"));
 	close(fd);
@@ -205,7 +179,7 @@ static void a_socket_of_another_network_is_refused(void **state)
 	assert_int_equal(unshare(CLONE_NEWNET), 0);
 	fd = side_listen("0.0.0.0", SIDE_SERVICE);
 	assert_int_equal(setns(home, CLONE_NEWNET), 0);
-	assert_int_equal(publish(fd, 0, &reply), LOCAL_FAILED);
+	assert_int_equal(side_publish(fd, 0, &reply), LOCAL_FAILED);
 	assert_int_equal(reply.error, EXDEV);
 	close(fd);
 	close(home);
