@@ -116,6 +116,9 @@ const struct conf_peer *conf_peer_by_address(const struct conf_node *conf, const
 /** conf_service_find() - by port. NULL when not published */
 const struct conf_service *conf_service_find(const struct conf_node *conf, uint16_t port);
 
+/** conf_service_allows() - may the peer of that name reach it? */
+bool conf_service_allows(const struct conf_service *service, const char *peer);
+
 /** conf_word_in() - is @word one of the space-separated words of @list? ASCII case is ignored */
 bool conf_word_in(const char *list, const char *word);
 

@@ -90,3 +90,8 @@ const struct conf_service *conf_service_find(const struct conf_node *conf, uint1
 	}
 	return NULL;
 }
+
+bool conf_service_allows(const struct conf_service *service, const char *peer)
+{
+	return strcmp(service->allow, "*") == 0 || conf_word_in(service->allow, peer);
+}

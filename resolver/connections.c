@@ -2,8 +2,8 @@
 /*
  * connections.c - memory of sockets given away, for status
  *
- * A connection is remembered by its two ends and its cookie, and by the peer's key, for the day when that is revoked.  Whether it still
- * lives and how many bytes it carried is the kernel's knowledge, asked when
+ * A connection is remembered by its two ends and its cookie, and by the peer's key, for the day when that
+ * is revoked.  Whether it still lives and how many bytes it carried is the kernel's knowledge, asked when
  * somebody wants to see it.  One that is closed is shown for a while, since
  * "which path did it take?" is mostly asked afterwards; or until room is needed.
  */

@@ -22,8 +22,7 @@ bool revoke_allows(const struct conf_node *conf, const uint8_t key[KEY_SIZE], bo
 	for (i = 0; i < conf->peer_count; i++) {
 		const struct conf_peer *peer = &conf->peers[i];
 
-		if (strcmp(peer->key, text) == 0 && (!incoming || !service || strcmp(service->allow, "*") == 0 ||
-						     conf_word_in(service->allow, peer->name)))
+		if (strcmp(peer->key, text) == 0 && (!incoming || !service || conf_service_allows(service, peer->name)))
 			return true;
 	}
 	return false;

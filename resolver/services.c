@@ -319,7 +319,7 @@ static bool allowed(const struct node *node, uint16_t port, const struct peer *c
 	conf = conf_service_find(&node->conf, port);
 	if (node->next && !revoke_allows(node->next, caller->key, true, port))
 		return false;	/* revoked already, though the rest of the new file waits */
-	return conf && (strcmp(conf->allow, "*") == 0 || conf_word_in(conf->allow, caller->name));
+	return conf && conf_service_allows(conf, caller->name);
 }
 
 int services_admit(struct node *node, uint16_t port, const struct peer *caller, struct service *service)

@@ -8,10 +8,8 @@
  * means nothing in another one), a SavedState message, 0600, in conf_state_path()'s
  * folder.  It is written beside, synced and renamed, so it is whole at any moment.
  *
- * Connections are remembered so that they can be ended when their peer is revoked (revoke.h): by a resolver that read the
- * new configuration, or one that was started when the one that made them had left for idleness.
- *
- * It serves one purpose more: a resolver that died by force is started again and
+ * It serves two purposes. A peer that is revoked loses its connections (revoke.h), also those of a resolver that has left
+ * since: so they are remembered. And a resolver that died by force is started again and
  * must publish what was published, and must know the names whose addresses
  * programs already hold.  So services are written at once, before LOCAL_LISTEN is
  * answered; names within STATE_DELAY.  A file that cannot be read or parsed is as good

@@ -12,24 +12,14 @@
 
 /* ------------------------------------------------------------ reading */
 
-static int take_endpoint(const Punch__Endpoint *saved, uint32_t scope, struct endpoint *ep)
-{
-	memset(ep, 0, sizeof(*ep));
-	if (!saved || !saved->port || saved->port > UINT16_MAX || (saved->address.len != 4 && saved->address.len != 16))
-		return -EBADMSG;
-	ep->family = saved->address.len == 4 ? AF_INET : AF_INET6;
-	memcpy(ep->address, saved->address.data, saved->address.len);
-	ep->port = (uint16_t)saved->port;
-	ep->scope = scope;
-	return 0;
-}
-
 static int take_socket(const Punch__SavedSocket *saved, struct track_socket *s)
 {
-	s->cookie = saved->cookie;
-	if (!saved->cookie || take_endpoint(saved->local, saved->scope, &s->local) < 0)
+	if (!saved->cookie || endpoint_from_message(&s->local, saved->local) < 0 ||
+	    endpoint_from_message(&s->remote, saved->remote) < 0)
 		return -EBADMSG;
-	return take_endpoint(saved->remote, saved->scope, &s->remote);
+	s->local.scope = s->remote.scope = saved->scope;
+	s->cookie = saved->cookie;
+	return 0;
 }
 
 void state_take_connection(struct node *node, const Punch__SavedConnection *saved)
@@ -67,20 +57,12 @@ struct drawn {
 	Punch__Endpoint ends[4];
 };
 
-static void draw_endpoint(Punch__Endpoint *message, struct endpoint *ep)
-{
-	punch__endpoint__init(message);
-	message->address.data = ep->address;
-	message->address.len = ep->family == AF_INET ? 4 : 16;
-	message->port = ep->port;
-}
-
-static void draw_socket(Punch__SavedSocket *message, Punch__Endpoint ends[2], struct endpoint *local,
-			struct endpoint *remote, uint64_t cookie)
+static void draw_socket(Punch__SavedSocket *message, Punch__Endpoint ends[2], const struct endpoint *local,
+			const struct endpoint *remote, uint64_t cookie)
 {
 	punch__saved_socket__init(message);
-	draw_endpoint(&ends[0], local);
-	draw_endpoint(&ends[1], remote);
+	endpoint_to_message(local, &ends[0]);
+	endpoint_to_message(remote, &ends[1]);
 	message->local = &ends[0];
 	message->remote = &ends[1];
 	message->scope = remote->scope ? remote->scope : local->scope;
