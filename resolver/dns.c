@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * dns.c - names of servers to addresses; the only file that knows c-ares
+ * dns.c - names of servers to addresses
  *
  * Theory of operation
  *
@@ -11,62 +11,69 @@
  *
  * A look-up of HOST:PORT asks for HOST's addresses.  A look-up of HOST alone asks for
  * `_punch._tcp.HOST` SRV and for HOST's addresses at the same time, so that a domain without SRV
- * costs no second round trip; SRV wins where it exists.  Name servers that never
- * answer SRV are real (home routers): once the addresses are there, the SRV
- * answer gets DNS_SRV_GRACE and no more.  A name that stands in /etc/hosts is meant as it
- * stands there, and is not looked for in SRV.
+ * costs no second round trip; SRV wins where it exists, and a target that is HOST itself is not asked
+ * for again.  A name that stands in /etc/hosts is meant as it stands there, and is not looked for in SRV.
+ *
+ * No record holds up the others for long.  A packet may be lost, and name servers that never
+ * answer SRV or AAAA, or refuse them, are real (home routers): once there is an address to go to, what is missing
+ * gets a grace and no more (query_settle()).  For this A and AAAA have to be asked apart: ares_getaddrinfo()
+ * for both tells nothing before the slower one has come, or all its tries are over.
  *
  * c-ares calls back from inside ares_process_fd(), and for /etc/hosts from
  * inside ares_getaddrinfo() itself.  Its callbacks therefore only write down what they
  * got and set the `finish` timer to zero; everything that may destroy the
  * channel or call the owner happens in that timer, straight from the event loop.
  */
-#include <ares.h>
 #include <arpa/nameser.h>
 #include <errno.h>
 #include <netdb.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/random.h>
 
 #include "common/limits.h"
 #include "resolver/dns.h"
+#include "resolver/dns_channel.h"
 #include "resolver/srv.h"
 #include "resolver/timer.h"
 
 #define DNS_LIMIT	(5 * SECOND)	/* for a whole look-up: uplinks try again, and PUNCH_TIMEOUT is 15 s */
-#define DNS_TRY_MS	1000		/* first wait for a name server; c-ares doubles it */
-#define DNS_TRIES	3		/* 1 + 2 + 4 s, cut by DNS_LIMIT */
-#define DNS_SRV_GRACE	(1 * SECOND)	/* for SRV once the addresses are there: one lost packet */
+#define DNS_GRACE	(1 * SECOND)	/* for SRV, A, or a target without any address: two lost packets (dns_channel.c) */
+#define DNS_AAAA_GRACE	(50 * MS)	/* RFC 8305, 8: Resolution Delay; the other way round IPv4 is waited for, IPv6 alone is too often broken */
 #define DNS_RECORDS	32		/* SRV records looked at */
 #define DNS_TARGETS	8		/* of them resolved, the first in order: the rest are spares of spares */
-#define DNS_PER_FAMILY	8		/* addresses kept of one target and family */
+#define DNS_PER_FAMILY	8		/* addresses kept of one host and family */
 #define DNS_SERVICE	"_punch._tcp."
 
-struct watch {
-	struct watch *next;
-	struct dns_query *query;
-	int fd;
-	struct event *event;
-};
-
-/* one host whose addresses are asked for: HOST itself, or an SRV target */
-struct target {
-	struct dns_query *query;
-	char host[LIMIT_HOST];
-	uint16_t port;
+/* what is known of one host's addresses of one family */
+struct record {
+	struct host *host;
 	bool done;
 	int status;			/* ARES_* */
-	struct endpoint v6[DNS_PER_FAMILY], v4[DNS_PER_FAMILY];
-	unsigned int v6_count, v4_count;
+	struct endpoint list[DNS_PER_FAMILY];	/* without a port */
+	unsigned int count;
+};
+
+/* one host whose addresses are asked for: HOST itself, or SRV targets */
+struct host {
+	struct dns_query *query;
+	char name[LIMIT_HOST];
+	bool together;			/* both families by one question to c-ares */
+	struct record v6, v4;
+};
+
+struct target {
+	struct host *host;
+	uint16_t port;
 };
 
 enum srv_state {
 	SRV_NONE,		/* not asked: the port was given, or the name stands in /etc/hosts */
 	SRV_ASKED,
-	SRV_ABSENT,		/* no such records, or no answer in time */
-	SRV_FOUND,		/* targets[1 ..] count, targets[0] does not */
+	SRV_ABSENT,		/* no such records */
+	SRV_FOUND,		/* they are the targets */
 	SRV_REFUSED,		/* the single target "." (RFC 2782): decidedly no such service here */
 };
 
@@ -74,14 +81,14 @@ struct dns_query {
 	struct dns *dns;
 	struct dns_query *next, **link;
 	char text[LIMIT_HOST + 16];
-	ares_channel channel;		/* NULL for literals and malformed names */
-	struct event *timer;		/* c-ares's own timeouts */
+	struct dns_channel channel;	/* not open for literals and malformed names */
 	struct event *limit;		/* of the whole look-up */
-	struct event *finish;		/* zero: all is known; or the SRV grace */
-	struct watch *watches;
+	struct event *finish;		/* zero: all is known; or the grace */
+	uint64_t finish_at;		/* 0: not set */
 	enum srv_state srv;
-	struct target targets[1 + DNS_TARGETS];
-	unsigned int target_count;
+	struct host hosts[1 + DNS_TARGETS];	/* [0]: HOST */
+	struct target targets[DNS_TARGETS];	/* HOST with the port, until there is SRV */
+	unsigned int host_count, target_count;
 	int error;			/* found before anything was asked */
 	const char *problem;
 	struct endpoint literal;
@@ -119,118 +126,135 @@ void dns_free(struct dns *dns)
 	ares_library_cleanup();
 }
 
-/* --- c-ares on libevent */
-
-static void timer_arm(struct dns_query *q)
-{
-	struct timeval buffer, *next = ares_timeout(q->channel, NULL, &buffer);
-
-	if (next)
-		evtimer_add(q->timer, next);
-	else
-		evtimer_del(q->timer);
-}
-
-static void on_timer(evutil_socket_t fd, short what, void *arg)
-{
-	struct dns_query *q = arg;
-
-	(void)fd;
-	(void)what;
-	ares_process_fd(q->channel, ARES_SOCKET_BAD, ARES_SOCKET_BAD);
-	timer_arm(q);
-}
-
-static void on_socket(evutil_socket_t fd, short what, void *arg)
-{
-	struct dns_query *q = arg;	/* not the watch: c-ares may close the socket below */
-
-	ares_process_fd(q->channel, what & EV_READ ? fd : ARES_SOCKET_BAD,
-			what & EV_WRITE ? fd : ARES_SOCKET_BAD);
-	timer_arm(q);
-}
-
-/* ARES_OPT_SOCK_STATE_CB: which events c-ares wants of a socket; none: it is about to close it */
-static void socket_state(void *arg, ares_socket_t fd, int readable, int writable)
-{
-	struct dns_query *q = arg;
-	struct watch **at, *w;
-
-	for (at = &q->watches; *at && (*at)->fd != fd; at = &(*at)->next)
-		;
-	w = *at;
-	if (w) {
-		event_free(w->event);
-		*at = w->next;
-		free(w);
-	}
-	if (!readable && !writable)
-		return;
-	w = calloc(1, sizeof(*w));
-	if (!w)
-		return;		/* the socket stays silent, DNS_LIMIT ends the look-up */
-	w->event = event_new(q->dns->base, fd, (short)((readable ? EV_READ : 0) |
-			     (writable ? EV_WRITE : 0) | EV_PERSIST), on_socket, q);
-	if (!w->event || event_add(w->event, NULL)) {
-		if (w->event)
-			event_free(w->event);
-		free(w);
-		return;
-	}
-	w->fd = fd;
-	w->next = q->watches;
-	q->watches = w;
-}
-
 /* --- what was learnt */
 
-/* Is everything known that the answer needs?  Then finish, from the loop */
+static bool host_done(const struct host *h)
+{
+	return h->v6.done && h->v4.done;
+}
+
+/* Finish after @grace, or when it was to be before */
+static void finish_within(struct dns_query *q, uint64_t grace)
+{
+	uint64_t at = clock_now() + grace;
+
+	if (q->finish_at && q->finish_at <= at)
+		return;
+	q->finish_at = at;
+	timer_set(q->finish, grace);
+}
+
+/* Is everything known that the answer needs?  Then finish, from the loop; is it enough to go on with, soon */
 static void query_settle(struct dns_query *q)
 {
+	bool complete = q->srv != SRV_ASKED, some = false;
+	bool missing = !complete;	/* what is probably there */
 	unsigned int i;
 
-	if (q->srv == SRV_REFUSED) {
-		timer_set(q->finish, 0);
-		return;
+	for (i = 0; i < q->target_count; i++) {
+		const struct host *h = q->targets[i].host;
+
+		complete &= host_done(h);
+		some |= h->v6.count || h->v4.count;
+		missing |= !h->v4.done;
 	}
-	for (i = q->srv == SRV_FOUND ? 1 : 0; i < q->target_count; i++)
-		if (!q->targets[i].done)
-			return;
-	if (q->srv != SRV_ASKED)
-		timer_set(q->finish, 0);
-	else if (q->targets[0].v6_count + q->targets[0].v4_count)
-		timer_set(q->finish, DNS_SRV_GRACE);
+	if (complete || q->srv == SRV_REFUSED)
+		finish_within(q, 0);
+	else if (some)
+		finish_within(q, missing ? DNS_GRACE : DNS_AAAA_GRACE);
+}
+
+static void ask_together(struct host *h);
+
+static bool is_none(const struct record *r)
+{
+	return r->status == ARES_ENOTFOUND || r->status == ARES_ENODATA;
 }
 
 static void on_addresses(void *arg, int status, int timeouts, struct ares_addrinfo *info)
 {
-	struct target *t = arg;
+	struct record *r = arg, *of;
+	struct host *h = r->host;
 	struct ares_addrinfo_node *node;
 	struct endpoint ep;
 
 	(void)timeouts;
 	if (status == ARES_EDESTRUCTION)
 		return;		/* query_free() is at work */
-	t->done = true;
-	t->status = status;
 	for (node = status == ARES_SUCCESS ? info->nodes : NULL; node; node = node->ai_next) {
 		if (endpoint_from_sockaddr(&ep, node->ai_addr, (socklen_t)node->ai_addrlen))
 			continue;
-		ep.port = t->port;
-		if (ep.family == AF_INET6 && t->v6_count < DNS_PER_FAMILY)
-			t->v6[t->v6_count++] = ep;
-		else if (ep.family == AF_INET && t->v4_count < DNS_PER_FAMILY)
-			t->v4[t->v4_count++] = ep;
+		of = ep.family == AF_INET6 ? &h->v6 : &h->v4;
+		if (of->count < DNS_PER_FAMILY)
+			of->list[of->count++] = ep;
 	}
 	ares_freeaddrinfo(info);
-	query_settle(t->query);
+	r->done = true;
+	r->status = status;
+	if (h->together) {
+		h->v6.done = h->v4.done = true;
+		h->v6.status = h->v4.status = status;
+	} else if (h == h->query->hosts && host_done(h) && is_none(&h->v6) && is_none(&h->v4)) {
+		ask_together(h);
+	}
+	query_settle(h->query);
 }
 
-static void ask_addresses(struct target *t)
+/* Does the name stand in /etc/hosts? */
+static bool in_hosts_file(struct dns_query *q, const char *host)
+{
+	struct hostent *entry = NULL;
+	bool found = ares_gethostbyname_file(q->channel.ares, host, AF_INET, &entry) == ARES_SUCCESS;
+
+	if (!found)
+		found = ares_gethostbyname_file(q->channel.ares, host, AF_INET6, &entry) == ARES_SUCCESS;
+	if (found)
+		ares_free_hostent(entry);
+	return found;
+}
+
+/* By all that c-ares knows: /etc/hosts, and the search list of resolv.conf for one family as for the other */
+static void ask_together(struct host *h)
 {
 	struct ares_addrinfo_hints hints = { .ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM };
 
-	ares_getaddrinfo(t->query->channel, t->host, NULL, &hints, on_addresses, t);
+	h->together = true;
+	h->v6.done = h->v4.done = false;
+	ares_getaddrinfo(h->query->channel.ares, h->name, NULL, &hints, on_addresses, &h->v4);
+}
+
+static void ask_addresses(struct host *h)
+{
+	struct ares_addrinfo_hints hints = { .ai_socktype = SOCK_STREAM };
+	size_t length = strlen(h->name);
+	char whole[LIMIT_HOST + 2];
+
+	if (!strchr(h->name, '.') || in_hosts_file(h->query, h->name)) {
+		ask_together(h);
+		return;
+	}
+	/* The dot: as it stands, for a family without addresses must not lead into the search list */
+	snprintf(whole, sizeof(whole), "%s%s", h->name, h->name[length - 1] == '.' ? "" : ".");
+	hints.ai_family = AF_INET;
+	ares_getaddrinfo(h->query->channel.ares, whole, NULL, &hints, on_addresses, &h->v4);
+	hints.ai_family = AF_INET6;
+	ares_getaddrinfo(h->query->channel.ares, whole, NULL, &hints, on_addresses, &h->v6);
+}
+
+/* @name: shorter than LIMIT_HOST */
+static struct host *host_add(struct dns_query *q, const char *name)
+{
+	struct host *h;
+	unsigned int i;
+
+	for (i = 0; i < q->host_count; i++)
+		if (!strcasecmp(q->hosts[i].name, name))
+			return &q->hosts[i];
+	h = &q->hosts[q->host_count++];
+	h->query = q;
+	h->v6.host = h->v4.host = h;
+	strcpy(h->name, name);
+	return h;
 }
 
 static uint32_t random_below(uint32_t n)
@@ -245,8 +269,7 @@ static void srv_take(struct dns_query *q, const struct ares_srv_reply *list)
 {
 	const struct ares_srv_reply *r;
 	struct srv found[DNS_RECORDS];
-	unsigned int n = 0, i;
-	struct target *t;
+	unsigned int n = 0, i, known = q->host_count;
 
 	for (r = list; r && n < DNS_RECORDS; r = r->next) {
 		if (!r->port || !*r->host || !strcmp(r->host, ".") || strlen(r->host) >= LIMIT_HOST)
@@ -255,16 +278,14 @@ static void srv_take(struct dns_query *q, const struct ares_srv_reply *list)
 		strcpy(found[n++].host, r->host);
 	}
 	q->srv = n ? SRV_FOUND : SRV_REFUSED;
-	evtimer_del(q->finish);		/* the grace, should it run */
+	evtimer_del(q->finish);		/* the grace, should it run: it was for SRV */
+	q->finish_at = 0;
+	q->target_count = 0;
 	srv_order(found, n, random_below);
-	for (i = 0; i < n && i < DNS_TARGETS; i++) {
-		t = &q->targets[q->target_count++];
-		t->query = q;
-		strcpy(t->host, found[i].host);
-		t->port = found[i].port;
-	}
-	for (i = 1; i < q->target_count; i++)
-		ask_addresses(&q->targets[i]);
+	for (i = 0; i < n && i < DNS_TARGETS; i++)
+		q->targets[q->target_count++] = (struct target){ host_add(q, found[i].host), found[i].port };
+	for (i = known; i < q->host_count; i++)
+		ask_addresses(&q->hosts[i]);
 }
 
 static void on_srv(void *arg, int status, int timeouts, unsigned char *answer, int size)
@@ -286,23 +307,14 @@ static void on_srv(void *arg, int status, int timeouts, unsigned char *answer, i
 
 static void query_free(struct dns_query *q)
 {
-	struct event *events[] = { q->timer, q->limit, q->finish };
-	struct watch *w;
-	unsigned int i;
-
 	*q->link = q->next;
 	if (q->next)
 		q->next->link = q->link;
-	if (q->channel)
-		ares_destroy(q->channel);	/* closes its sockets by way of socket_state() */
-	while ((w = q->watches)) {
-		q->watches = w->next;
-		event_free(w->event);
-		free(w);
-	}
-	for (i = 0; i < 3; i++)
-		if (events[i])
-			event_free(events[i]);
+	dns_channel_close(&q->channel);
+	if (q->limit)
+		event_free(q->limit);
+	if (q->finish)
+		event_free(q->finish);
 	free(q);
 }
 
@@ -314,7 +326,7 @@ void dns_cancel(struct dns_query *query)
 
 static unsigned int collect(const struct dns_query *q, struct endpoint results[DNS_RESULTS])
 {
-	unsigned int i, j, n = 0, end = q->srv == SRV_FOUND ? q->target_count : 1;
+	unsigned int i, j, n = 0, most;
 
 	if (q->literal.family) {
 		results[0] = q->literal;
@@ -322,14 +334,18 @@ static unsigned int collect(const struct dns_query *q, struct endpoint results[D
 	}
 	if (q->error || q->srv == SRV_REFUSED)
 		return 0;
-	for (i = q->srv == SRV_FOUND ? 1 : 0; i < end; i++) {
+	for (i = 0; i < q->target_count; i++) {
 		const struct target *t = &q->targets[i];
 
-		for (j = 0; j < DNS_PER_FAMILY; j++) {	/* RFC 8305, 4 */
-			if (j < t->v6_count && n < DNS_RESULTS)
-				results[n++] = t->v6[j];
-			if (j < t->v4_count && n < DNS_RESULTS)
-				results[n++] = t->v4[j];
+		/* A host with many addresses leaves room for the targets after it */
+		most = (i + 1) * (DNS_RESULTS / q->target_count);
+		for (j = 0; j < 2 * DNS_PER_FAMILY && n < most; j++) {	/* alternating: RFC 8305, 4 */
+			const struct record *r = j % 2 ? &t->host->v4 : &t->host->v6;
+
+			if (j / 2 >= r->count)
+				continue;
+			results[n] = r->list[j / 2];
+			results[n++].port = t->port;
 		}
 	}
 	return n;
@@ -338,8 +354,8 @@ static unsigned int collect(const struct dns_query *q, struct endpoint results[D
 /* Why are there no addresses? */
 static int explain(const struct dns_query *q, char *text, size_t size)
 {
-	unsigned int i, first = q->srv == SRV_FOUND ? 1 : 0;
 	int status = ARES_ETIMEOUT, error = -ETIMEDOUT;
+	unsigned int i;
 
 	if (q->error) {
 		snprintf(text, size, "%s: %s", q->text, q->problem);
@@ -349,9 +365,12 @@ static int explain(const struct dns_query *q, char *text, size_t size)
 		snprintf(text, size, "%s: its DNS says that it has no punch service (SRV target \".\")", q->text);
 		return -ENOENT;
 	}
-	for (i = first; i < q->target_count; i++)
-		if (q->targets[i].done)
-			status = q->targets[i].status;
+	for (i = 0; i < q->target_count; i++) {
+		const struct host *h = q->targets[i].host;
+
+		if (h->v6.done || h->v4.done)
+			status = h->v4.done ? h->v4.status : h->v6.status;
+	}
 	if (status == ARES_ENOTFOUND || status == ARES_ENODATA || status == ARES_SUCCESS)
 		error = -ENOENT;
 	else if (status != ARES_ETIMEOUT)
@@ -386,21 +405,8 @@ static void on_finish(evutil_socket_t fd, short what, void *arg)
 
 /* --- the start of a look-up */
 
-/* Does the name stand in /etc/hosts? */
-static bool in_hosts_file(ares_channel channel, const char *host)
-{
-	struct hostent *entry = NULL;
-	bool found = ares_gethostbyname_file(channel, host, AF_INET, &entry) == ARES_SUCCESS;
-
-	if (!found)
-		found = ares_gethostbyname_file(channel, host, AF_INET6, &entry) == ARES_SUCCESS;
-	if (found)
-		ares_free_hostent(entry);
-	return found;
-}
-
 /* HOST[:PORT]. Return: 0, 1 (it has a port) or -EINVAL with q->problem */
-static int text_split(struct dns_query *q, const char *text, uint16_t *port)
+static int text_split(struct dns_query *q, const char *text, char host[LIMIT_HOST], uint16_t *port)
 {
 	const char *colon = strrchr(text, ':');
 	size_t length = colon ? (size_t)(colon - text) : strlen(text);
@@ -411,7 +417,8 @@ static int text_split(struct dns_query *q, const char *text, uint16_t *port)
 		q->problem = "is no HOST, HOST:PORT, IPv4 address or [IPv6 address]:PORT";
 		return -EINVAL;
 	}
-	memcpy(q->targets[0].host, text, length);
+	memcpy(host, text, length);
+	host[length] = '\0';
 	if (!colon)
 		return 0;
 	number = strtoul(colon + 1, &end, 10);
@@ -423,52 +430,36 @@ static int text_split(struct dns_query *q, const char *text, uint16_t *port)
 	return 1;
 }
 
-static int channel_open(struct dns_query *q)
-{
-	struct ares_options options = {
-		.timeout = DNS_TRY_MS,
-		.tries = DNS_TRIES,
-		.sock_state_cb = socket_state,
-		.sock_state_cb_data = q,
-	};
-	int status = ares_init_options(&q->channel, &options,
-				       ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES | ARES_OPT_SOCK_STATE_CB);
-
-	if (status == ARES_SUCCESS)
-		return 0;
-	q->channel = NULL;
-	q->problem = ares_strerror(status);
-	return -EIO;
-}
-
 static void query_start(struct dns_query *q, const char *text, uint16_t port)
 {
-	char service[sizeof(DNS_SERVICE) + LIMIT_HOST];
-	struct target *t = &q->targets[0];
-	int has_port;
+	char service[sizeof(DNS_SERVICE) + LIMIT_HOST], host[LIMIT_HOST];
+	int has_port, status;
 
 	if (!endpoint_parse(&q->literal, text, port)) {
 		timer_set(q->finish, 0);
 		return;
 	}
 	q->literal.family = 0;
-	t->query = q;
-	t->port = port;
-	q->target_count = 1;
-	has_port = text_split(q, text, &t->port);
-	q->error = has_port < 0 ? has_port : channel_open(q);
+	has_port = text_split(q, text, host, &port);
+	q->error = has_port < 0 ? has_port : 0;
+	status = q->error ? ARES_SUCCESS : dns_channel_open(&q->channel, q->dns->base);
+	if (status != ARES_SUCCESS) {
+		q->problem = ares_strerror(status);
+		q->error = -EIO;
+	}
 	if (q->error) {
 		timer_set(q->finish, 0);
 		return;
 	}
+	q->targets[q->target_count++] = (struct target){ host_add(q, host), port };
 	timer_set(q->limit, DNS_LIMIT);
-	if (!has_port && !in_hosts_file(q->channel, t->host)) {
-		snprintf(service, sizeof(service), DNS_SERVICE "%s", t->host);
+	if (!has_port && !in_hosts_file(q, host)) {
+		snprintf(service, sizeof(service), DNS_SERVICE "%s", host);
 		q->srv = SRV_ASKED;
-		ares_query(q->channel, service, ns_c_in, ns_t_srv, on_srv, q);
+		ares_query(q->channel.ares, service, ns_c_in, ns_t_srv, on_srv, q);
 	}
-	ask_addresses(t);
-	timer_arm(q);
+	ask_addresses(&q->hosts[0]);
+	dns_channel_arm(&q->channel);
 }
 
 struct dns_query *dns_lookup(struct dns *dns, const char *text, uint16_t port, dns_done *done, void *arg)
@@ -486,10 +477,9 @@ struct dns_query *dns_lookup(struct dns *dns, const char *text, uint16_t port, d
 	if (q->next)
 		q->next->link = &q->next;
 	dns->queries = q;
-	q->timer = evtimer_new(dns->base, on_timer, q);
 	q->limit = evtimer_new(dns->base, on_finish, q);
 	q->finish = evtimer_new(dns->base, on_finish, q);
-	if (q->timer && q->limit && q->finish) {
+	if (q->limit && q->finish) {
 		query_start(q, text, port);
 		return q;
 	}

@@ -49,7 +49,7 @@ UNIT_test_relay_nonces	= relay/nonces.c
 UNIT_test_relay_limits_live = tests/unit/live.c tests/unit/relay_client.c $(LIBCOMMON)
 UNIT_test_relay_live	= tests/unit/live.c tests/unit/relay_client.c $(LIBCOMMON)
 UNIT_test_relay_hostile_live = tests/unit/live.c tests/unit/relay_client.c $(LIBCOMMON)
-UNIT_test_dns		= tests/unit/world.c resolver/dns.c resolver/srv.c common/endpoint.c
+UNIT_test_dns		= tests/unit/world.c $(wildcard resolver/dns*.c) resolver/srv.c common/endpoint.c
 UNIT_test_srv		= resolver/srv.c
 UNIT_test_race		= tests/unit/world.c resolver/race.c common/endpoint.c
 UNIT_test_doctor_verdict = resolver/doctor_verdict.c common/endpoint.c
@@ -59,11 +59,11 @@ UNIT_test_pcp		= resolver/pcp.c common/endpoint.c
 UNIT_test_epoch		= resolver/epoch.c
 UNIT_test_pulse		= resolver/pulse.c
 UNIT_test_known		= resolver/known.c resolver/pin.c $(LIBCOMMON)
-UNIT_test_uplink	= tests/unit/world.c resolver/netwatch.c resolver/reach.c $(wildcard resolver/uplink*.c) resolver/dns.c resolver/srv.c resolver/race.c \
+UNIT_test_uplink	= tests/unit/world.c resolver/netwatch.c resolver/reach.c $(wildcard resolver/uplink*.c) $(wildcard resolver/dns*.c) resolver/srv.c resolver/race.c \
 			  resolver/pulse.c resolver/known.c resolver/pin.c $(LIBCOMMON)
-UNIT_test_uplink_hostile = tests/unit/world.c $(wildcard resolver/uplink*.c) resolver/dns.c resolver/srv.c resolver/race.c \
+UNIT_test_uplink_hostile = tests/unit/world.c $(wildcard resolver/uplink*.c) $(wildcard resolver/dns*.c) resolver/srv.c resolver/race.c \
 			  resolver/pulse.c resolver/known.c resolver/pin.c $(LIBCOMMON)
-UNIT_test_relayleg	= tests/unit/world.c resolver/relayleg.c resolver/dns.c resolver/srv.c resolver/race.c $(LIBCOMMON)
+UNIT_test_relayleg	= tests/unit/world.c resolver/relayleg.c $(wildcard resolver/dns*.c) resolver/srv.c resolver/race.c $(LIBCOMMON)
 UNIT_test_sandbox	= common/sandbox.c common/drop.c common/log.c relay/sandbox.c
 UNIT_test_resolver_sandbox = resolver/sandbox.c common/sandbox.c common/drop.c common/log.c
 UNIT_test_shim_table	= shim/table.c
@@ -177,7 +177,7 @@ FUZZ_fuzz_relay	= tests/fuzz/clock.c $(filter-out relay/main.c relay/sandbox.c,$
 FUZZ_RESOLVER = $(filter-out resolver/main.c resolver/worker.c,$(RESOLVER))
 FUZZ_fuzz_state	= $(FUZZ_RESOLVER)
 FUZZ_LINK_fuzz_state = -Wl,--wrap=time $(LIB_RESOLVER)
-FUZZ_fuzz_relayleg = resolver/relayleg.c resolver/dns.c resolver/srv.c resolver/race.c
+FUZZ_fuzz_relayleg = resolver/relayleg.c $(wildcard resolver/dns*.c) resolver/srv.c resolver/race.c
 FUZZ_fuzz_answers = tests/fuzz/clock.c $(FUZZ_RESOLVER)
 FUZZ_LINK_fuzz_answers = -Wl,--wrap=clock_gettime $(LIB_RESOLVER)
 FUZZ_LINK_fuzz_relay = -Wl,--wrap=clock_gettime,--wrap=time

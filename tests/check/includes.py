@@ -21,7 +21,7 @@ FOLDERS = {
 # Library: the one file that may include it
 OWNERS = {
     "zxcvbn": ["common/strength.c"],
-    "ares": ["resolver/dns.c"],
+    "ares": ["resolver/dns.c", "resolver/dns_channel.c", "resolver/dns_channel.h"],
     "ini": ["conf/conf.c"],
     "sodium": ["common/meeting.c"],
     "seccomp": ["common/sandbox.c"],

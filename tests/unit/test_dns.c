@@ -286,13 +286,55 @@ static void silent_name_server_is_given_up_after_five_seconds(void **state)
 	assert_true(took > 3 * SECOND && took < 7 * SECOND);
 }
 
-/* A router that knows only addresses: everything but SRV goes on to dnsmasq */
+/* --- lost, late and refused records */
+
+#define A	1
+#define SRV	33
+#define AAAA	28
+
+/* A router between us and dnsmasq. Its plan for each kind of question: the first letter is for the first
+ * question, the last one also for all after it; '.' is passed on, 'x' lost, 'r' refused */
 struct router {
+	const char *a, *aaaa, *srv;	/* NULL: all are passed on */
+	const char *silent;		/* label, with its length before it, that begins a name never answered */
+	unsigned int a_asked, aaaa_asked, srv_asked;
+	unsigned int a_questions;	/* without those asked again */
+	uint16_t a_id;
 	int down, up;
 	struct event *from_client, *from_server;
 	struct sockaddr_in client;
-	unsigned int swallowed;
 };
+
+static char router_plan(struct router *router, const unsigned char *packet, size_t size)
+{
+	size_t at = 12;
+	unsigned int *asked;
+	const char *plan;
+
+	while (at < size && packet[at])
+		at += packet[at] + 1u;
+	assert_true(at + 3 <= size);
+	if (router->silent && !memcmp(packet + 12, router->silent, strlen(router->silent)))
+		return 'x';
+	switch (packet[at + 2]) {
+	case A:
+		plan = router->a;
+		asked = &router->a_asked;
+		router->a_questions += !router->a_questions || router->a_id != (packet[0] << 8 | packet[1]);
+		router->a_id = (uint16_t)(packet[0] << 8 | packet[1]);
+		break;
+	case AAAA:
+		plan = router->aaaa;
+		asked = &router->aaaa_asked;
+		break;
+	default:
+		assert_int_equal(packet[at + 2], SRV);
+		plan = router->srv;
+		asked = &router->srv_asked;
+	}
+	at = (*asked)++;
+	return plan ? plan[at < strlen(plan) ? at : strlen(plan) - 1] : '.';
+}
 
 static void router_ask(evutil_socket_t fd, short what, void *arg)
 {
@@ -303,10 +345,20 @@ static void router_ask(evutil_socket_t fd, short what, void *arg)
 	ssize_t n = recvfrom(fd, packet, sizeof(packet), 0, (struct sockaddr *)&router->client, &size);
 
 	(void)what;
-	if (n > 12 + 6 && !memcmp(packet + 12, "\x06_punch", 7))
-		router->swallowed++;
-	else if (n > 0)
+	if (n < 12)
+		return;
+	switch (router_plan(router, packet, (size_t)n)) {
+	case '.':
 		sendto(router->up, packet, (size_t)n, 0, (struct sockaddr *)&to, sizeof(to));
+		break;
+	case 'r':
+		packet[2] |= 0x80;	/* QR */
+		packet[3] = 5;		/* REFUSED */
+		sendto(fd, packet, (size_t)n, 0, (struct sockaddr *)&router->client, size);
+		break;
+	default:
+		break;
+	}
 }
 
 static void router_answer(evutil_socket_t fd, short what, void *arg)
@@ -320,33 +372,180 @@ static void router_answer(evutil_socket_t fd, short what, void *arg)
 		sendto(router->down, packet, (size_t)n, 0, (struct sockaddr *)&router->client, sizeof(router->client));
 }
 
-static void unanswered_srv_costs_a_second_not_the_connection(void **state)
+/* Return: microseconds it took */
+static uint64_t lookup_through(struct router *router, struct result *r, const char *text)
 {
 	struct sockaddr_in sin = { .sin_family = AF_INET, .sin_port = htons(53), .sin_addr = { htonl(0x7f000003) } };
-	struct router router = { .swallowed = 0 };
-	uint64_t begun = clock_now(), took;
+	uint64_t begun;
+
+	router->down = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	router->up = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	assert_int_equal(bind(router->down, (struct sockaddr *)&sin, sizeof(sin)), 0);
+	router->from_client = event_new(base, router->down, EV_READ | EV_PERSIST, router_ask, router);
+	router->from_server = event_new(base, router->up, EV_READ | EV_PERSIST, router_answer, router);
+	event_add(router->from_client, NULL);
+	event_add(router->from_server, NULL);
+	nameserver("127.0.0.3");
+	begun = clock_now();
+	lookup(r, text);
+	begun = clock_now() - begun;
+	nameserver("127.0.0.1");
+	event_free(router->from_client);
+	event_free(router->from_server);
+	close(router->down);
+	close(router->up);
+	return begun;
+}
+
+static void assert_domain_targets(const struct result *r)
+{
+	assert_int_equal(r->error, 0);
+	assert_int_equal(r->count, 3);
+	assert_endpoint(&r->list[0], "192.0.2.11:4001");
+	assert_endpoint(&r->list[1], "192.0.2.12:4002");
+	assert_endpoint(&r->list[2], "192.0.2.13:4003");
+}
+
+static void unanswered_srv_costs_a_second_not_the_connection(void **state)
+{
+	struct router router = { .srv = "x" };
+	uint64_t took;
 	struct result r;
 
 	(void)state;
-	router.down = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	router.up = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	assert_int_equal(bind(router.down, (struct sockaddr *)&sin, sizeof(sin)), 0);
-	router.from_client = event_new(base, router.down, EV_READ | EV_PERSIST, router_ask, &router);
-	router.from_server = event_new(base, router.up, EV_READ | EV_PERSIST, router_answer, &router);
-	event_add(router.from_client, NULL);
-	event_add(router.from_server, NULL);
-	nameserver("127.0.0.3");
-	lookup(&r, "plain.test");
-	took = clock_now() - begun;
-	nameserver("127.0.0.1");
+	took = lookup_through(&router, &r, "plain.test");
 	assert_int_equal(r.error, 0);
 	assert_endpoint(&r.list[0], "192.0.2.20:4430");
-	assert_true(router.swallowed > 0);
+	assert_true(router.srv_asked > 0);
 	assert_true(took >= 900 * MS && took < 3 * SECOND);
-	event_free(router.from_client);
-	event_free(router.from_server);
-	close(router.down);
-	close(router.up);
+}
+
+static void srv_lost_twice_is_still_used(void **state)
+{
+	struct router router = { .srv = "xx." };
+	struct result r;
+
+	(void)state;
+	lookup_through(&router, &r, "domain.test");
+	assert_domain_targets(&r);
+	assert_in_range(router.srv_asked, 3, 4);
+}
+
+static void first_questions_lost_twice_cost_no_record(void **state)
+{
+	struct router router = { .a = "xx.", .aaaa = "xx.", .srv = "xx." };
+	struct result r;
+
+	(void)state;
+	assert_true(lookup_through(&router, &r, "domain.test") < 3 * SECOND);
+	assert_domain_targets(&r);
+	router = (struct router){ .a = "xx.", .aaaa = "xx." };
+	lookup_through(&router, &r, "dual.test:80");
+	assert_int_equal(r.count, 4);
+}
+
+static void address_lost_four_times_is_found_within_the_limit(void **state)
+{
+	struct router router = { .a = "xxxx.", .aaaa = "x" };
+	struct result r;
+
+	(void)state;
+	lookup_through(&router, &r, "plain.test:80");
+	assert_int_equal(r.error, 0);
+	assert_endpoint(&r.list[0], "192.0.2.20:80");
+	assert_int_equal(router.a_asked, 5);
+}
+
+/* Refused three times: c-ares asks again each time, and then waits for the answer as long as for a fourth try */
+static void aaaa_that_is_not_answered_holds_up_neither_a_nor_srv(void **state)
+{
+	static const char *const plans[] = { "x", "r", "rrx", "rrrx" };
+	struct router router;
+	struct result r;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < COUNT(plans); i++) {
+		router = (struct router){ .aaaa = plans[i] };
+		assert_true(lookup_through(&router, &r, "domain.test") < 3 * SECOND);
+		assert_domain_targets(&r);
+		assert_true(router.aaaa_asked > 0);
+	}
+	router = (struct router){ .aaaa = "x" };
+	assert_true(lookup_through(&router, &r, "plain.test:80") < 3 * SECOND);
+	assert_int_equal(r.count, 1);
+	assert_endpoint(&r.list[0], "192.0.2.20:80");
+}
+
+static void a_that_was_lost_is_waited_for_though_aaaa_is_there(void **state)
+{
+	struct router router = { .a = "xx." };
+	struct result r;
+
+	(void)state;
+	lookup_through(&router, &r, "dual.test:80");
+	assert_int_equal(r.error, 0);
+	assert_int_equal(r.count, 4);
+	assert_int_equal(r.list[1].family, AF_INET);
+}
+
+static void target_without_an_answer_does_not_cost_the_others(void **state)
+{
+	struct router router = { .silent = "\x02t1" };
+	struct result r;
+
+	(void)state;
+	assert_true(lookup_through(&router, &r, "domain.test") < 3 * SECOND);
+	assert_int_equal(r.error, 0);
+	assert_int_equal(r.count, 2);
+	assert_endpoint(&r.list[0], "192.0.2.12:4002");
+	assert_endpoint(&r.list[1], "192.0.2.13:4003");
+}
+
+static void targets_on_the_host_itself_are_not_asked_for_again(void **state)
+{
+	struct router router = { .a_id = 0 };
+	struct result r;
+
+	(void)state;
+	lookup_through(&router, &r, "twice.test");
+	assert_int_equal(r.count, 2);
+	assert_endpoint(&r.list[0], "192.0.2.30:4430");
+	assert_endpoint(&r.list[1], "192.0.2.30:443");
+	assert_int_equal(router.a_questions, 1);
+}
+
+static void host_of_many_addresses_leaves_room_for_the_next_target(void **state)
+{
+	unsigned int i, web = 0;
+	struct result r;
+
+	(void)state;
+	lookup(&r, "wide.test");
+	assert_int_equal(r.count, DNS_RESULTS);
+	for (i = 0; i < r.count; i++)
+		web += r.list[i].port == 443;
+	assert_int_equal(r.list[0].port, 4430);
+	assert_int_equal(web, DNS_RESULTS / 2);
+}
+
+static void search_list_is_for_names_that_do_not_exist(void **state)
+{
+	static const char conf[] = "nameserver 127.0.0.1\nsearch wild.test\n";
+	struct result r;
+
+	(void)state;
+	scratch_write("etc/resolv.conf", conf, sizeof(conf) - 1, 0644);
+	lookup(&r, "plain.test:80");	/* has no AAAA, and plain.test.wild.test has */
+	assert_int_equal(r.count, 1);
+	assert_endpoint(&r.list[0], "192.0.2.20:80");
+	lookup(&r, "nobody.test:80");
+	assert_int_equal(r.count, 1);
+	assert_endpoint(&r.list[0], "[2001:db8::66]:80");
+	lookup(&r, "nobody:80");
+	assert_int_equal(r.count, 1);
+	assert_endpoint(&r.list[0], "[2001:db8::66]:80");
+	nameserver("127.0.0.1");
 }
 
 /* --- life and death of a look-up */
@@ -415,7 +614,17 @@ static const char dnsmasq_conf[] =
 	"srv-host=_punch._tcp.weighted.test,t1.test,4001,10,1000\n"
 	"srv-host=_punch._tcp.weighted.test,t2.test,4002,10,0\n"
 	"srv-host=_punch._tcp.both.test,t1.test,4001,10,1\n"
-	"srv-host=_punch._tcp.refuses.test\n";
+	"srv-host=_punch._tcp.refuses.test\n"
+	"host-record=twice.test,192.0.2.30\n"
+	"srv-host=_punch._tcp.twice.test,twice.test,4430,1\n"
+	"srv-host=_punch._tcp.twice.test,twice.test,443,2\n"
+	"srv-host=_punch._tcp.wide.test,many.test,4430,1\n"
+	"srv-host=_punch._tcp.wide.test,many.test,443,2\n"
+	"host-record=many.test,192.0.2.41,2001:db8::41\nhost-record=many.test,192.0.2.42,2001:db8::42\n"
+	"host-record=many.test,192.0.2.43,2001:db8::43\nhost-record=many.test,192.0.2.44,2001:db8::44\n"
+	"host-record=many.test,192.0.2.45,2001:db8::45\nhost-record=many.test,192.0.2.46,2001:db8::46\n"
+	"host-record=many.test,192.0.2.47,2001:db8::47\nhost-record=many.test,192.0.2.48,2001:db8::48\n"
+	"address=/wild.test/2001:db8::66\naddress=/wild.test/\n";
 
 static void start_server(void)
 {
@@ -476,6 +685,15 @@ int main(void)
 		cmocka_unit_test(refusing_name_server_is_an_error_that_names_the_file),
 		cmocka_unit_test(silent_name_server_is_given_up_after_five_seconds),
 		cmocka_unit_test(unanswered_srv_costs_a_second_not_the_connection),
+		cmocka_unit_test(srv_lost_twice_is_still_used),
+		cmocka_unit_test(first_questions_lost_twice_cost_no_record),
+		cmocka_unit_test(address_lost_four_times_is_found_within_the_limit),
+		cmocka_unit_test(aaaa_that_is_not_answered_holds_up_neither_a_nor_srv),
+		cmocka_unit_test(a_that_was_lost_is_waited_for_though_aaaa_is_there),
+		cmocka_unit_test(target_without_an_answer_does_not_cost_the_others),
+		cmocka_unit_test(targets_on_the_host_itself_are_not_asked_for_again),
+		cmocka_unit_test(host_of_many_addresses_leaves_room_for_the_next_target),
+		cmocka_unit_test(search_list_is_for_names_that_do_not_exist),
 		cmocka_unit_test(cancelled_lookup_never_calls_back),
 		cmocka_unit_test(dns_may_be_freed_with_lookups_under_way_and_from_a_callback),
 	};
