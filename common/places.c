@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/clock.h"
 #include "common/hash.h"
 #include "common/places.h"
 #include "common/sources.h"
@@ -28,6 +29,7 @@ TAILQ_HEAD(places_holders, places_source);
 
 struct places {
 	unsigned int max, share, taken, most;	/* most: the largest number held by one source */
+	unsigned int part;			/* of places_new_kept(); 0: of places_new() */
 	uint64_t patience;
 	uint8_t seed[HASH_SEED_SIZE];
 	size_t mask;
@@ -57,6 +59,15 @@ struct places *places_new(unsigned int max, unsigned int share, uint64_t patienc
 	table->patience = patience;
 	table->mask = chains - 1;
 	hash_seed(table->seed);
+	return table;
+}
+
+struct places *places_new_kept(unsigned int max, unsigned int part)
+{
+	struct places *table = places_new(max, max / part + 1, NEVER);
+
+	if (table)
+		table->part = part;
 	return table;
 }
 
@@ -115,6 +126,10 @@ static int find_loser(struct places *table, const struct places_source *source, 
 	const struct places_source *of = source;
 	struct place *oldest;
 
+	if (table->part && table->taken >= table->max)
+		return -ENOBUFS;
+	if (table->part)
+		return !held || held < (table->max - table->taken) / table->part ? 0 : -EUSERS;
 	if (held < table->share && table->taken < table->max)
 		return 0;
 	if (held < table->share && held < table->most)
@@ -155,6 +170,22 @@ int places_take(struct places *table, struct place *place, const struct endpoint
 	if (*loser)
 		places_leave(*loser);
 	return 0;
+}
+
+bool places_inherit(struct place *heir, struct place *of, const struct endpoint *from)
+{
+	uint8_t prefix[SOURCE_PREFIX_SIZE];
+
+	source_prefix(from, prefix);
+	if (!of->source || memcmp(of->source->prefix, prefix, sizeof(prefix)))
+		return false;
+	heir->table = of->table;
+	heir->source = of->source;
+	heir->since = of->since;
+	TAILQ_INSERT_BEFORE(of, heir, order);
+	TAILQ_REMOVE(&of->source->order, of, order);
+	of->source = NULL;
+	return true;
 }
 
 void places_renew(struct place *place, uint64_t now)

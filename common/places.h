@@ -6,10 +6,17 @@
  * or ends.  A source (as in sources.h) has a share of the places.  Who comes when all are taken gets that of another: of
  * the source that holds most places, the oldest.  So nobody shuts a newcomer out by holding places, however many
  * addresses he has.
+ *
+ * Or for those that have shown who they are (places_new_kept()): nobody loses a place to a newcomer.  Instead the share of
+ * a source shrinks as the table fills: to have another place it must hold less than one in so many of those
+ * that are free (as buffers are shared in switches: Choudhury and Hahne, Dynamic Queue Length Thresholds, 1998).  One
+ * address in front of thousands, a carrier's NAT, has thousands of places while there are enough; and the places
+ * end only when many addresses have taken what they could.
  */
 #ifndef PUNCH_PLACES_H
 #define PUNCH_PLACES_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/queue.h>
 
@@ -34,16 +41,32 @@ struct place {
  * Return: places_free(), which wants all places left, or NULL without memory
  */
 struct places *places_new(unsigned int max, unsigned int share, uint64_t patience);
+
+/**
+ * places_new_kept() - of which places_take() gives none twice
+ * @max:	places
+ * @part:	a source with fewer than one in @part of the free places, or with none, gets one: alone, it gets one in
+ *		@part + 1 of all
+ * Return: as places_new()
+ */
+struct places *places_new_kept(unsigned int max, unsigned int part);
 void places_free(struct places *table);
 
 /**
  * places_take() - for a connection from @from
  * @place:	its place, which it holds from now on
  * @loser:	receives the place of another one, which has lost it: its connection is to be ended; else NULL
- * Return: 0, -EUSERS (its source has its share), -ENOBUFS (all taken, no source holds more than its own), or -ENOMEM
+ * Return: 0, -EUSERS (its source has its share), -ENOBUFS (all taken, and no source holds more than its own or places are
+ * kept), or -ENOMEM
  */
 int places_take(struct places *table, struct place *place, const struct endpoint *from, uint64_t now,
 		struct place **loser);
+
+/**
+ * places_inherit() - @heir, from @from, gets the place of @of, which is to hold none any more
+ * Return: false when @of has none, or has it from another source: nothing has changed
+ */
+bool places_inherit(struct place *heir, struct place *of, const struct endpoint *from);
 
 /** places_renew() - as if it had been taken now */
 void places_renew(struct place *place, uint64_t now);

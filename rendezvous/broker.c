@@ -41,7 +41,7 @@
 #include "common/log.h"
 #include "rendezvous/broker_internal.h"
 
-struct broker *broker_new(const struct broker_ops *ops, void *ctx, uint64_t now)
+struct broker *broker_new(const struct broker_ops *ops, void *ctx, unsigned int nodes, uint64_t now)
 {
 	struct broker *broker = calloc(1, sizeof(*broker));
 
@@ -52,7 +52,8 @@ struct broker *broker_new(const struct broker_ops *ops, void *ctx, uint64_t now)
 	broker->started = now;
 	broker->identities = identities_new(RDV_KEYS);
 	broker->sessions = sessions_new();
-	if (broker->identities && broker->sessions)
+	broker->places = places_new_kept(nodes, RDV_NODES_PART);
+	if (broker->identities && broker->sessions && broker->places)
 		return broker;
 	broker_free(broker);
 	return NULL;
@@ -387,5 +388,6 @@ void broker_free(struct broker *broker)
 	sessions_free(broker->sessions);
 	nodes_free(broker);
 	identities_free(broker->identities);
+	places_free(broker->places);
 	free(broker);
 }

@@ -12,6 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "common/endpoint.h"
 #include "common/punch.pb-c.h"
 #include "rendezvous/limits.h"
 
@@ -86,20 +87,26 @@ struct broker_stats {
 	uint64_t failed[8];				/* by Punch__FailReason */
 };
 
-/** broker_new() - Return: broker_free() (which frees the nodes that have not left, too), or NULL without memory */
-struct broker *broker_new(const struct broker_ops *ops, void *ctx, uint64_t now);
+/**
+ * broker_new()
+ * @nodes:	most of them at one time
+ * Return: broker_free() (which frees the nodes that have not left, too), or NULL without memory
+ */
+struct broker *broker_new(const struct broker_ops *ops, void *ctx, unsigned int nodes, uint64_t now);
 void broker_free(struct broker *broker);
 
 /**
  * broker_join() - a connection proved its key and said Hello
  * An older connection of the same key that receives is replaced if this one wants to receive too.
+ * Who is there stays; a newcomer is refused where its address has its share of the places, see places_new_kept().
  * @peer:	handed to the ops
+ * @from:	its address
  * @node:	the broker's; ends with broker_leave(), or when ops->drop was called for @peer
- * Return: 0, or -EUSERS (too many connections of the key), -EAGAIN (it registers too often) or -ENOMEM, of
- * which the node was told
+ * Return: 0, or -EUSERS (too many connections of the key or of the address), -EAGAIN (it registers too often), -ENOBUFS
+ * (too many of all) or -ENOMEM, of which the node was told
  */
-int broker_join(struct broker *broker, void *peer, const uint8_t key[KEY_SIZE], bool receive,
-		uint64_t now, struct broker_node **node);
+int broker_join(struct broker *broker, void *peer, const uint8_t key[KEY_SIZE], const struct endpoint *from,
+		bool receive, uint64_t now, struct broker_node **node);
 
 /** broker_receive() - Hello was said again: wants invitations from now on, or no longer */
 void broker_receive(struct broker *broker, struct broker_node *node, bool receive, uint64_t now);

@@ -5,6 +5,7 @@
 #ifndef RENDEZVOUS_BROKER_INTERNAL_H
 #define RENDEZVOUS_BROKER_INTERNAL_H
 
+#include "common/places.h"
 #include "rendezvous/broker.h"
 #include "rendezvous/identity.h"
 #include "rendezvous/session.h"
@@ -13,6 +14,7 @@ struct broker_node {
 	void *peer;
 	struct identity *identity;
 	bool receives;
+	struct place place;
 	LIST_HEAD(, session) calls, rings;
 	LIST_ENTRY(broker_node) all;
 };
@@ -23,6 +25,7 @@ struct broker {
 	uint64_t started;
 	struct identities *identities;
 	struct sessions *sessions;
+	struct places *places;		/* of the nodes */
 	struct broker_stats stats;
 	LIST_HEAD(, broker_node) nodes;
 };

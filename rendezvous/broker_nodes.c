@@ -39,6 +39,7 @@ static void node_free(struct broker *broker, struct broker_node *node, uint64_t 
 	broker->stats.nodes--;
 	broker->stats.receivers -= node->receives;
 	identity_release(broker->identities, node->identity, now);
+	places_leave(&node->place);
 	LIST_REMOVE(node, all);
 	free(node);
 }
@@ -48,6 +49,7 @@ void nodes_free(struct broker *broker)
 	struct broker_node *node;
 
 	while ((node = LIST_FIRST(&broker->nodes))) {
+		places_leave(&node->place);
 		LIST_REMOVE(node, all);
 		free(node);
 	}
@@ -76,6 +78,29 @@ static int check_rate(struct broker *broker, struct identity *identity, void *pe
 	return refuse_join(broker, peer, -EAGAIN, "this key registers too often: does a program connect in a loop?");
 }
 
+/*
+ * A place for a node of @from.  One that is there already and has lost its connection, maybe without our knowledge, needs no new one:
+ * @old, which it replaces, leaves it its own.  Only at the same address, else a share could be carried from one to the next.
+ * Return: 0, or -errno of broker_join(), told
+ */
+static int take_place(struct broker *broker, struct broker_node *node, struct broker_node *old,
+		      const struct endpoint *from, uint64_t now)
+{
+	static struct log_limit limit;
+	struct place *loser;
+	int err;
+
+	if (old && places_inherit(&node->place, &old->place, from))
+		return 0;
+	err = places_take(broker->places, &node->place, from, now, &loser);
+	if (err == -EUSERS && log_limited(&limit))
+		log_warn("%s: refused, with %u nodes here its address has too many of them",
+			 broker->ops->describe(node->peer), places_taken(broker->places));
+	if (err == -EUSERS)
+		return refuse_join(broker, node->peer, err, "too many nodes at this address for what is free on this rendezvous");
+	return err ? refuse_join(broker, node->peer, err, "this rendezvous is full") : 0;
+}
+
 static void receive_begin(struct broker *broker, struct broker_node *node, uint64_t now)
 {
 	struct broker_node *old = node->identity->receiver;
@@ -90,11 +115,12 @@ static void receive_begin(struct broker *broker, struct broker_node *node, uint6
 	broker->ops->announce(broker->ctx, node->identity->key);
 }
 
-int broker_join(struct broker *broker, void *peer, const uint8_t key[KEY_SIZE], bool receive,
-		uint64_t now, struct broker_node **node)
+int broker_join(struct broker *broker, void *peer, const uint8_t key[KEY_SIZE], const struct endpoint *from,
+		bool receive, uint64_t now, struct broker_node **node)
 {
 	struct identity *identity = identity_find(broker->identities, key);
 	struct broker_node *new;
+	int err;
 
 	if (identity && identity->connections >= RDV_PER_KEY)
 		return refuse_join(broker, peer, -EUSERS, "too many connections of this key");
@@ -108,6 +134,12 @@ int broker_join(struct broker *broker, void *peer, const uint8_t key[KEY_SIZE], 
 	}
 	new->peer = peer;
 	new->identity = identity;
+	err = take_place(broker, new, receive ? identity->receiver : NULL, from, now);
+	if (err) {
+		identity_release(broker->identities, identity, now);
+		free(new);
+		return err;
+	}
 	LIST_INSERT_HEAD(&broker->nodes, new, all);
 	broker->stats.nodes++;
 	if (receive)

@@ -19,10 +19,13 @@
 #define RDV_USER_TIMEOUT_MS	30000		/* unacknowledged data: a vanished node stops being "online" */
 #define RDV_QUEUE		(256 * 1024)	/* bytes waiting for one node that does not read: 200 invitations */
 #define RDV_CONNECTIONS		65536		/* all together; an idle one costs 18 KiB (measured) */
+/* Those after their Hello. What is left is for RDV_STRANGERS, and as many that leave: handshakes take 1 ms, RDV_LEAVE_TIME is 2 s */
+#define RDV_NODES		57344
+#define RDV_NODES_PART		16		/* one address: fewer than one in 16 of the free ones; 3,373 in an empty table, for a carrier's NAT */
 #define RDV_STRANGERS		4096		/* of these, before their Hello: 48 KiB each (measured) */
 #define RDV_STRANGERS_SHARE	64		/* of one address: one in 64; 100 a second come and take a few round trips each */
 #define RDV_STRANGER_TIME	(1 * SECOND)	/* then it makes room for the next one of its address: five fast round trips */
-#define RDV_PER_SOURCE		2048		/* of one address: a carrier's NAT has many users */
+#define RDV_PER_SOURCE		4096		/* of one address: its nodes, its strangers, and those that leave */
 #define RDV_SOURCES		65536		/* addresses remembered; about 100 bytes each */
 
 /* A connection with its handshake costs 1 to 2 ms (measured): one address may take a fifth of a core */

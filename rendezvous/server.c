@@ -11,6 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "common/accept.h"
 #include "common/log.h"
 #include "common/secret.h"
 #include "common/sources.h"
@@ -129,7 +130,7 @@ static void on_hello(struct client *client, const Punch__Hello *hello)
 			    key_text(client_key(client), text));
 		return;
 	}
-	if (broker_join(server.broker, client, client_key(client), hello->receive, now, &node)) {
+	if (broker_join(server.broker, client, client_key(client), client_from(client), hello->receive, now, &node)) {
 		client_close(client);
 		return;
 	}
@@ -375,6 +376,14 @@ static int open_metrics(void)
 	return err;
 }
 
+/* Half of the descriptors: what one address may have is a part of what there is */
+static unsigned int most_nodes(void)
+{
+	unsigned int half = accept_limit() / 2;
+
+	return half < RDV_NODES ? half : RDV_NODES;
+}
+
 int server_open(struct event_base *base, struct conf_rendezvous *conf, const struct key *key)
 {
 	static const struct rate rate = RDV_CONNECT_RATE;
@@ -393,7 +402,7 @@ int server_open(struct event_base *base, struct conf_rendezvous *conf, const str
 	if (err)
 		return err;
 	server.tls = tls_context(key, true);
-	server.broker = broker_new(&outbox_ops, &server.outbox, server.started);
+	server.broker = broker_new(&outbox_ops, &server.outbox, most_nodes(), server.started);
 	server.sources = sources_new(RDV_SOURCES, RDV_PER_SOURCE, &rate);
 	server.listeners = listeners_new(base, on_accepted, NULL);
 	server.timer = evtimer_new(base, on_timer, NULL);

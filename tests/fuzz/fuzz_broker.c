@@ -14,6 +14,7 @@
 #include "tests/fuzz/fuzz.h"
 
 #define PEERS	8
+#define MOST	120	/* nodes: 7 of one address, at most */
 #define STEP	4	/* bytes */
 #define START	(1000 * SECOND)
 
@@ -131,6 +132,7 @@ static const struct broker_ops ops = {
 
 static void join(struct broker *broker, struct peer *peer, uint8_t key, uint64_t now)
 {
+	const struct endpoint from = { .family = AF_INET, .address = { (uint8_t)(key & 32) } };
 	uint8_t id[KEY_SIZE];
 
 	if (peer->here) {
@@ -141,7 +143,7 @@ static void join(struct broker *broker, struct peer *peer, uint8_t key, uint64_t
 	memset(id, key % 8, sizeof(id));
 	peer->key = key % 8;
 	peer->here = true;
-	if (broker_join(broker, peer, id, key & 16, now, &peer->node) < 0)
+	if (broker_join(broker, peer, id, &from, key & 16, now, &peer->node) < 0)
 		peer->here = false;
 }
 
@@ -203,7 +205,7 @@ static void step(struct broker *broker, const uint8_t *b, uint64_t now)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	struct broker *broker = broker_new(&ops, NULL, START);
+	struct broker *broker = broker_new(&ops, NULL, MOST, START);
 	const struct broker_stats *stats = broker_stats(broker);
 	unsigned int count = 0, i;
 	uint64_t now = START, next;

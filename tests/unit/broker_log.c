@@ -10,6 +10,7 @@
 struct broker *broker;
 static char said[65536];
 int find_answer, forward_answer;
+const struct endpoint somewhere = { .family = AF_INET, .address = { 192, 0, 2, 1 } };
 struct peer alice = { "alice", 20000, NULL }, bob = { "bob", 60000, NULL },
 		   carol = { "carol", 0, NULL }, bob2 = { "bob2", 10000, NULL };
 
@@ -164,7 +165,7 @@ struct broker_call make_call(char session, char caller, char callee)
 
 void join(struct peer *peer, char key, bool receive, uint64_t now)
 {
-	assert_int_equal(broker_join(broker, peer, key_of(key), receive, now, &peer->node), 0);
+	assert_int_equal(broker_join(broker, peer, key_of(key), &somewhere, receive, now, &peer->node), 0);
 }
 
 void invite(struct peer *peer, char session, char to, uint64_t now)
@@ -188,7 +189,7 @@ void reply(struct peer *peer, char session, const char *body, uint64_t now)
 int broker_setup(void **state)
 {
 	(void)state;
-	broker = broker_new(&ops, NULL, START);
+	broker = broker_new(&ops, NULL, RDV_NODES, START);
 	said[0] = '\0';
 	find_answer = forward_answer = 0;
 	alice.rtt_us = 20000;

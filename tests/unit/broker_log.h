@@ -26,6 +26,7 @@ struct peer {
 
 extern struct broker *broker;
 extern struct peer alice, bob, carol, bob2;	/* round-trip times 20, 60, 0 and 10 ms */
+extern const struct endpoint somewhere;	/* where they all are */
 extern int find_answer;		/* what ops->find returns */
 extern int forward_answer;	/* and ops->forward_* */
 

@@ -329,7 +329,7 @@ bool node_connect(struct node *node, const char *address, uint16_t port)
 {
 	if (!node->key.private && key_generate(&node->key))
 		return false;
-	node->fd = live_connect(address, port);
+	node->fd = live_connect_from(node->from, address, port);
 	if (node->fd < 0)
 		return false;
 	node->ctx = tls_context(&node->key, false);

@@ -90,6 +90,7 @@ struct node {
 	SSL_CTX *ctx;
 	SSL *ssl;
 	int fd;
+	const char *from;	/* as of live_connect_from() */
 };
 
 /** node_connect() - TCP and TLS with a key of its own (made when key.private is NULL). Return: false on failure */

@@ -227,7 +227,7 @@ static void test_connections_of_one_key_are_limited(void **state)
 		join(&peers[i], 'B', false, WARM);
 	}
 	peers[RDV_PER_KEY].name = "late";
-	assert_int_equal(broker_join(broker, &peers[RDV_PER_KEY], key_of('B'), false, WARM,
+	assert_int_equal(broker_join(broker, &peers[RDV_PER_KEY], key_of('B'), &somewhere, false, WARM,
 				     &peers[RDV_PER_KEY].node), -EUSERS);
 	assert_string_equal(heard(), "late<failed - 2 retry\n");
 	broker_leave(broker, peers[0].node, WARM);
@@ -270,14 +270,14 @@ static void test_registrations_are_limited_by_key(void **state)
 
 	(void)state;
 	for (unsigned int i = 0; i < rate.burst + 10; i++) {
-		if (broker_join(broker, &bob, key_of('B'), true, WARM, &bob.node) == 0)
+		if (broker_join(broker, &bob, key_of('B'), &somewhere, true, WARM, &bob.node) == 0)
 			broker_leave(broker, bob.node, WARM);
 		else
 			refused++;
 		heard();
 	}
 	assert_in_range(refused, 9, 10);	/* the first one of a key that is not known yet is free */
-	assert_int_equal(broker_join(broker, &bob, key_of('B'), true, WARM, &bob.node), -EAGAIN);
+	assert_int_equal(broker_join(broker, &bob, key_of('B'), &somewhere, true, WARM, &bob.node), -EAGAIN);
 	assert_string_equal(heard(), "bob<failed - 2 retry\n");
 	/* others do not notice; a second gives back what it says */
 	join(&alice, 'A', false, WARM);
@@ -286,7 +286,7 @@ static void test_registrations_are_limited_by_key(void **state)
 		join(&bob, 'B', true, WARM + SECOND);
 		broker_leave(broker, bob.node, WARM + SECOND);
 	}
-	assert_int_equal(broker_join(broker, &bob, key_of('B'), true, WARM + SECOND, &bob.node), -EAGAIN);
+	assert_int_equal(broker_join(broker, &bob, key_of('B'), &somewhere, true, WARM + SECOND, &bob.node), -EAGAIN);
 }
 
 static void test_invitations_are_limited_by_key(void **state)
@@ -308,6 +308,54 @@ static void test_invitations_are_limited_by_key(void **state)
 	assert_string_equal(heard(), "alice<failed 1 2 retry\n");
 	invite(&alice, '1', 'B', WARM + SECOND);
 	assert_string_equal(heard(), "alice<failed 1 1\n");
+}
+
+/* Node number @i, with a key of its own */
+static int join_from(unsigned int address, unsigned int i)
+{
+	const struct endpoint from = { .family = AF_INET, .address = { 10, 0, 0, (uint8_t)address } };
+	static struct peer peers[RDV_NODES];
+	uint8_t key[KEY_SIZE] = { 1 };
+	int err;
+
+	memcpy(key + 1, &i, sizeof(i));
+	peers[i].name = "one of many";
+	err = broker_join(broker, &peers[i], key, &from, true, WARM, &peers[i].node);
+	if (err)
+		assert_string_equal(heard(), "one of many<failed - 2 retry\n");
+	heard();
+	return err;
+}
+
+/* An address takes all the places that it gets. Return: how many */
+static unsigned int fill_from(unsigned int address, unsigned int first)
+{
+	unsigned int i = first;
+
+	while (!join_from(address, i))
+		i++;
+	return i - first;
+}
+
+static void test_nodes_of_63_addresses_leave_room(void **state)
+{
+	unsigned int count = 0, alone;
+
+	(void)state;
+	alone = fill_from(1, 0);
+	assert_in_range(alone, 3000, RDV_NODES);	/* a carrier's NAT */
+	count = alone;
+	for (unsigned int address = 2; address < 64; address++)
+		count += fill_from(address, count);
+	/* who is there stays */
+	assert_int_equal(broker_stats(broker)->nodes, count);
+	assert_int_equal(broker_stats(broker)->replaced, 0);
+	assert_in_range(fill_from(64, count), 64, RDV_NODES);
+	/* the same key again, from an address that has more than it would get now: it is no newcomer; from elsewhere it is one */
+	assert_int_equal(join_from(1, 0), 0);
+	assert_int_equal(broker_stats(broker)->replaced, 1);
+	assert_int_equal(join_from(2, 0), -EUSERS);
+	assert_int_equal(broker_stats(broker)->replaced, 1);
 }
 
 static void test_ringing_is_limited(void **state)
@@ -386,6 +434,7 @@ int main(void)
 		TEST(test_reconnecting_is_never_refused),
 		TEST(test_registrations_are_limited_by_key),
 		TEST(test_invitations_are_limited_by_key),
+		TEST(test_nodes_of_63_addresses_leave_room),
 		TEST(test_ringing_is_limited),
 		TEST(test_a_day),
 	};

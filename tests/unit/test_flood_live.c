@@ -329,6 +329,61 @@ static void test_flood_of_tickets(void **state)
 	end_flood();
 }
 
+/* ---------------------------------------------------------------- nodes */
+
+/* A node with a key of its own, at the address number @address; it stays, by its socket alone. Return: is it welcome? */
+static bool register_from(const struct rdv *to, unsigned int address)
+{
+	struct node node = { .fd = -1 };
+	char from[32];
+	bool online;
+
+	snprintf(from, sizeof(from), "127.8.%u.1", address);
+	node.from = from;
+	online = rdv_online(to, &node, true);
+	if (online) {
+		fds[count++] = node.fd;
+		node.fd = -1;
+	}
+	node_free(&node);
+	return online;
+}
+
+static struct rdv small;
+
+static long long small_nodes(void)
+{
+	return rdv_metric(&small, "nodes");
+}
+
+/* Keys cost nothing: 32 addresses take what they get, others get in all the same, and whoever is there stays */
+static void test_nodes_of_32_addresses(void **state)
+{
+	const unsigned int descriptors = 680, share = descriptors / 2 / (RDV_NODES_PART + 1);
+	char byte;
+
+	(void)state;
+	rdv_start(&small, "", descriptors);
+	while (register_from(&small, 1))
+		;
+	assert_int_equal(count, share);
+	for (unsigned int address = 2; address <= 32; address++)
+		while (register_from(&small, address))
+			;
+	assert_int_equal(small_nodes(), count);
+	assert_int_equal(rdv_metric(&small, "failed_total{reason=\"limit\"}"), 32);
+	for (unsigned int i = 0; i < count; i++)
+		assert_int_equal(recv(fds[i], &byte, 1, MSG_PEEK | MSG_DONTWAIT), -1);
+	assert_true(register_from(&small, 33));
+	assert_true(register_from(&small, 33));
+	end_flood();
+	assert_true(becomes(small_nodes, 0));
+	assert_true(register_from(&small, 1));
+	end_flood();
+	assert_int_equal(rdv_stop(&small), 0);
+	live_folder_remove(small.folder);
+}
+
 /* ---------------------------------------------------------------- one byte at a time */
 
 struct drip {
@@ -478,6 +533,7 @@ int main(void)
 		cmocka_unit_test_teardown(test_flood_of_probes, stop_flood),
 		cmocka_unit_test_teardown(test_flood_of_relay_sides, stop_flood),
 		cmocka_unit_test_teardown(test_flood_of_tickets, stop_flood),
+		cmocka_unit_test_teardown(test_nodes_of_32_addresses, stop_flood),
 		cmocka_unit_test_setup(test_a_byte_at_a_time_keeps_no_place, start_dripping),
 	};
 

@@ -16,7 +16,7 @@
 #include "relay/limits.h"
 #include "rendezvous/limits.h"
 
-static struct place places[RDV_PROBE_STRANGERS + 1];
+static struct place places[RDV_NODES + 1];
 static struct place *loser;
 
 static struct endpoint ipv4(uint32_t address)
@@ -175,6 +175,97 @@ static void the_servers_tables_are_not_filled_by_63_addresses(void **state)
 	fill(RELAY_STRANGERS, RELAY_STRANGERS_SHARE);
 }
 
+/* Alone an address has one in @part + 1, and the less the more others there are; each has places when the last one comes */
+static void a_kept_share_shrinks_as_the_table_fills(void **state)
+{
+	struct places *table = places_new_kept(100, 4);
+	unsigned int taken = 0, before = 100, got;
+
+	(void)state;
+	for (uint32_t address = 1; places_taken(table) < 100; address++) {
+		for (got = 0; !take(table, taken, address, 0); got++)
+			taken++;
+		assert_null(loser);
+		assert_in_range(got, 1, before);
+		if (address == 1)
+			assert_int_equal(got, 100 / 5);
+		before = got;
+	}
+	assert_int_equal(before, 1);
+	assert_int_equal(take(table, taken, 99, NEVER - 1), -ENOBUFS);
+	/* who leaves makes room, for one of another address, too; of an address with many they have to be many */
+	places_leave(&places[0]);
+	assert_int_equal(take(table, 0, 1, 0), -EUSERS);
+	assert_int_equal(take(table, 0, 99, 0), 0);
+	for (unsigned int i = 1; i < 20; i++)
+		places_leave(&places[i]);
+	assert_int_equal(take(table, 1, 1, 0), 0);
+	end(table);
+}
+
+static void nobody_loses_a_kept_place(void **state)
+{
+	struct places *table = places_new_kept(2, 1);
+
+	(void)state;
+	assert_int_equal(take(table, 0, 1, 0), 0);
+	assert_int_equal(take(table, 1, 2, 0), 0);
+	assert_int_equal(take(table, 2, 1, NEVER - 1), -ENOBUFS);
+	assert_int_equal(take(table, 2, 3, NEVER - 1), -ENOBUFS);
+	assert_null(loser);
+	end(table);
+}
+
+static void an_ipv6_network_has_one_kept_share(void **state)
+{
+	struct places *table = places_new_kept(4, 2);
+	struct endpoint one = ipv6(1, 1), neighbour = ipv6(1, 2), other = ipv6(2, 1);
+
+	(void)state;
+	assert_int_equal(places_take(table, &places[0], &one, 0, &loser), 0);
+	assert_int_equal(places_take(table, &places[1], &neighbour, 0, &loser), -EUSERS);
+	assert_int_equal(places_take(table, &places[1], &other, 0, &loser), 0);
+	end(table);
+}
+
+static void a_place_is_inherited_at_one_address(void **state)
+{
+	struct places *table = places_new_kept(2, 1);
+	struct endpoint same = ipv4(1), other = ipv4(2);
+
+	(void)state;
+	take(table, 0, 1, 0);
+	take(table, 1, 2, 0);
+	assert_false(places_inherit(&places[2], &places[0], &other));
+	assert_true(places_inherit(&places[2], &places[0], &same));
+	assert_false(places_inherit(&places[3], &places[0], &same));	/* it has none any more */
+	places_leave(&places[0]);
+	assert_int_equal(places_taken(table), 2);
+	places_leave(&places[2]);
+	assert_int_equal(places_taken(table), 1);
+	end(table);
+}
+
+/* After 63 addresses that take all they can a 64th one still has places, and a carrier's NAT had thousands while it was alone */
+static void the_nodes_are_not_filled_by_63_addresses(void **state)
+{
+	struct places *table = places_new_kept(RDV_NODES, RDV_NODES_PART);
+	unsigned int taken = 0, got = 0;
+
+	(void)state;
+	for (uint32_t address = 1; address < 64; address++) {
+		while (!take(table, taken, address, 0))
+			taken++;
+		if (address == 1)
+			assert_in_range(taken, 3000, RDV_NODES);
+	}
+	while (!take(table, taken + got, 64, 0))
+		got++;
+	assert_in_range(got, 64, RDV_NODES);
+	assert_in_range(taken + got, 0, RDV_NODES - 1000);
+	end(table);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -185,6 +276,11 @@ int main(void)
 		cmocka_unit_test(who_has_as_many_as_anybody_waits),
 		cmocka_unit_test(a_newcomer_gets_in_among_single_ones),
 		cmocka_unit_test(the_servers_tables_are_not_filled_by_63_addresses),
+		cmocka_unit_test(a_kept_share_shrinks_as_the_table_fills),
+		cmocka_unit_test(nobody_loses_a_kept_place),
+		cmocka_unit_test(an_ipv6_network_has_one_kept_share),
+		cmocka_unit_test(a_place_is_inherited_at_one_address),
+		cmocka_unit_test(the_nodes_are_not_filled_by_63_addresses),
 	};
 
 	return cmocka_run_group_tests_name("places", tests, NULL, NULL);
