@@ -43,6 +43,21 @@ struct session *session_dial(struct node *node, const struct peer *peer, uint16_
 	return s;
 }
 
+/* Until when is a server waited for? */
+static uint64_t caller_patience(const struct session *s)
+{
+	const struct node *node = s->node;
+	uint64_t until = s->patience, advanced;
+	unsigned int i;
+
+	for (i = 0; i < node->uplink_count; i++) {
+		advanced = uplink_advanced(node->uplinks[i]);
+		if (advanced && advanced + SESSION_UPLINK_STEP > until)
+			until = advanced + SESSION_UPLINK_STEP;
+	}
+	return clock_before(s->deadline, until);
+}
+
 /* No server is READY: why, and is it worth waiting? */
 static void caller_no_uplink(struct session *s, uint64_t now)
 {
@@ -64,7 +79,7 @@ static void caller_no_uplink(struct session *s, uint64_t now)
 	} else if (refused == node->uplink_count) {
 		session_fail(s, uplink_wrong_key(worst) ? EACCES : ENETUNREACH, "%s: rendezvous %s: %s",
 			     s->peer.name, uplink_name(worst), uplink_problem(worst));
-	} else if (now >= clock_before(s->deadline, s->patience)) {
+	} else if (now >= caller_patience(s)) {
 		session_fail(s, ENETUNREACH, "%s: rendezvous %s: %s; look at [node] rendezvous",
 			     s->peer.name, uplink_name(worst), *uplink_problem(worst) ? uplink_problem(worst) :
 			     "cannot be reached");
@@ -72,7 +87,7 @@ static void caller_no_uplink(struct session *s, uint64_t now)
 		/* Somebody needs it now: its own pauses have grown while nobody did */
 		for (i = 0; i < node->uplink_count; i++)
 			uplink_wake(node->uplinks[i]);
-		session_arm(s, clock_before(now + SESSION_RETRY, clock_before(s->deadline, s->patience)));
+		session_arm(s, clock_before(now + SESSION_RETRY, caller_patience(s)));
 	}
 }
 

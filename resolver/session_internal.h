@@ -36,6 +36,10 @@
 /* A rendezvous that is restarting is back within this; longer waiting is only annoying */
 #define SESSION_UPLINK_PATIENCE	(6 * SECOND)
 
+/* ... but a try that has come this far is not given up where names or the first packets took the time: the third SYN
+ * comes after 3 s, that to a server's second address 0.25 s later */
+#define SESSION_UPLINK_STEP	(3500 * MS)
+
 /* Between two invitations to somebody who may be reconnecting, or to a server that has enough of us for now */
 #define SESSION_RETRY		(500 * MS)
 #define SESSION_RETRY_MOST	(4 * SECOND)	/* doubled up to this where the server is busy */

@@ -146,6 +146,7 @@ static void on_secure(void *arg, const uint8_t key[KEY_SIZE])
 		uplink_fail(u, UPLINK_IDLE, "out of memory");
 		return;
 	}
+	u->advanced_at = clock_now();
 	uplink_set_state(u, UPLINK_GREETING);
 }
 
@@ -179,6 +180,7 @@ static void on_race(void *arg, int fd, const struct endpoint *reached, int error
 		uplink_fail(u, UPLINK_IDLE, "out of memory");
 		return;
 	}
+	u->advanced_at = clock_now();
 	timer_set(u->timer, GREETING_LIMIT);
 }
 
@@ -205,6 +207,7 @@ static void on_addresses(void *arg, int error, const char *text, const struct en
 		uplink_fail(u, UPLINK_IDLE, "out of memory");
 		return;
 	}
+	u->advanced_at = clock_now();
 	uplink_set_state(u, UPLINK_CONNECTING);
 }
 
@@ -336,6 +339,13 @@ const char *uplink_problem(const struct uplink *uplink)
 bool uplink_wrong_key(const struct uplink *uplink)
 {
 	return uplink->wrong_key;
+}
+
+uint64_t uplink_advanced(const struct uplink *uplink)
+{
+	bool underway = uplink->state == UPLINK_CONNECTING || uplink->state == UPLINK_GREETING;
+
+	return underway ? uplink->advanced_at : 0;
 }
 
 void uplink_wake(struct uplink *uplink)

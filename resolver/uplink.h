@@ -48,6 +48,13 @@ void uplink_wake(struct uplink *uplink);			/* try now */
  */
 void uplink_check(struct uplink *uplink);
 
+/**
+ * uplink_advanced() - has the try that is under way come somewhere?
+ * Return: when (clock_now()) it came to its last step: addresses, TCP, TLS; 0: no try is under way, or
+ * it has not found an address yet
+ */
+uint64_t uplink_advanced(const struct uplink *uplink);
+
 /** uplink_state_name() - "ready", "connecting" ..., for status and logs */
 const char *uplink_state_name(enum uplink_state state);
 

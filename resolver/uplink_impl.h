@@ -34,6 +34,7 @@ struct uplink {
 	unsigned int failures;		/* tries in a row */
 	unsigned int skip;		/* addresses to put last: TCP answered there, the rest failed */
 	uint64_t begun_at, ready_at;
+	uint64_t advanced_at;		/* CONNECTING, GREETING: the last step */
 	struct pulse pulse;
 	struct endpoint server, observed;
 	struct endpoint twin;		/* an IPv4 address of the same name; family 0 none */
