@@ -7,7 +7,7 @@
  * A *making* binds a fresh port number, connects from it to the rendezvous's
  * probe ports and asks each by STUN (RFC 8489) how it saw us.  What the probe
  * ports agree on is the mapping that a punch from the very same number will have (RFC 5382
- * REQ-1), what they disagree on tells the kind of NAT.  The second probe port
+ * REQ-1), what they disagree on tells the kind of NAT (ports_facts.c).  The second probe port
  * is asked only while the facts are not known or old: a server of many nodes then holds
  * one idle connection a port.
  *
@@ -22,20 +22,15 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "common/clock.h"
 #include "common/log.h"
-#include "resolver/lifetime.h"
 #include "resolver/plan.h"
 #include "resolver/stunlist.h"
 
 #define PORTS_READY	PLAN_LANES	/* one session's worth, kept warm */
 #define PORTS_MAKING	32		/* makings at once: a burst of sessions, two SYNs each, stays far below 256 half-open */
-#define PORTS_AGE	(600 * SECOND)	/* facts are asked anew after this: a NAT rarely changes its kind, a laptop its NAT */
-#define PORTS_TAKEN	(240 * SECOND)	/* a NAT keeps what a SYN took for this long (RFC 5382 REQ-5: 4 min) */
-#define PORTS_SILENCE	(60 * SECOND)	/* after probe ports that did not answer: a firewall is not changed often */
 
 /* After a making that found no probe port, or a port that was lost: the server may be restarting */
 static const struct timeval retry_delay = { .tv_sec = 1, .tv_usec = 0 };
@@ -54,221 +49,6 @@ void port_free(struct port *port)
 	if (port->holder >= 0)
 		close(port->holder);
 	free(port);
-}
-
-/* ---------------------------------------------------------------- facts */
-
-static const char *mapping_text(uint32_t mapping)
-{
-	switch (mapping) {
-	case PUNCH__MAPPING__MAPPING_NONE:
-		return "none";
-	case PUNCH__MAPPING__MAPPING_ENDPOINT_INDEPENDENT:
-		return "endpoint-independent";
-	case PUNCH__MAPPING__MAPPING_ADDRESS_PORT_DEPENDENT:
-		return "address-and-port-dependent";
-	default:
-		return "unknown";
-	}
-}
-
-static void see(struct ports *ports, const struct port *port, const struct endpoint *mapped)
-{
-	if (mapped->family)
-		portrule_see(&ports->seen, port->number, mapped->port, port->asked_at);
-}
-
-void ports_took(struct ports *ports, unsigned int n)
-{
-	portrule_took(&ports->seen, n, clock_now());
-	ports->taken_until = clock_now() + PORTS_TAKEN;
-}
-
-bool ports_taken(const struct ports *ports)
-{
-	return clock_now() < ports->taken_until;
-}
-
-bool ports_silent(const struct ports *ports)
-{
-	return clock_now() < ports->silent_until;
-}
-
-/* What was found out here before counts until it is measured anew */
-static void recall(struct ports *ports, const struct endpoint *public)
-{
-	struct description *facts = &ports->facts, old = { .count = 0 };
-	char path[LIMIT_PATH];
-
-	if (ports->network_known || netcache_key(ports->network, public))
-		return;
-	ports->network_known = true;
-	if (conf_state_path(path, "networks", secure_getenv) ||
-	    netcache_load(path, ports->network, (uint64_t)time(NULL), &old))
-		return;
-	log_debug("ports: this network is known: filtering %u, stray SYN %u, lifetime %u s, hops %u",
-		  old.filtering, old.stray_syn, old.lifetime, old.hops);
-	if (!facts->filtering) {
-		facts->filtering = old.filtering;
-		facts->stray_syn = old.stray_syn;
-		facts->hairpin = old.hairpin;
-	}
-	if (!facts->hops)
-		facts->hops = old.hops;
-	facts->lifetime = old.lifetime;
-}
-
-static void remember(struct ports *ports)
-{
-	char path[LIMIT_PATH];
-	int err;
-
-	if (!ports->network_known || conf_state_path(path, "networks", secure_getenv))
-		return;
-	err = netcache_save(path, ports->network, (uint64_t)time(NULL), &ports->facts);
-	if (err)
-		log_debug("ports: %s: %s", path, strerror(-err));
-}
-
-void ports_learn(struct ports *ports, const struct port *port)
-{
-	const struct endpoint *a = &port->mapped[0], *b = &port->mapped[1];
-	struct description *facts = &ports->facts;
-
-	if (!a->family && port->asked)
-		ports->silent_until = clock_now() + PORTS_SILENCE;
-	see(ports, port, a);
-	see(ports, port, b);
-	if (a->family)
-		recall(ports, a);
-	if (!a->family || !b->family)
-		return;
-	if (!endpoint_equal(a, b)) {
-		facts->mapping = PUNCH__MAPPING__MAPPING_ADDRESS_PORT_DEPENDENT;
-		facts->port_rule = PUNCH__PORT_RULE__PORT_RULE_UNKNOWN;	/* judged when asked for */
-	} else if (endpoint_equal(a, &port->source)) {
-		facts->mapping = PUNCH__MAPPING__MAPPING_NONE;
-		facts->port_rule = PUNCH__PORT_RULE__PORT_RULE_PRESERVED;
-	} else {
-		facts->mapping = PUNCH__MAPPING__MAPPING_ENDPOINT_INDEPENDENT;
-		facts->port_rule = a->port == port->number ? PUNCH__PORT_RULE__PORT_RULE_PRESERVED :
-				   PUNCH__PORT_RULE__PORT_RULE_STABLE;
-	}
-	ports->facts_at = clock_now();
-	log_debug("ports: mapping %s", mapping_text(facts->mapping));
-}
-
-void ports_facts(const struct ports *ports, struct description *description)
-{
-	struct portrule_verdict verdict;
-
-	description->mapping = ports->facts.mapping;
-	if (ports->by_address && description->mapping == PUNCH__MAPPING__MAPPING_ENDPOINT_INDEPENDENT)
-		description->mapping = PUNCH__MAPPING__MAPPING_ADDRESS_DEPENDENT;
-	description->filtering = ports->facts.filtering;
-	/* A study may have been faster than what finds the hops, and have used remembered ones: were they right? */
-	description->filtering_measured = study_fresh(ports->filtering_at, clock_now()) && ports->hops_measured &&
-					  ports->hops_studied == ports->facts.hops;
-	description->stray_syn = ports->facts.stray_syn;
-	description->hairpin = ports->facts.hairpin;
-	description->lifetime = ports->facts.lifetime;
-	description->nats = description->mapping > PUNCH__MAPPING__MAPPING_NONE && ports->facts.hops == 1;
-	description->port_rule = ports->facts.port_rule;
-	if (ports->facts.mapping == PUNCH__MAPPING__MAPPING_ADDRESS_PORT_DEPENDENT) {
-		portrule_judge(&ports->seen, clock_now(), &verdict);
-		description->port_rule = verdict.rule;
-		description->port_low = verdict.low;
-		description->port_high = verdict.high;
-		description->port_step = verdict.step;
-		description->port_pace = verdict.pace;
-	}
-	/* Without a NAT there is nothing that a low-TTL SYN would have to leave */
-	description->hops = ports->facts.mapping == PUNCH__MAPPING__MAPPING_NONE ? 0 : ports->facts.hops;
-}
-
-static void on_hops(void *arg, unsigned int hops)
-{
-	struct ports *ports = arg;
-
-	ports->hops = NULL;
-	ports->facts.hops = hops;
-	ports->hops_measured = hops > 0;
-	log_debug("ports: outermost NAT is %u hops away", hops);
-}
-
-/* Only where the mapping is one for all destinations can a held port say anything */
-static unsigned int known_hops(void *arg)
-{
-	struct ports *ports = arg;
-
-	if (ports->facts.mapping == PUNCH__MAPPING__MAPPING_ENDPOINT_INDEPENDENT)
-		ports->hops_studied = ports->facts.hops;
-	return ports->hops_studied;
-}
-
-static void on_lifetime(void *arg, unsigned int seconds)
-{
-	struct ports *ports = arg;
-
-	ports->lifetime = NULL;
-	if (!seconds)
-		return;
-	ports->facts.lifetime = seconds;
-	remember(ports);
-}
-
-static void on_study(void *arg, const struct study_result *result)
-{
-	struct ports *ports = arg;
-
-	ports->study = NULL;
-	/* A server that cannot tell does not make what was known before wrong */
-	if (result->port) {
-		ports->facts.filtering = study_filtering(result);
-		ports->facts.stray_syn = study_stray(result);
-		ports->filtering_at = clock_now();
-	}
-	ports->by_address = study_by_address(result);
-	remember(ports);
-	if (!ports->lifetime)
-		ports->lifetime = lifetime_start(ports->node->base, &ports->studied_at, on_lifetime, ports);
-	ports->facts.hairpin = result->hairpin == STUN_OUTCOME_ESTABLISHED ? PUNCH__HAIRPIN__HAIRPIN_YES :
-			       result->hairpin ? PUNCH__HAIRPIN__HAIRPIN_NO : PUNCH__HAIRPIN__HAIRPIN_UNKNOWN;
-}
-
-void ports_study(struct ports *ports, const struct endpoint *target)
-{
-	struct endpoint others[STUNLIST_MAX];
-	const struct endpoint *other = NULL;
-	unsigned int i, count;
-
-	if (ports->studied_since && (ports->facts.filtering != PUNCH__FILTERING__FILTERING_SYN_ACK_ONLY ||
-				     study_fresh(ports->studied_since, clock_now())))
-		return;
-	ports->studied_since = clock_now();
-	ports->hops_studied = 0;
-	ports->studied_at = *target;
-	count = stunlist_get(ports->stun, others, STUNLIST_MAX);
-	for (i = 0; i < count && !other; i++)
-		if (!endpoint_same_address(&others[i], target))
-			other = &others[i];
-	ports->study = study_start(ports->node->base, target, other, known_hops, on_study, ports);
-}
-
-bool ports_studying(const struct ports *ports)
-{
-	return ports->study || ports->study6;
-}
-
-bool ports_facts_fresh(const struct ports *ports)
-{
-	return ports->facts_at && clock_now() - ports->facts_at < PORTS_AGE;
-}
-
-void ports_find_hops(struct ports *ports, const struct endpoint *target)
-{
-	if (!ports->hops)
-		ports->hops = hops_start(ports->node->base, target, on_hops, ports);
 }
 
 /* ---------------------------------------------------------------- kept ports */
@@ -421,22 +201,8 @@ void ports_on_uplink(struct ports *ports)
 		kept_free(kept);
 	while ((making = TAILQ_FIRST(&ports->makings)))
 		making_free(making);
-	hops_cancel(ports->hops);
-	ports->hops = NULL;
-	study_cancel(ports->study);
-	ports->study = NULL;
+	ports_facts_reset(ports);
 	ports_firewall_reset(ports);
-	lifetime_cancel(ports->lifetime);
-	ports->lifetime = NULL;
-	ports->facts.lifetime = ports->facts.hops = 0;
-	ports->network_known = false;
-	ports->by_address = ports->hops_measured = false;
-	ports->studied_since = ports->filtering_at = 0;
-	ports->facts.filtering = ports->facts.stray_syn = ports->facts.hairpin = 0;
-	ports->facts_at = 0;
-	memset(&ports->seen, 0, sizeof(ports->seen));
-	ports->taken_until = 0;
-	ports->silent_until = 0;
 	ports_wake(ports);
 }
 
@@ -482,10 +248,8 @@ void ports_free(struct ports *ports)
 		TAILQ_REMOVE(&ports->waiters, waiter, link);
 		free(waiter);
 	}
-	hops_cancel(ports->hops);
-	study_cancel(ports->study);
+	ports_facts_reset(ports);
 	ports_firewall_reset(ports);
-	lifetime_cancel(ports->lifetime);
 	stunlist_free(ports->stun);
 	event_free(ports->wake);
 	free(ports);

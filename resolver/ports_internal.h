@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * ports_internal.h - what ports.c and ports_making.c share; nobody else includes it
+ * ports_internal.h - what the ports*.c files share; nobody else includes it
  */
 #ifndef PUNCH_PORTS_INTERNAL_H
 #define PUNCH_PORTS_INTERNAL_H
@@ -84,12 +84,15 @@ struct ports {
 
 /* ports.c */
 void ports_keep(struct ports *ports, struct port *port);
+void ports_wake(struct ports *ports);
+
+/* ports_facts.c */
 void ports_learn(struct ports *ports, const struct port *port);
 bool ports_facts_fresh(const struct ports *ports);
-bool ports_silent(const struct ports *ports);
+bool ports_silent(const struct ports *ports);	/* no probe port answered lately: none is waited for */
 void ports_find_hops(struct ports *ports, const struct endpoint *target);
 void ports_study(struct ports *ports, const struct endpoint *target);	/* once for a network */
-void ports_wake(struct ports *ports);
+void ports_facts_reset(struct ports *ports);	/* another network: end what is being measured, forget what was */
 
 /* ports_firewall.c */
 void ports_firewall_study(struct ports *ports);	/* once for a network, when there is somebody to ask */
