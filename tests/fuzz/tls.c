@@ -2,6 +2,7 @@
 /*
  * tls.c - the far end of a TLS connection with the code under test, which the input plays
  */
+#include <poll.h>
 #include <string.h>
 #include <unistd.h>
 #include <openssl/err.h>
@@ -9,19 +10,25 @@
 #include "common/frame.h"
 #include "tests/fuzz/tls.h"
 
-#define SHAKES	20	/* turns of either end */
+#define SHAKES	20	/* turns of either end, which do where the processor is ours */
+#define LATE	200	/* more of them, each with up to a millisecond for what the kernel has not delivered yet */
 
 bool far_open(struct far *far, struct event_base *base, SSL_CTX *ctx, int fd, bool server)
 {
+	struct pollfd answer = { .fd = fd, .events = POLLIN };
 	int i, rc = 0;
 
 	far->fd = fd;
 	far->have = 0;
 	far->ssl = SSL_new(ctx);
 	MUST(far->ssl && SSL_set_fd(far->ssl, fd) == 1);
-	for (i = 0; i < SHAKES && rc != 1; i++) {
+	for (i = 0; i < SHAKES + LATE && rc != 1; i++) {
 		ERR_clear_error();
 		rc = server ? SSL_accept(far->ssl) : SSL_connect(far->ssl);
+		if (rc != 1 && SSL_get_error(far->ssl, rc) != SSL_ERROR_WANT_READ)
+			break;
+		if (i >= SHAKES)
+			poll(&answer, 1, 1);
 		fuzz_turn(base, 2);
 	}
 	return rc == 1;
