@@ -31,11 +31,6 @@ static void put32(uint8_t *p, uint32_t v)
 	put16(p + 2, v);
 }
 
-static uint32_t get32(const uint8_t *p)
-{
-	return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
-}
-
 static uint32_t sum_bytes(uint32_t sum, const uint8_t *p, size_t len)
 {
 	size_t i;
@@ -91,7 +86,6 @@ static uint8_t *ip_begin(uint8_t *buf, uint8_t version, uint8_t proto, const str
 
 void nat_pkt_make_rst(const struct nat_view *v, uint8_t *buf, struct nat_pkt *out)
 {
-	uint32_t seg = 0;
 	uint8_t *tcp;
 
 	tcp = ip_begin(buf, v->version, IPPROTO_TCP, &v->flow.dst, &v->flow.src, TCP_LEN);
@@ -103,13 +97,7 @@ void nat_pkt_make_rst(const struct nat_view *v, uint8_t *buf, struct nat_pkt *ou
 	if (v->tcp_flags & NAT_TCP_ACK) {
 		memcpy(tcp + 4, v->l4 + 8, 4);
 	} else {
-		size_t head = (v->l4[12] >> 4) * 4u;
-
-		if (v->l4_len > head)
-			seg = (uint32_t)(v->l4_len - head);
-		seg += (v->tcp_flags & NAT_TCP_SYN) != 0;
-		seg += (v->tcp_flags & NAT_TCP_FIN) != 0;
-		put32(tcp + 8, get32(v->l4 + 4) + seg);
+		put32(tcp + 8, nat_pkt_tcp_end(v));
 		tcp[13] |= NAT_TCP_ACK;
 	}
 	l4_checksum(buf, tcp, TCP_LEN, IPPROTO_TCP, tcp + 16);

@@ -227,6 +227,24 @@ void nat_pkt_set_ttl(struct nat_view *v, uint8_t ttl)
 	v->ttl = ttl;
 }
 
+static uint32_t get32(const uint8_t *p)
+{
+	return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
+}
+
+uint32_t nat_pkt_tcp_end(const struct nat_view *v)
+{
+	size_t head = (size_t)(v->l4[12] >> 4) * 4;
+	uint32_t size = v->l4_len > head ? (uint32_t)(v->l4_len - head) : 0;
+
+	return get32(v->l4 + 4) + size + ((v->tcp_flags & NAT_TCP_SYN) != 0) + ((v->tcp_flags & NAT_TCP_FIN) != 0);
+}
+
+uint32_t nat_pkt_tcp_ack(const struct nat_view *v)
+{
+	return get32(v->l4 + 8);
+}
+
 int nat_addr_parse(const char *text, struct in6_addr *a)
 {
 	uint8_t four[4];

@@ -139,6 +139,18 @@ void nat_pkt_make_icmp(const struct nat_view *v, enum nat_icmp what, const struc
 void nat_pkt_make_udp(const struct nat_view *v, const void *data, size_t len, uint8_t *buf, struct nat_pkt *out);
 
 /**
+ * nat_pkt_tcp_end() - The sequence number behind a segment, its SYN and FIN counted
+ * @v:	view of a TCP packet
+ */
+uint32_t nat_pkt_tcp_end(const struct nat_view *v);
+
+/**
+ * nat_pkt_tcp_ack() - What a segment acknowledges
+ * @v:	view of a TCP packet with the ACK flag
+ */
+uint32_t nat_pkt_tcp_ack(const struct nat_view *v);
+
+/**
  * nat_pkt_print() - Write a packet's ends for the log
  * @v:		the packet
  * @buf:	text, cut to @size

@@ -393,6 +393,7 @@ static void track_syn(const struct nat *n, struct nat_session *s, bool ack, bool
 	if (over && !ack && !(inbound && s->state == NAT_SESSION_RESET)) {
 		session_set_state(n, s, NAT_SESSION_OPENING);
 		s->syn_in = s->syn_out = s->fin_in = s->fin_out = s->answered = false;
+		s->fin_in_acked = s->fin_out_acked = false;
 	}
 	if (inbound)
 		s->syn_in = true;
@@ -400,10 +401,28 @@ static void track_syn(const struct nat *n, struct nat_session *s, bool ack, bool
 		s->syn_out = true;
 }
 
-/* Returns false if the session is gone. */
-static bool track_tcp(struct nat *n, struct nat_session *s, uint8_t flags, bool inbound)
+/* A FIN may overtake data that was lost: only what acknowledges the FIN itself says that all has arrived. */
+static void track_fin(struct nat_session *s, const struct nat_view *v, bool inbound)
 {
-	bool closed = s->fin_in && s->fin_out;
+	if (v->tcp_flags & NAT_TCP_FIN && inbound) {
+		s->fin_in = true;
+		s->fin_in_end = nat_pkt_tcp_end(v);
+	} else if (v->tcp_flags & NAT_TCP_FIN) {
+		s->fin_out = true;
+		s->fin_out_end = nat_pkt_tcp_end(v);
+	}
+	if (!(v->tcp_flags & NAT_TCP_ACK))
+		return;
+	if (inbound && s->fin_out && nat_pkt_tcp_ack(v) == s->fin_out_end)
+		s->fin_out_acked = true;
+	else if (!inbound && s->fin_in && nat_pkt_tcp_ack(v) == s->fin_in_end)
+		s->fin_in_acked = true;
+}
+
+/* Returns false if the session is gone. */
+static bool track_tcp(struct nat *n, struct nat_session *s, const struct nat_view *v, bool inbound)
+{
+	uint8_t flags = v->tcp_flags;
 
 	if (flags & NAT_TCP_RST) {
 		if (inbound && !s->answered) { /* as Linux: only ever refused, so forgotten */
@@ -419,13 +438,10 @@ static bool track_tcp(struct nat *n, struct nat_session *s, uint8_t flags, bool 
 		track_syn(n, s, flags & NAT_TCP_ACK, inbound);
 	else if (s->state == NAT_SESSION_OPENING && ((s->syn_in && s->syn_out) || (!s->syn_in && !s->syn_out)))
 		session_set_state(n, s, NAT_SESSION_OPEN);
-	if (flags & NAT_TCP_FIN && inbound)
-		s->fin_in = true;
-	else if (flags & NAT_TCP_FIN)
-		s->fin_out = true;
+	track_fin(s, v, inbound);
 	if (s->fin_in && s->fin_out && s->state < NAT_SESSION_CLOSING)
 		session_set_state(n, s, NAT_SESSION_CLOSING);
-	if (closed && !(flags & (NAT_TCP_FIN | NAT_TCP_SYN)) && s->first && n->conf.control) {
+	if (s->fin_in_acked && s->fin_out_acked && s->first && n->conf.control) {
 		map_kill(n, s->map); /* this was the last ACK */
 		return false;
 	}
@@ -434,7 +450,7 @@ static bool track_tcp(struct nat *n, struct nat_session *s, uint8_t flags, bool 
 
 void nat_session_track(struct nat *n, struct nat_session *s, const struct nat_view *v, bool inbound)
 {
-	if (v->kind == NAT_KIND_TCP && !track_tcp(n, s, v->tcp_flags, inbound))
+	if (v->kind == NAT_KIND_TCP && !track_tcp(n, s, v, inbound))
 		return;
 	s->expires = n->now + session_timeout(n, s);
 }

@@ -55,6 +55,8 @@ struct nat_session {
 	bool first;	       /* the mapping's first: nat_conf.control */
 	bool syn_in, syn_out;  /* which end has sent a SYN, and a FIN */
 	bool fin_in, fin_out;
+	uint32_t fin_in_end, fin_out_end;    /* sequence number behind each FIN */
+	bool fin_in_acked, fin_out_acked;
 	bool answered;	       /* something other than an RST came in */
 };
 

@@ -31,6 +31,11 @@
 #define KEPT 64u
 #define HELPER __attribute__((unused)) static
 
+/* What each segment acknowledges: a FIN of make()'s own, whose sequence numbers are all alike */
+#define SEQUENCE 100
+#define ALL (SEQUENCE + 4 + 1)
+static uint8_t acknowledged = ALL;
+
 static struct box {
 	struct nat *nat;
 	uint64_t now;
@@ -156,7 +161,8 @@ HELPER struct nat_pkt make(uint8_t *b, uint8_t proto, const char *src, int sport
 	t[3] = (uint8_t)dport;
 	memcpy(t + l4 - 4, "data", 4);
 	if (proto == IPPROTO_TCP) {
-		t[7] = 100; /* sequence number */
+		t[7] = SEQUENCE;
+		t[11] = acknowledged;
 		t[12] = 5 << 4;
 		t[13] = flags;
 		csum = 16;
