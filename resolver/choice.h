@@ -61,6 +61,21 @@ uint64_t choice_hope(uint64_t window, uint64_t over, bool pending, uint64_t now)
  */
 int choice_make(const struct choice_path *paths, unsigned int count, bool hope, uint64_t now, uint64_t *again);
 
+/* A nominated path that is to be encrypted and is silent for so long, and four round trips, is given up for another try,
+ * if there is time for one.  A lost segment is repeated after 200 ms at first; but where a SYN was lost before, after 1 to 3 s, and twice that
+ * the next time, so that three losses in a row took 10 s (seen once in 1,000 connections where 10 % are lost each way) */
+#define CHOICE_COVER	(4 * SECOND)
+
+/**
+ * choice_cover() - how long may a nominated path take until it is encrypted?
+ * @caller:	our role; the callee cannot begin again, and must not give a path up that the caller may be using already
+ * @again:	us left until the caller can begin no other try; 0: not at all
+ * @left:	us, of the session
+ * @rtt:	us, between the peers
+ * Return: us
+ */
+uint64_t choice_cover(bool caller, uint64_t again, uint64_t left, uint64_t rtt);
+
 /** choice_priority() - @type: Punch__CandidateType of the far end's candidate; 0: it was not told, so peer-reflexive */
 uint32_t choice_priority(uint32_t type);
 

@@ -259,12 +259,13 @@ static struct crypt_pump *choose(struct crypts *crypts)
 }
 
 struct crypt_job *crypt_start(struct crypts *crypts, bool caller, const uint8_t *session, const uint8_t *key, int fd,
-			      crypt_done *done, void *arg)
+			      uint64_t patience, crypt_done *done, void *arg)
 {
 	struct crypt_pump *pump = choose(crypts);
 	struct crypt_job *job = pump ? calloc(1, sizeof(*job)) : NULL;
 	struct pump_job message = {
 		.magic = PUMP_MAGIC, .order = PUMP_PATH, .caller = caller, .id = ++crypts->last_id,
+		.patience = patience,
 	};
 	int rc = -errno;
 

@@ -35,11 +35,12 @@ void crypts_free(struct crypts *crypts);
  * @session:	SESSION_SIZE bytes
  * @key:	32 bytes: secret.traffic
  * @fd:		nominated, bare; taken over in any case
+ * @patience:	us for the handshake, then it has failed with ETIMEDOUT
  * @done:	called once, never from inside; not after crypt_cancel()
  * Return: NULL when no pump can be started (errno says why)
  */
 struct crypt_job *crypt_start(struct crypts *crypts, bool caller, const uint8_t *session, const uint8_t *key, int fd,
-			      crypt_done *done, void *arg);
+			      uint64_t patience, crypt_done *done, void *arg);
 
 /** crypt_cancel() - nobody waits for it any more */
 void crypt_cancel(struct crypt_job *job);

@@ -13,8 +13,8 @@
  *
  *	SHAKING --done, kernel--> (given away)
  *	   | `--done--> WAITING --the local end comes--> FLOWING --both directions ended, or broken--> (freed)
- *	   |              `--PUMP_SHAKE over, resolver gone--> (freed)
- *	   `--PUMP_SHAKE over, wrong key, resolver gone--> (freed)
+ *	   |              `--PUMP_JOIN over, resolver gone--> (freed)
+ *	   `--the job's patience over, wrong key, resolver gone--> (freed)
  *
  * Nothing in here needs the resolver once a connection flows.  It stays one
  * process for many connections; several of them share the processors, and a crash
@@ -221,6 +221,7 @@ static int into_wait(struct connection *c)
 	};
 
 	event_del(c->wire);
+	timer_set(c->timer, PUMP_JOIN);
 	set_state(c, CONNECTION_WAITING);
 	return tell(c->pump, &ready, seal_cipher(c->flow.seal), -1);
 }
@@ -302,7 +303,7 @@ static void connection_new(struct pump *pump, const struct pump_job *job, int fd
 	c->timer = event_new(pump->base, -1, 0, on_time, c);
 	c->wire = event_new(pump->base, fd, EV_READ, on_shake, c);
 	c->flow.seal = seal_new(&setup);
-	if (!c->timer || !c->wire || !c->flow.seal || timer_set(c->timer, PUMP_SHAKE) < 0)
+	if (!c->timer || !c->wire || !c->flow.seal || timer_set(c->timer, job->patience) < 0)
 		fail(c, ENOMEM, "out of memory");
 	else
 		on_shake(fd, 0, c);

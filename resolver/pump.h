@@ -20,7 +20,7 @@
 #define PUMP_MAGIC	0x70756d31u	/* "pum1": both ends are one build */
 #define PUMP_MOST	1024		/* connections of one pump: two descriptors each */
 #define PUMP_TEXT	160
-#define PUMP_SHAKE	(10 * SECOND)	/* two round trips; lost packets are repeated after 1, 3 and 7 s */
+#define PUMP_JOIN	(10 * SECOND)	/* for the local end, which a resolver that lives makes at once */
 
 enum pump_order {
 	PUMP_PATH = 1,		/* a path to encrypt */
@@ -34,12 +34,14 @@ enum pump_order {
  * @id:		chosen by the resolver, comes back in notes
  * @session:	PATH
  * @key:	PATH: secret.traffic
+ * @patience:	PATH: us for the handshake
  */
 struct pump_job {
 	uint32_t magic;
 	uint32_t order;
 	uint32_t caller;
 	uint64_t id;
+	uint64_t patience;
 	uint8_t session[SESSION_SIZE];
 	uint8_t key[32];
 };

@@ -57,9 +57,9 @@ static bool edge_allowed(enum session_state from, enum session_state to)
 {
 	if (from == SESSION_OVER)
 		return false;
-	/* The rendezvous was lost, or said "try again"; or no path came of this try */
+	/* The rendezvous was lost, or said "try again"; or no path came of this try, or one that carries nothing */
 	if (to == SESSION_UPLINK)
-		return from != SESSION_UPLINK && from <= SESSION_PUNCHING;
+		return (from != SESSION_UPLINK && from <= SESSION_PUNCHING) || from == SESSION_COVERING;
 	/* The chosen path died while its nomination was being written */
 	if (from == SESSION_NOMINATING && to == SESSION_PUNCHING)
 		return true;
@@ -225,6 +225,8 @@ void session_restart(struct session *s)
 	}
 	memset(&s->plan, 0, sizeof(s->plan));
 	memset(&s->punch, 0, sizeof(s->punch));
+	memset(&s->track, 0, sizeof(s->track));
+	s->not_direct = NULL;
 	s->uplink = NULL;
 	s->route = s->wish;
 	s->tried = 0;

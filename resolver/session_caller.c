@@ -441,10 +441,17 @@ void caller_failed(struct session *s, const Punch__Failed *message)
 	}
 }
 
+uint64_t caller_again_left(const struct session *s, uint64_t now)
+{
+	if (s->disproved || s->tries + 1 >= SESSION_TRIES || now + SESSION_TRY_LEAST >= s->deadline)
+		return 0;
+	return s->deadline - SESSION_TRY_LEAST - now;
+}
+
 /* No path came of this try: is there time for another one? Return: true when it was begun */
 bool caller_again(struct session *s)
 {
-	if (s->disproved || s->tries + 1 >= SESSION_TRIES || clock_now() + SESSION_TRY_LEAST >= s->deadline)
+	if (!caller_again_left(s, clock_now()))
 		return false;
 	s->tries++;
 	session_note(s, "no path came of this try, beginning another one");

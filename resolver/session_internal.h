@@ -189,7 +189,7 @@ void session_note(struct session *s, const char *format, ...) __attribute__((for
 struct session *session_find(struct sessions *sessions, const uint8_t *id, size_t size, bool caller);
 void session_advance(struct session *s);
 bool sessions_room(const struct node *node, bool caller);	/* may one more be under way? */
-void session_restart(struct session *s);	/* caller, PUNCHING: back to UPLINK, with nothing of this try left */
+void session_restart(struct session *s);	/* caller, PUNCHING or COVERING: back to UPLINK, with nothing of this try left */
 void session_fail(struct session *s, int error, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 
@@ -239,6 +239,7 @@ void caller_advance(struct session *s);
 void caller_answered(struct session *s, const Punch__Answered *message);
 void caller_failed(struct session *s, const Punch__Failed *message);
 bool caller_again(struct session *s);
+uint64_t caller_again_left(const struct session *s, uint64_t now);	/* us, until no other try can be begun any more; 0: none can */
 void caller_no_path(struct session *s);
 void caller_covered(struct session *s, int fd);
 

@@ -61,15 +61,16 @@ static uint8_t called[SESSION_SIZE];	/* of our last invitation */
 
 /* Encryption is a process of its own, and a target of its own (fuzz_seal.c) */
 struct crypt_job *__wrap_crypt_start(struct crypts *crypts, bool caller, const uint8_t *session, const uint8_t *key,
-				     int fd, crypt_done *on_done, void *arg);
+				     int fd, uint64_t patience, crypt_done *on_done, void *arg);
 
 struct crypt_job *__wrap_crypt_start(struct crypts *crypts, bool caller, const uint8_t *session, const uint8_t *key,
-				     int fd, crypt_done *on_done, void *arg)
+				     int fd, uint64_t patience, crypt_done *on_done, void *arg)
 {
 	(void)crypts;
 	(void)caller;
 	(void)session;
 	(void)key;
+	(void)patience;
 	(void)on_done;
 	(void)arg;
 	close(fd);

@@ -98,8 +98,21 @@ wish auto
 lab_expect_eq 'dial and serve' "$(echo "$marker" | lab_run alice timeout 20 punchctl dial bob 9000)" "$marker"
 lab_expect_eq 'dial: encrypted' "$(cover alice out)" tls-pump
 
-# --- deaths. Each connection has the pump with the least to do: with two processors these two do not share one.
+# --- nothing answers on a nominated path: the caller begins anew, with other keys, and nothing goes in the clear
 there() { pgrep --ns "${LAB_PID[$1]}" --nslist net -x "$2"; }
+mapfile -t pumps < <(there bob punch-pump)
+kill -STOP "${pumps[@]}"
+: >"$LAB_DIR/wire"
+lab_run alice punchctl stop # the next one writes the log below
+lab_bg alice again env PUNCH_LOG=info PUNCH_LOG_FILE="$(lab_log again-punch)" PUNCH_TIMEOUT=30 \
+	punch bash -c "echo $marker | nc -N -w 20 bob 9000"
+lab_wait_log again-punch 'direct path, not encrypted: the far end does not answer'
+kill -CONT "${pumps[@]}"
+lab_wait 20 '! lab_running again'
+lab_expect_eq 'a silent path is given up for another' "$(tail -n 1 "$(lab_log again)") $(cover alice out) $(seen)" \
+	"$marker tls-pump no"
+
+# --- deaths. Each connection has the pump with the least to do: with two processors these two do not share one.
 lab_bg alice first punch python3 "$LAB_SRC/tests/lab/held.py" bob 9000 "$LAB_DIR/go"
 lab_wait_log first held
 mkdir "$LAB_DIR/go2"

@@ -160,6 +160,20 @@ static void late_successes_are_waited_for(void **state)
 	assert_true(choice_hope(window, NOW - 50 * MS, false, NOW) == window);
 }
 
+static void a_silent_path_is_given_up_while_there_is_time(void **state)
+{
+	const uint64_t rtt = 40 * MS, enough = 4 * SECOND + 4 * rtt;
+
+	(void)state;
+	assert_true(choice_cover(true, enough + 1, 14 * SECOND, rtt) == enough);
+	/* No time for another try: this one gets all that is left */
+	assert_true(choice_cover(true, enough, 8 * SECOND, rtt) == 8 * SECOND);
+	assert_true(choice_cover(true, 0, 8 * SECOND, rtt) == 8 * SECOND);
+	/* The caller may be done, and its last word still on its way */
+	assert_true(choice_cover(false, 0, 60 * SECOND, rtt) == 60 * SECOND);
+	assert_true(choice_cover(false, 50 * SECOND, 60 * SECOND, rtt) == 60 * SECOND);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -170,6 +184,7 @@ int main(void)
 		cmocka_unit_test(priorities_are_those_of_rfc_6544),
 		cmocka_unit_test(late_successes_are_waited_for),
 		cmocka_unit_test(a_round_trip_is_told_from_the_half_of_it),
+		cmocka_unit_test(a_silent_path_is_given_up_while_there_is_time),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -28,6 +28,7 @@
 #include "resolver/seal.h"
 #include "tests/unit/world.h"
 
+#define PATIENCE (10 * SECOND)	/* us: far more than a handshake takes */
 #define BULK	(24u << 20)	/* bytes: more than all buffers between hold */
 
 static struct node node;
@@ -72,8 +73,8 @@ static void shake(struct line *line, int left, int right, const uint8_t *far_key
 		line->sides[0] = crypts_new(&node);
 		line->sides[1] = crypts_new(&node);
 	}
-	assert_non_null(crypt_start(line->sides[0], true, session, key, left, on_done, &outcomes[0]));
-	assert_non_null(crypt_start(line->sides[1], false, session, far_key, right, on_done, &outcomes[1]));
+	assert_non_null(crypt_start(line->sides[0], true, session, key, left, PATIENCE, on_done, &outcomes[0]));
+	assert_non_null(crypt_start(line->sides[1], false, session, far_key, right, PATIENCE, on_done, &outcomes[1]));
 }
 
 static struct line line_of(int left, int right)
@@ -475,11 +476,32 @@ static void plain_text_is_refused(void **state)
 
 	(void)state;
 	assert_int_equal(pair_make(AF_INET, ends), 0);
-	assert_non_null(crypt_start(side, false, session, key, ends[0], on_done, &outcomes[0]));
+	assert_non_null(crypt_start(side, false, session, key, ends[0], PATIENCE, on_done, &outcomes[0]));
 	assert_int_equal(send(ends[1], "GET / HTTP/1.0\r\n\r\n", 18, 0), 18);
 	assert_true(world_until(node.base, are_done, outcomes));
 	assert_int_equal(outcomes[0].error, EACCES);
 	crypts_free(side);
+	close(ends[1]);
+}
+
+/* Each job has its own patience: the second one's is over while the first one still waits */
+static void silence_is_borne_as_long_as_was_said(void **state)
+{
+	struct crypts *side = crypts_new(&node);
+	struct outcome outcomes[2] = { { .done = false }, { .done = true } };
+	int patient[2], ends[2];
+
+	(void)state;
+	assert_int_equal(pair_make(AF_INET, patient), 0);
+	assert_int_equal(pair_make(AF_INET, ends), 0);
+	assert_non_null(crypt_start(side, false, session, key, patient[0], PATIENCE, on_done, &outcomes[1]));
+	assert_non_null(crypt_start(side, true, session, key, ends[0], 50 * MS, on_done, &outcomes[0]));
+	outcomes[1].done = true;
+	assert_true(world_until(node.base, are_done, outcomes));
+	assert_int_equal(outcomes[0].error, ETIMEDOUT);
+	assert_int_equal(outcomes[1].error, 0);
+	crypts_free(side);
+	close(patient[1]);
 	close(ends[1]);
 }
 
@@ -581,7 +603,7 @@ static void who_gives_up_leaves_nothing_behind(void **state)
 
 	(void)state;
 	assert_int_equal(pair_make(AF_INET, ends), 0);
-	job = crypt_start(side, true, session, key, ends[0], on_done, &outcome);
+	job = crypt_start(side, true, session, key, ends[0], PATIENCE, on_done, &outcome);
 	assert_non_null(job);
 	crypt_cancel(job);
 	crypts_free(side);
@@ -601,14 +623,14 @@ static void who_gives_up_late_leaves_nothing_behind(void **state)
 
 	(void)state;
 	assert_int_equal(pair_make(AF_INET, ends), 0);
-	job = crypt_start(sides[0], true, session, key, ends[0], on_done, &outcomes[0]);
-	assert_non_null(crypt_start(sides[1], false, session, key, ends[1], on_done, &outcomes[1]));
+	job = crypt_start(sides[0], true, session, key, ends[0], PATIENCE, on_done, &outcomes[0]);
+	assert_non_null(crypt_start(sides[1], false, session, key, ends[1], PATIENCE, on_done, &outcomes[1]));
 	crypt_cancel(job);
 	outcomes[0].done = true;
 	assert_true(world_until(node.base, are_done, outcomes));
 	assert_int_equal(outcomes[1].error, 0);
 	expect_error(outcomes[1].fd, ECONNRESET);
-	assert_true(clock_now() - start < PUMP_SHAKE);	/* it was told, and did not lose its patience */
+	assert_true(clock_now() - start < PATIENCE);	/* it was told, and did not lose its patience */
 	close(outcomes[1].fd);
 	crypts_free(sides[0]);
 	crypts_free(sides[1]);
@@ -653,6 +675,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(a_cut_is_no_end),
 		cmocka_unit_test(another_key_is_refused),
 		cmocka_unit_test(plain_text_is_refused),
+		cmocka_unit_test(silence_is_borne_as_long_as_was_said),
 		cmocka_unit_test(connections_outlive_the_resolver),
 		cmocka_unit_test(a_killed_pump_takes_only_its_own),
 		cmocka_unit_test(who_gives_up_leaves_nothing_behind),
