@@ -112,9 +112,12 @@ int choice_make(const struct choice_path *paths, unsigned int count, bool hope, 
 	return -1;
 }
 
+uint64_t choice_silence(uint64_t rtt)
+{
+	return CHOICE_SILENCE + 4 * rtt;
+}
+
 uint64_t choice_cover(bool caller, uint64_t again, uint64_t left, uint64_t rtt)
 {
-	uint64_t enough = CHOICE_COVER + 4 * rtt;
-
-	return caller && again > enough ? enough : left;
+	return caller && again > choice_silence(rtt) ? choice_silence(rtt) : left;
 }

@@ -4,6 +4,9 @@
  *
  * A proven direct path is taken at once, unless the relay is much faster (choice.c).  A proven relay path waits:
  * for the plan's window after Go, or until every attempt has failed; and 200 ms longer for what came late.
+ *
+ * A path that is connected and stays silent is waited for, but not for long: its far end's segments are being lost, or it is nobody's.
+ * Then the try is over as if it were not there.
  */
 #include "common/log.h"
 #include "resolver/choice.h"
@@ -86,9 +89,29 @@ static void note_choice(struct session *s, const struct choice_path *paths, unsi
 				     (double)paths[i].rtt / (double)MS, (double)paths[best].rtt / (double)MS);
 }
 
+/* Until when may a path that is there still be chosen? NEVER: one is proven; 0: each is silent, and had its time */
+static uint64_t silent_at(const struct session *s, uint64_t now)
+{
+	uint64_t last = 0, end;
+	unsigned int i;
+
+	for (i = 0; i < SESSION_PATHS; i++) {
+		const struct path *path = s->paths[i];
+
+		if (!path || path_state(path) == PATH_DEAD)
+			continue;
+		if (path_state(path) != PATH_PROVING)
+			return NEVER;
+		end = path_since(path) + choice_silence(s->rtt);
+		if (end > last)
+			last = end;
+	}
+	return last > now ? last : 0;
+}
+
 void session_choose(struct session *s, uint64_t now)
 {
-	uint64_t deadline = session_paths_deadline(s), hope = hope_until(s, now), again;
+	uint64_t deadline = session_paths_deadline(s), hope = hope_until(s, now), silent = silent_at(s, now), again;
 	struct choice_path paths[SESSION_PATHS];
 	struct path *real[SESSION_PATHS];
 	unsigned int count = gather(s, paths, real);
@@ -104,7 +127,11 @@ void session_choose(struct session *s, uint64_t now)
 	}
 	if (!session_any_path(s) && session_barren(s, now))
 		return;
+	if (!silent && now >= s->go + SESSION_TRY && caller_again(s))
+		return;
 	deadline = clock_before(deadline, again);
+	if (silent)
+		deadline = clock_before(deadline, silent);
 	if (hope)
 		deadline = clock_before(deadline, hope);
 	if (now < s->go + SESSION_TRY)

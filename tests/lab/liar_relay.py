@@ -3,6 +3,7 @@
 """liar_relay.py LIE ADDRESS PORT - a relay that tells both sides that they are joined, and then
 
     silent   says nothing more
+    once     says nothing more to the first session, and serves the others
     inject   sends bytes of its own first
     flip     turns a bit in each side's first bytes
     reflect  sends each side its own bytes back
@@ -17,6 +18,7 @@ JOINED = b"\x00\x00\x00\x02\x08\x01"  # a frame with RelayReply {status: RELAY_J
 PREAMBLE = 56
 lie = sys.argv[1]
 waiting, recorded = [], []
+sessions = []
 
 
 async def copy(reader, writer, change):
@@ -39,7 +41,8 @@ async def serve(reader, writer):
     session = hello[at:at + 16]
     print("visited", flush=True)
     writer.write(JOINED)
-    if lie == "silent":
+    sessions.append(session)
+    if lie == "silent" or (lie == "once" and session == sessions[0]):
         await reader.read()
     elif lie == "inject":
         writer.write(os.urandom(PREAMBLE) + b"welcome to mallory's\n")
@@ -51,8 +54,8 @@ async def serve(reader, writer):
         for old in recorded:
             writer.write(old)
         await reader.read()
-    else:  # flip, cross: two visitors are one pair, right or wrong
-        other = next((w for w in waiting if (w[0] == session) == (lie == "flip")), None)
+    else:  # once, flip, cross: two visitors are one pair, right or wrong
+        other = next((w for w in waiting if (w[0] == session) == (lie != "cross")), None)
         if not other:
             waiting.append((session, reader, writer))
             return

@@ -157,6 +157,11 @@ for lie in silent inject flip reflect replay; do
 	: >"$(lab_log liar)"
 	lab_stop liar
 done
+# It counts as no path after 4 s: there is time for another try, which would not be after the 10 s of a path's own patience
+lab_bg relay liar python3 "$LAB_SRC/tests/lab/liar_relay.py" once 203.0.113.20 4433
+lab_wait_port relay 4433
+lab_expect_eq 'relay, once: a silent path is given up for another' "$(says PUNCH_ROUTE=relay PUNCH_TIMEOUT=12)" hello
+lab_stop liar
 lab_bg relay liar python3 "$LAB_SRC/tests/lab/liar_relay.py" cross 203.0.113.20 4433
 lab_wait_port relay 4433
 says PUNCH_ROUTE=relay PUNCH_TIMEOUT=8 >"$LAB_DIR/first" &
