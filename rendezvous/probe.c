@@ -309,7 +309,7 @@ static void probe_accepted(void *ctx, unsigned int index, int fd, const struct e
 		probe_end(probe);
 }
 
-int probes_open(struct event_base *base, struct endpoint *eps, unsigned int count)
+int probes_open(struct event_base *base, struct endpoint *eps, unsigned int count, unsigned int most)
 {
 	const struct timeval idle = { .tv_sec = RDV_PROBE_IDLE / SECOND };
 	static const struct rate rate = RDV_PROBE_RATE;
@@ -321,7 +321,7 @@ int probes_open(struct event_base *base, struct endpoint *eps, unsigned int coun
 	probe_listeners = listeners_new(base, probe_accepted, NULL);
 	probe_sources = sources_new(RDV_SOURCES, RDV_PROBES_PER_SOURCE, &rate);
 	strangers = places_new(RDV_PROBE_STRANGERS, RDV_PROBE_STRANGERS_SHARE, RDV_STRANGER_TIME);
-	regulars = places_new(RDV_PROBES, RDV_PROBES_PER_SOURCE, NEVER);
+	regulars = places_new(most, most < RDV_PROBES_PER_SOURCE ? most : RDV_PROBES_PER_SOURCE, NEVER);
 	if (!probe_idle || !probe_listeners || !probe_sources || !strangers || !regulars)
 		return -ENOMEM;
 	for (unsigned int i = 0; i < count; i++) {

@@ -376,12 +376,12 @@ static int open_metrics(void)
 	return err;
 }
 
-/* Half of the descriptors: what one address may have is a part of what there is */
-static unsigned int most_nodes(void)
+/* Tables are no larger than what there is: @most, or one in @part of the descriptors where that is less */
+static unsigned int most_of(unsigned int most, unsigned int part)
 {
-	unsigned int half = accept_limit() / 2;
+	unsigned int descriptors = accept_limit() / part;
 
-	return half < RDV_NODES ? half : RDV_NODES;
+	return descriptors < most ? descriptors : most;
 }
 
 int server_open(struct event_base *base, struct conf_rendezvous *conf, const struct key *key)
@@ -402,7 +402,7 @@ int server_open(struct event_base *base, struct conf_rendezvous *conf, const str
 	if (err)
 		return err;
 	server.tls = tls_context(key, true);
-	server.broker = broker_new(&outbox_ops, &server.outbox, most_nodes(), server.started);
+	server.broker = broker_new(&outbox_ops, &server.outbox, most_of(RDV_NODES, 2), server.started);
 	server.sources = sources_new(RDV_SOURCES, RDV_PER_SOURCE, &rate);
 	server.listeners = listeners_new(base, on_accepted, NULL);
 	server.timer = evtimer_new(base, on_timer, NULL);
@@ -412,7 +412,7 @@ int server_open(struct event_base *base, struct conf_rendezvous *conf, const str
 	}
 	err = open_listeners();
 	if (!err)
-		err = probes_open(base, conf->probe, conf->probe_count);
+		err = probes_open(base, conf->probe, conf->probe_count, most_of(RDV_PROBES, 4));
 	if (err >= 0)
 		err = open_relays();
 	return err ? err : open_metrics();

@@ -349,7 +349,8 @@ static bool register_from(const struct rdv *to, unsigned int address)
 	return online;
 }
 
-static struct rdv small;
+static struct rdv small;	/* a server with few descriptors, and so few places */
+#define SMALL	680u		/* of them */
 
 static long long small_nodes(void)
 {
@@ -359,11 +360,11 @@ static long long small_nodes(void)
 /* Keys cost nothing: 32 addresses take what they get, others get in all the same, and whoever is there stays */
 static void test_nodes_of_32_addresses(void **state)
 {
-	const unsigned int descriptors = 680, share = descriptors / 2 / (RDV_NODES_PART + 1);
+	const unsigned int share = SMALL / 2 / (RDV_NODES_PART + 1);
 	char byte;
 
 	(void)state;
-	rdv_start(&small, "", descriptors);
+	rdv_start(&small, "", SMALL);
 	while (register_from(&small, 1))
 		;
 	assert_int_equal(count, share);
@@ -382,6 +383,33 @@ static void test_nodes_of_32_addresses(void **state)
 	end_flood();
 	assert_int_equal(rdv_stop(&small), 0);
 	live_folder_remove(small.folder);
+	small.folder[0] = '\0';
+}
+
+/* Probes that have had their answer make room for new ones: of the address with most, the one that asked first and not again */
+static void test_probes_that_are_done_make_room(void **state)
+{
+	const unsigned int most = SMALL / 4;
+	char byte;
+
+	(void)state;
+	rdv_start(&small, "", SMALL);
+	for (unsigned int i = 0; i < most; i++) {
+		open_one(i > most / 2, small.probes[0], NULL, 0);
+		assert_true(asks(fds[i]));
+	}
+	assert_int_equal(rdv_metric(&small, "probes"), most);
+	assert_true(asks(fds[0]));
+	open_one(2, small.probes[0], NULL, 0);
+	assert_true(asks(fds[most]));
+	assert_int_equal(recv(fds[1], &byte, 1, 0), 0);
+	assert_true(asks(fds[0]));
+	assert_int_equal(closed(), 1);
+	assert_int_equal(rdv_metric(&small, "probes_crowded_total"), 1);
+	end_flood();
+	assert_int_equal(rdv_stop(&small), 0);
+	live_folder_remove(small.folder);
+	small.folder[0] = '\0';
 }
 
 /* ---------------------------------------------------------------- one byte at a time */
@@ -534,6 +562,7 @@ int main(void)
 		cmocka_unit_test_teardown(test_flood_of_relay_sides, stop_flood),
 		cmocka_unit_test_teardown(test_flood_of_tickets, stop_flood),
 		cmocka_unit_test_teardown(test_nodes_of_32_addresses, stop_flood),
+		cmocka_unit_test_teardown(test_probes_that_are_done_make_room, stop_flood),
 		cmocka_unit_test_setup(test_a_byte_at_a_time_keeps_no_place, start_dripping),
 	};
 
