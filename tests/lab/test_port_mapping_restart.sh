@@ -45,6 +45,16 @@ lab_run nat-pcp python3 -c 'import socket
 s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
 s.bind(("192.168.1.9", 0))
 s.sendto(bytes([2, 128]) + bytes(22), ("192.168.1.2", 5350))'
+# And the gateway itself says it, but with a clock that goes on: a NAT-PMP answer holds it. Nothing is lost
+lab_run nat-pcp python3 -c 'import socket
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+s.bind(("192.168.1.1", 0))
+s.sendto(bytes(2), ("192.168.1.1", 5351))
+s.settimeout(5)
+answer = s.recv(100)
+assert answer[:4] == b"\0\x80\0\0", answer
+s.sendto(answer, ("192.168.1.2", 5350))
+s.sendto(bytes([2, 128]) + bytes(6) + answer[4:8] + bytes(12), ("192.168.1.2", 5350))'
 
 # A restart within four seconds of the first answer would not be told from a rounded clock
 sleep 5
