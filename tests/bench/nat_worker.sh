@@ -25,7 +25,7 @@ lab_host bob2 homeB 192.168.7.2
 # A detour, so that it is never preferred to a direct path for its speed
 lab_server relay 203.0.113.20 delay=25ms
 lab_bg rdv dns dnsmasq --keep-in-foreground --no-resolv --no-hosts --user=root --pid-file= --port=53 \
-	--address=/rdv.test/203.0.113.10 --srv-host=_punch._tcp.rdv.test,rdv.test,4430,1 \
+	--local=/test/ --host-record=rdv.test,203.0.113.10 --srv-host=_punch._tcp.rdv.test,rdv.test,4430,1 \
 	--srv-host=_punch._tcp.rdv.test,rdv.test,443,2
 mkdir -p "$LAB_DIR/conf"
 printf '[rendezvous]\nlisten = 0.0.0.0:4430 0.0.0.0:443\nkey = rdv.key\nrelay = 203.0.113.20:443\nrelay-secret = relay.secret\n' \
