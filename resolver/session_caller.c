@@ -43,54 +43,6 @@ struct session *session_dial(struct node *node, const struct peer *peer, uint16_
 	return s;
 }
 
-/* Until when is a server waited for? */
-static uint64_t caller_patience(const struct session *s)
-{
-	const struct node *node = s->node;
-	uint64_t until = s->patience, advanced;
-	unsigned int i;
-
-	for (i = 0; i < node->uplink_count; i++) {
-		advanced = uplink_advanced(node->uplinks[i]);
-		if (advanced && advanced + SESSION_UPLINK_STEP > until)
-			until = advanced + SESSION_UPLINK_STEP;
-	}
-	return clock_before(s->deadline, until);
-}
-
-/* No server is READY: why, and is it worth waiting? */
-static void caller_no_uplink(struct session *s, uint64_t now)
-{
-	const struct node *node = s->node;
-	const struct uplink *worst = NULL;
-	unsigned int i, refused = 0;
-
-	for (i = 0; i < node->uplink_count; i++) {
-		enum uplink_state state = uplink_state(node->uplinks[i]);
-
-		if (!worst || state == UPLINK_REFUSED)
-			worst = node->uplinks[i];
-		if (state == UPLINK_REFUSED)
-			refused++;
-	}
-	if (!worst) {
-		session_fail(s, ENETUNREACH, "%s: no rendezvous is configured; set [node] rendezvous = HOST",
-			     s->peer.name);
-	} else if (refused == node->uplink_count) {
-		session_fail(s, uplink_wrong_key(worst) ? EACCES : ENETUNREACH, "%s: rendezvous %s: %s",
-			     s->peer.name, uplink_name(worst), uplink_problem(worst));
-	} else if (now >= caller_patience(s)) {
-		session_fail(s, ENETUNREACH, "%s: rendezvous %s: %s; look at [node] rendezvous",
-			     s->peer.name, uplink_name(worst), *uplink_problem(worst) ? uplink_problem(worst) :
-			     "cannot be reached");
-	} else {
-		/* Somebody needs it now: its own pauses have grown while nobody did */
-		for (i = 0; i < node->uplink_count; i++)
-			uplink_wake(node->uplinks[i]);
-		session_arm(s, clock_before(now + SESSION_RETRY, caller_patience(s)));
-	}
-}
-
 /* Invite again after about @wait: others who were refused at the same moment come at other times */
 static void caller_retry(struct session *s, uint64_t wait)
 {
@@ -123,16 +75,6 @@ static void caller_retry_later(struct session *s)
 
 	s->refusals++;
 	caller_retry(s, clock_before(wait, SESSION_RETRY_MOST));
-}
-
-static struct uplink *choose_uplink(struct session *s)
-{
-	unsigned int i;
-
-	for (i = 0; i < s->node->uplink_count; i++)
-		if (!(s->tried & (1u << i)) && uplink_state(s->node->uplinks[i]) == UPLINK_READY)
-			return s->node->uplinks[i];
-	return NULL;
 }
 
 void caller_invite(struct session *s)
@@ -246,7 +188,7 @@ void caller_advance(struct session *s)
 			session_arm(s, clock_before(s->resume, s->deadline));
 			return;
 		}
-		s->uplink = choose_uplink(s);
+		s->uplink = caller_uplink(s);
 		if (!s->uplink && !s->node->meets) {
 			caller_no_uplink(s, now);
 			return;
@@ -417,7 +359,7 @@ static void caller_offline(struct session *s, bool grace)
 	for (i = 0; i < s->node->uplink_count; i++)
 		if (s->node->uplinks[i] == s->uplink)
 			s->tried |= 1u << i;
-	if (choose_uplink(s)) {
+	if (caller_uplink(s)) {
 		caller_retry(s, 0);
 	} else if (caller_is_patient(s)) {
 		s->tried = 0;

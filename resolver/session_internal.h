@@ -245,6 +245,10 @@ void caller_covered(struct session *s, int fd);
 
 void caller_invite(struct session *s);
 
+/* session_uplink.c: caller in UPLINK */
+struct uplink *caller_uplink(struct session *s);	/* one that is READY and has not said OFFLINE; NULL: none */
+void caller_no_uplink(struct session *s, uint64_t now);	/* none: wait for one, or fail and say why */
+
 /* session_meet.c: without a server */
 void meet_start(struct session *s);		/* caller, UPLINK: to MEETING, or fail */
 void meet_free(struct session *s);
