@@ -63,7 +63,8 @@ struct ports {
 	struct description facts;
 	uint64_t taken_until;		/* much of a block may be in use by what we opened and closed */
 	struct portrule seen;		/* mapped ports since the facts were new */
-	uint64_t silent_until;		/* no probe port answered: do not wait for them before this */
+	unsigned int unanswered;	/* ports in a row of which no probe port answered */
+	uint64_t silent_until;		/* they are not waited for before this */
 	uint64_t facts_at;		/* 0: never */
 	struct hops *hops;
 	struct study *study;		/* under way */
