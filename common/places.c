@@ -10,90 +10,69 @@
 #include <string.h>
 
 #include "common/clock.h"
-#include "common/hash.h"
 #include "common/places.h"
 #include "common/sources.h"
+#include "common/table.h"
 
 TAILQ_HEAD(place_list, place);
 
 struct places_source {
+	struct table_entry entry;
 	uint8_t prefix[SOURCE_PREFIX_SIZE];
 	unsigned int held;
 	struct place_list order;
-	SLIST_ENTRY(places_source) chain;
 	TAILQ_ENTRY(places_source) equals;	/* in holders[held] */
 };
 
-SLIST_HEAD(places_chain, places_source);
 TAILQ_HEAD(places_holders, places_source);
 
 struct places {
 	unsigned int max, share, taken, most;	/* most: the largest number held by one source */
 	unsigned int part;			/* of places_new_kept(); 0: of places_new() */
 	uint64_t patience;
-	uint8_t seed[HASH_SEED_SIZE];
-	size_t mask;
+	struct table *sources;
 	struct places_holders *holders;		/* by number; one above @share for an instant, while a loser leaves */
-	struct places_chain chains[];
 };
 
 struct places *places_new(unsigned int max, unsigned int share, uint64_t patience)
 {
-	struct places *table;
-	size_t chains = 16;
+	struct places *places = calloc(1, sizeof(*places));
 
-	while (chains < max)
-		chains *= 2;
-	table = calloc(1, sizeof(*table) + chains * sizeof(table->chains[0]));
-	if (!table)
+	if (!places)
 		return NULL;
-	table->holders = calloc(share + 2, sizeof(table->holders[0]));
-	if (!table->holders) {
-		free(table);
+	places->sources = table_new(max, TABLE_KEY(struct places_source, prefix));
+	places->holders = calloc(share + 2, sizeof(places->holders[0]));
+	if (!places->sources || !places->holders) {
+		places_free(places);
 		return NULL;
 	}
 	for (unsigned int i = 0; i < share + 2; i++)
-		TAILQ_INIT(&table->holders[i]);
-	table->max = max;
-	table->share = share;
-	table->patience = patience;
-	table->mask = chains - 1;
-	hash_seed(table->seed);
-	return table;
+		TAILQ_INIT(&places->holders[i]);
+	places->max = max;
+	places->share = share;
+	places->patience = patience;
+	return places;
 }
 
 struct places *places_new_kept(unsigned int max, unsigned int part)
 {
-	struct places *table = places_new(max, max / part + 1, NEVER);
+	struct places *places = places_new(max, max / part + 1, NEVER);
 
-	if (table)
-		table->part = part;
-	return table;
+	if (places)
+		places->part = part;
+	return places;
 }
 
-void places_free(struct places *table)
+void places_free(struct places *places)
 {
-	if (table)
-		free(table->holders);
-	free(table);
+	if (!places)
+		return;
+	table_free(places->sources, NULL);
+	free(places->holders);
+	free(places);
 }
 
-static struct places_chain *chain_of(struct places *table, const uint8_t prefix[SOURCE_PREFIX_SIZE])
-{
-	return &table->chains[hash_bytes(table->seed, prefix, SOURCE_PREFIX_SIZE) & table->mask];
-}
-
-static struct places_source *source_find(struct places *table, const uint8_t prefix[SOURCE_PREFIX_SIZE])
-{
-	struct places_source *source;
-
-	SLIST_FOREACH(source, chain_of(table, prefix), chain)
-		if (!memcmp(source->prefix, prefix, SOURCE_PREFIX_SIZE))
-			return source;
-	return NULL;
-}
-
-static struct places_source *source_make(struct places *table, const uint8_t prefix[SOURCE_PREFIX_SIZE])
+static struct places_source *source_make(struct places *places, const uint8_t prefix[SOURCE_PREFIX_SIZE])
 {
 	struct places_source *source = calloc(1, sizeof(*source));
 
@@ -101,47 +80,47 @@ static struct places_source *source_make(struct places *table, const uint8_t pre
 		return NULL;
 	memcpy(source->prefix, prefix, SOURCE_PREFIX_SIZE);
 	TAILQ_INIT(&source->order);
-	SLIST_INSERT_HEAD(chain_of(table, prefix), source, chain);
+	table_add(places->sources, &source->entry);
 	return source;
 }
 
 /* The number that a source holds has changed from @before */
-static void source_sort(struct places *table, struct places_source *source, unsigned int before)
+static void source_sort(struct places *places, struct places_source *source, unsigned int before)
 {
 	if (before)
-		TAILQ_REMOVE(&table->holders[before], source, equals);
+		TAILQ_REMOVE(&places->holders[before], source, equals);
 	if (source->held)
-		TAILQ_INSERT_TAIL(&table->holders[source->held], source, equals);
-	if (source->held > table->most)
-		table->most = source->held;
-	while (table->most && TAILQ_EMPTY(&table->holders[table->most]))
-		table->most--;
+		TAILQ_INSERT_TAIL(&places->holders[source->held], source, equals);
+	if (source->held > places->most)
+		places->most = source->held;
+	while (places->most && TAILQ_EMPTY(&places->holders[places->most]))
+		places->most--;
 }
 
 /* Who gives way to a newcomer of a source (NULL: it holds nothing). Return: 0 or -errno of places_take() */
-static int find_loser(struct places *table, const struct places_source *source, uint64_t now,
+static int find_loser(struct places *places, const struct places_source *source, uint64_t now,
 		      struct place **loser)
 {
 	unsigned int held = source ? source->held : 0;
 	const struct places_source *of = source;
 	struct place *oldest;
 
-	if (table->part && table->taken >= table->max)
+	if (places->part && places->taken >= places->max)
 		return -ENOBUFS;
-	if (table->part)
-		return !held || held < (table->max - table->taken) / table->part ? 0 : -EUSERS;
-	if (held < table->share && table->taken < table->max)
+	if (places->part)
+		return !held || held < (places->max - places->taken) / places->part ? 0 : -EUSERS;
+	if (held < places->share && places->taken < places->max)
 		return 0;
-	if (held < table->share && held < table->most)
-		of = TAILQ_FIRST(&table->holders[table->most]);
+	if (held < places->share && held < places->most)
+		of = TAILQ_FIRST(&places->holders[places->most]);
 	oldest = TAILQ_FIRST(&of->order);
-	if (of == source && now - oldest->since < table->patience)
-		return held < table->share ? -ENOBUFS : -EUSERS;
+	if (of == source && now - oldest->since < places->patience)
+		return held < places->share ? -ENOBUFS : -EUSERS;
 	*loser = oldest;
 	return 0;
 }
 
-int places_take(struct places *table, struct place *place, const struct endpoint *from, uint64_t now,
+int places_take(struct places *places, struct place *place, const struct endpoint *from, uint64_t now,
 		struct place **loser)
 {
 	uint8_t prefix[SOURCE_PREFIX_SIZE];
@@ -150,23 +129,23 @@ int places_take(struct places *table, struct place *place, const struct endpoint
 
 	*loser = NULL;
 	source_prefix(from, prefix);
-	source = source_find(table, prefix);
-	err = find_loser(table, source, now, loser);
+	source = table_find(places->sources, prefix);
+	err = find_loser(places, source, now, loser);
 	if (!err && !source) {
-		source = source_make(table, prefix);
+		source = source_make(places, prefix);
 		err = source ? 0 : -ENOMEM;
 	}
 	if (err) {
 		*loser = NULL;
 		return err;
 	}
-	place->table = table;
+	place->table = places;
 	place->source = source;
 	place->since = now;
 	TAILQ_INSERT_TAIL(&source->order, place, order);
-	table->taken++;
+	places->taken++;
 	source->held++;
-	source_sort(table, source, source->held - 1);
+	source_sort(places, source, source->held - 1);
 	if (*loser)
 		places_leave(*loser);
 	return 0;
@@ -200,22 +179,22 @@ void places_renew(struct place *place, uint64_t now)
 void places_leave(struct place *place)
 {
 	struct places_source *source = place->source;
-	struct places *table = place->table;
+	struct places *places = place->table;
 
 	if (!source)
 		return;
 	place->source = NULL;
 	TAILQ_REMOVE(&source->order, place, order);
-	table->taken--;
+	places->taken--;
 	source->held--;
-	source_sort(table, source, source->held + 1);
+	source_sort(places, source, source->held + 1);
 	if (source->held)
 		return;
-	SLIST_REMOVE(chain_of(table, source->prefix), source, places_source, chain);
+	table_remove(places->sources, &source->entry);
 	free(source);
 }
 
-unsigned int places_taken(const struct places *table)
+unsigned int places_taken(const struct places *places)
 {
-	return table->taken;
+	return places->taken;
 }

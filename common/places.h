@@ -50,7 +50,7 @@ struct places *places_new(unsigned int max, unsigned int share, uint64_t patienc
  * Return: as places_new()
  */
 struct places *places_new_kept(unsigned int max, unsigned int part);
-void places_free(struct places *table);
+void places_free(struct places *places);
 
 /**
  * places_take() - for a connection from @from
@@ -59,7 +59,7 @@ void places_free(struct places *table);
  * Return: 0, -EUSERS (its source has its share), -ENOBUFS (all taken, and no source holds more than its own or places are
  * kept), or -ENOMEM
  */
-int places_take(struct places *table, struct place *place, const struct endpoint *from, uint64_t now,
+int places_take(struct places *places, struct place *place, const struct endpoint *from, uint64_t now,
 		struct place **loser);
 
 /**
@@ -75,6 +75,6 @@ void places_renew(struct place *place, uint64_t now);
 void places_leave(struct place *place);
 
 /** places_taken() - by all */
-unsigned int places_taken(const struct places *table);
+unsigned int places_taken(const struct places *places);
 
 #endif

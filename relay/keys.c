@@ -12,76 +12,43 @@
 #include <sys/queue.h>
 
 #include "common/clock.h"
-#include "common/hash.h"
+#include "common/table.h"
 #include "relay/keys.h"
 #include "relay/limits.h"
 
 #define FORGET_AT_ONCE	4	/* keys without pairs looked at for each new one: more than it can add */
 
 struct key_use {
+	struct table_entry entry;
 	uint8_t key[KEY_SIZE];
 	unsigned int pairs;
 	uint64_t busy_until;
-	SLIST_ENTRY(key_use) chain;
 	TAILQ_ENTRY(key_use) idle;	/* while pairs is 0 */
 };
 
-SLIST_HEAD(key_chain, key_use);
-
 static struct {
-	unsigned int max, pairs, count;
+	unsigned int max, pairs;
 	uint64_t rate;
-	uint8_t seed[HASH_SEED_SIZE];
-	size_t mask;
-	struct key_chain *chains;
+	struct table *table;
 	TAILQ_HEAD(, key_use) idle;	/* longest idle first */
 } keys;
 
 int keys_open(unsigned int max, unsigned int pairs, uint64_t rate)
 {
-	size_t chains = 16;
-
-	while (chains < max)
-		chains *= 2;
-	keys.chains = calloc(chains, sizeof(keys.chains[0]));
-	if (!keys.chains)
+	keys.table = table_new(max, TABLE_KEY(struct key_use, key));
+	if (!keys.table)
 		return -ENOMEM;
 	keys.max = max;
 	keys.pairs = pairs;
 	keys.rate = rate;
-	keys.mask = chains - 1;
-	hash_seed(keys.seed);
 	TAILQ_INIT(&keys.idle);
 	return 0;
 }
 
 void keys_close(void)
 {
-	struct key_use *use;
-
-	for (size_t i = 0; keys.chains && i <= keys.mask; i++)
-		while ((use = SLIST_FIRST(&keys.chains[i]))) {
-			SLIST_REMOVE_HEAD(&keys.chains[i], chain);
-			free(use);
-		}
-	free(keys.chains);
-	keys.chains = NULL;
-	keys.count = 0;
-}
-
-static struct key_chain *chain_of(const uint8_t key[KEY_SIZE])
-{
-	return &keys.chains[hash_bytes(keys.seed, key, KEY_SIZE) & keys.mask];
-}
-
-static struct key_use *use_find(const uint8_t key[KEY_SIZE])
-{
-	struct key_use *use;
-
-	SLIST_FOREACH(use, chain_of(key), chain)
-		if (!memcmp(use->key, key, KEY_SIZE))
-			return use;
-	return NULL;
+	table_free(keys.table, free);
+	keys.table = NULL;
 }
 
 /* Those that owe nothing, and when there are too many the longest idle one in any case */
@@ -90,11 +57,10 @@ static void forget_idle(uint64_t now)
 	struct key_use *use;
 
 	for (int i = 0; i < FORGET_AT_ONCE && (use = TAILQ_FIRST(&keys.idle)); i++) {
-		if (keys.count < keys.max && use->busy_until > now)
+		if (table_count(keys.table) < keys.max && use->busy_until > now)
 			break;
 		TAILQ_REMOVE(&keys.idle, use, idle);
-		SLIST_REMOVE(chain_of(use->key), use, key_use, chain);
-		keys.count--;
+		table_remove(keys.table, &use->entry);
 		free(use);
 	}
 }
@@ -102,15 +68,14 @@ static void forget_idle(uint64_t now)
 static int use_make(const uint8_t key[KEY_SIZE], struct key_use **use, uint64_t now)
 {
 	forget_idle(now);
-	if (keys.count >= keys.max)
+	if (table_count(keys.table) >= keys.max)
 		return -ENOBUFS;
 	*use = calloc(1, sizeof(**use));
 	if (!*use)
 		return -ENOMEM;
 	memcpy((*use)->key, key, KEY_SIZE);
-	SLIST_INSERT_HEAD(chain_of(key), *use, chain);
+	table_add(keys.table, &(*use)->entry);
 	TAILQ_INSERT_TAIL(&keys.idle, *use, idle);
-	keys.count++;
 	return 0;
 }
 
@@ -118,7 +83,7 @@ int key_hold(const uint8_t key[KEY_SIZE], struct key_use **use, uint64_t now)
 {
 	int err = 0;
 
-	*use = use_find(key);
+	*use = table_find(keys.table, key);
 	if (!*use)
 		err = use_make(key, use, now);
 	if (err)
@@ -157,5 +122,5 @@ uint64_t keys_wait(struct key_use *const uses[2], uint64_t now)
 
 unsigned int keys_count(void)
 {
-	return keys.count;
+	return table_count(keys.table);
 }

@@ -8,19 +8,15 @@
 #include <string.h>
 
 #include "common/clock.h"
-#include "common/hash.h"
+#include "relay/limits.h"
 #include "relay/lobby.h"
 
-#define CHAINS	4096	/* power of two; half of RELAY_VISITORS, so chains stay short */
-
-SLIST_HEAD(seat_chain, lobby_seat);
 TAILQ_HEAD(seat_order, lobby_seat);
 
 struct lobby {
 	uint64_t wait;
-	uint8_t seed[HASH_SEED_SIZE];
+	struct table *by_id;
 	struct seat_order order;	/* first to expire first */
-	struct seat_chain chains[CHAINS];
 };
 
 struct lobby *lobby_new(uint64_t wait)
@@ -30,19 +26,19 @@ struct lobby *lobby_new(uint64_t wait)
 	if (!lobby)
 		return NULL;
 	lobby->wait = wait;
-	hash_seed(lobby->seed);
 	TAILQ_INIT(&lobby->order);
-	return lobby;
+	lobby->by_id = table_new(RELAY_VISITORS, TABLE_KEY(struct lobby_seat, id));
+	if (lobby->by_id)
+		return lobby;
+	free(lobby);
+	return NULL;
 }
 
 void lobby_free(struct lobby *lobby)
 {
+	if (lobby)
+		table_free(lobby->by_id, NULL);
 	free(lobby);
-}
-
-static struct seat_chain *chain_of(struct lobby *lobby, const uint8_t id[LOBBY_ID_SIZE])
-{
-	return &lobby->chains[hash_bytes(lobby->seed, id, LOBBY_ID_SIZE) % CHAINS];
 }
 
 struct lobby_seat *lobby_enter(struct lobby *lobby, struct lobby_seat *seat,
@@ -56,16 +52,14 @@ struct lobby_seat *lobby_enter(struct lobby *lobby, struct lobby_seat *seat,
 	memcpy(seat->id + SESSION_SIZE + KEY_SIZE, ticket->callee_key, KEY_SIZE);
 	seat->side = ticket->side;
 	*displaced = NULL;
-	SLIST_FOREACH(other, chain_of(lobby, seat->id), chain)
-		if (!memcmp(other->id, seat->id, LOBBY_ID_SIZE))
-			break;
+	other = table_find(lobby->by_id, seat->id);
 	if (other)
 		lobby_leave(lobby, other);
 	if (other && other->side != seat->side)
 		return other;
 	*displaced = other;
 	seat->deadline = now + lobby->wait;
-	SLIST_INSERT_HEAD(chain_of(lobby, seat->id), seat, chain);
+	table_add(lobby->by_id, &seat->entry);
 	TAILQ_INSERT_TAIL(&lobby->order, seat, order);
 	return NULL;
 }
@@ -74,7 +68,7 @@ void lobby_leave(struct lobby *lobby, struct lobby_seat *seat)
 {
 	if (!seat->deadline)
 		return;
-	SLIST_REMOVE(chain_of(lobby, seat->id), seat, lobby_seat, chain);
+	table_remove(lobby->by_id, &seat->entry);
 	TAILQ_REMOVE(&lobby->order, seat, order);
 	seat->deadline = 0;
 }

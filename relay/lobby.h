@@ -11,6 +11,7 @@
 #include <stdint.h>
 #include <sys/queue.h>
 
+#include "common/table.h"
 #include "common/ticket.h"
 
 #define LOBBY_ID_SIZE (SESSION_SIZE + 2 * KEY_SIZE)
@@ -19,10 +20,10 @@
  * struct lobby_seat - embedded in what waits; fields belong to lobby.c
  */
 struct lobby_seat {
+	struct table_entry entry;
 	uint8_t id[LOBBY_ID_SIZE];
 	enum ticket_side side;
 	uint64_t deadline;		/* 0: not seated */
-	SLIST_ENTRY(lobby_seat) chain;
 	TAILQ_ENTRY(lobby_seat) order;
 };
 

@@ -6,70 +6,49 @@
 #include <string.h>
 
 #include "common/clock.h"
-#include "common/hash.h"
+#include "common/table.h"
 #include "rendezvous/identity.h"
 #include "rendezvous/limits.h"
 
-SLIST_HEAD(identity_chain, identity);
 TAILQ_HEAD(identity_list, identity);
 
 struct identities {
-	unsigned int max, count;
-	uint8_t seed[HASH_SEED_SIZE];
-	size_t mask;
+	unsigned int max;
+	struct table *by_key;
 	struct identity_list lingering;		/* left first comes first */
-	struct identity_chain chains[];
 };
 
 struct identities *identities_new(unsigned int max)
 {
-	struct identities *table;
-	size_t chains = 16;
+	struct identities *table = calloc(1, sizeof(*table));
 
-	while (chains < max)
-		chains *= 2;
-	table = calloc(1, sizeof(*table) + chains * sizeof(table->chains[0]));
 	if (!table)
 		return NULL;
 	table->max = max;
-	table->mask = chains - 1;
-	hash_seed(table->seed);
 	TAILQ_INIT(&table->lingering);
-	return table;
+	table->by_key = table_new(max, TABLE_KEY(struct identity, key));
+	if (table->by_key)
+		return table;
+	free(table);
+	return NULL;
 }
 
 void identities_free(struct identities *table)
 {
-	struct identity *identity;
-
-	for (size_t i = 0; table && i <= table->mask; i++)
-		while ((identity = SLIST_FIRST(&table->chains[i]))) {
-			SLIST_REMOVE_HEAD(&table->chains[i], chain);
-			free(identity);
-		}
+	if (table)
+		table_free(table->by_key, free);
 	free(table);
-}
-
-static struct identity_chain *chain_of(struct identities *table, const uint8_t key[KEY_SIZE])
-{
-	return &table->chains[hash_bytes(table->seed, key, KEY_SIZE) & table->mask];
 }
 
 struct identity *identity_find(struct identities *table, const uint8_t key[KEY_SIZE])
 {
-	struct identity *identity;
-
-	SLIST_FOREACH(identity, chain_of(table, key), chain)
-		if (!memcmp(identity->key, key, KEY_SIZE))
-			return identity;
-	return NULL;
+	return table_find(table->by_key, key);
 }
 
 static void forget(struct identities *table, struct identity *identity)
 {
 	TAILQ_REMOVE(&table->lingering, identity, linger);
-	SLIST_REMOVE(chain_of(table, identity->key), identity, identity, chain);
-	table->count--;
+	table_remove(table->by_key, &identity->entry);
 	free(identity);
 }
 
@@ -77,7 +56,7 @@ static struct identity *make(struct identities *table, const uint8_t key[KEY_SIZ
 {
 	struct identity *identity = TAILQ_FIRST(&table->lingering);
 
-	if (table->count >= table->max) {
+	if (table_count(table->by_key) >= table->max) {
 		if (!identity)
 			return NULL;
 		forget(table, identity);
@@ -86,9 +65,8 @@ static struct identity *make(struct identities *table, const uint8_t key[KEY_SIZ
 	if (!identity)
 		return NULL;
 	memcpy(identity->key, key, KEY_SIZE);
-	SLIST_INSERT_HEAD(chain_of(table, key), identity, chain);
+	table_add(table->by_key, &identity->entry);
 	TAILQ_INSERT_TAIL(&table->lingering, identity, linger);
-	table->count++;
 	return identity;
 }
 

@@ -14,6 +14,7 @@
 
 #include "common/bucket.h"
 #include "common/limits.h"
+#include "common/table.h"
 
 struct broker_node;
 struct identities;
@@ -28,6 +29,7 @@ struct identities;
  * @fights, @fight_since: replacements of its receiver lately
  */
 struct identity {
+	struct table_entry entry;
 	uint8_t key[KEY_SIZE];
 	struct broker_node *receiver;
 	unsigned int connections;
@@ -36,7 +38,6 @@ struct identity {
 	unsigned int fights;
 	uint64_t fight_since;
 	uint64_t left;				/* when it lost its last connection */
-	SLIST_ENTRY(identity) chain;
 	TAILQ_ENTRY(identity) linger;		/* while connections is 0 */
 };
 

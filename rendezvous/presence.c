@@ -5,18 +5,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/hash.h"
+#include "rendezvous/limits.h"
 #include "rendezvous/presence.h"
 
-#define CHAINS 65536	/* power of two, as many as RDV_CONNECTIONS */
-
-SLIST_HEAD(presence_chain, presence);
 TAILQ_HEAD(presence_list, presence);
 
 struct presences {
-	uint8_t seed[HASH_SEED_SIZE];
+	struct table *by_key;
 	struct presence_list order;
-	struct presence_chain chains[CHAINS];
 };
 
 struct presences *presences_new(void)
@@ -25,24 +21,17 @@ struct presences *presences_new(void)
 
 	if (!table)
 		return NULL;
-	hash_seed(table->seed);
 	TAILQ_INIT(&table->order);
-	return table;
-}
-
-static struct presence_chain *chain_of(struct presences *table, const uint8_t key[KEY_SIZE])
-{
-	return &table->chains[hash_bytes(table->seed, key, KEY_SIZE) % CHAINS];
+	table->by_key = table_new(RDV_NODES, TABLE_KEY(struct presence, key));
+	if (table->by_key)
+		return table;
+	free(table);
+	return NULL;
 }
 
 struct presence *presence_find(struct presences *table, const uint8_t key[KEY_SIZE])
 {
-	struct presence *presence;
-
-	SLIST_FOREACH(presence, chain_of(table, key), chain)
-		if (!memcmp(presence->key, key, KEY_SIZE))
-			return presence;
-	return NULL;
+	return table_find(table->by_key, key);
 }
 
 struct presence *presence_add(struct presences *table, const uint8_t key[KEY_SIZE])
@@ -56,7 +45,7 @@ struct presence *presence_add(struct presences *table, const uint8_t key[KEY_SIZ
 		if (!presence)
 			return NULL;
 		memcpy(presence->key, key, KEY_SIZE);
-		SLIST_INSERT_HEAD(chain_of(table, key), presence, chain);
+		table_add(table->by_key, &presence->entry);
 	}
 	presence->said = 0;
 	presence->announced = false;
@@ -66,7 +55,7 @@ struct presence *presence_add(struct presences *table, const uint8_t key[KEY_SIZ
 
 void presence_remove(struct presences *table, struct presence *presence)
 {
-	SLIST_REMOVE(chain_of(table, presence->key), presence, presence, chain);
+	table_remove(table->by_key, &presence->entry);
 	TAILQ_REMOVE(&table->order, presence, order);
 	free(presence);
 }
@@ -95,9 +84,7 @@ void presences_forgotten(struct presences *table)
 
 void presences_free(struct presences *table)
 {
-	struct presence *presence;
-
-	while (table && (presence = TAILQ_FIRST(&table->order)))
-		presence_remove(table, presence);
+	if (table)
+		table_free(table->by_key, free);
 	free(table);
 }

@@ -12,6 +12,7 @@
 #include <sys/queue.h>
 
 #include "common/limits.h"
+#include "common/table.h"
 
 /**
  * struct presence
@@ -20,10 +21,10 @@
  *		from a newer server)
  */
 struct presence {
+	struct table_entry entry;
 	uint8_t key[KEY_SIZE];
 	uint64_t said;
 	bool announced;
-	SLIST_ENTRY(presence) chain;
 	TAILQ_ENTRY(presence) order;	/* said longest ago first */
 };
 

@@ -9,11 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/hash.h"
 #include "common/log.h"
 #include "rendezvous/session.h"
-
-#define CHAINS 65536	/* power of two, as many as RDV_SESSIONS */
 
 static const char *const session_state_names[] = { "new", "seeking", "ringing", "away", "over" };
 static_assert(sizeof(session_state_names) / sizeof(session_state_names[0]) == SESSION_STATE_COUNT,
@@ -25,14 +22,11 @@ static const uint64_t session_patience[SESSION_STATE_COUNT] = {
 	[SESSION_AWAY] = RDV_AWAY_TIME,
 };
 
-SLIST_HEAD(session_chain, session);
 TAILQ_HEAD(session_list, session);
 
 struct sessions {
-	unsigned int count;
-	uint8_t seed[HASH_SEED_SIZE];
+	struct table *by_id;
 	struct session_list states[SESSION_STATE_COUNT];
-	struct session_chain chains[CHAINS];
 };
 
 struct sessions *sessions_new(void)
@@ -41,10 +35,13 @@ struct sessions *sessions_new(void)
 
 	if (!table)
 		return NULL;
-	hash_seed(table->seed);
 	for (int i = 0; i < SESSION_STATE_COUNT; i++)
 		TAILQ_INIT(&table->states[i]);
-	return table;
+	table->by_id = table_new(RDV_SESSIONS, TABLE_KEY(struct session, call.session));
+	if (table->by_id)
+		return table;
+	free(table);
+	return NULL;
 }
 
 void sessions_free(struct sessions *table)
@@ -54,35 +51,26 @@ void sessions_free(struct sessions *table)
 	for (int i = 0; table && i < SESSION_OVER; i++)
 		while ((session = TAILQ_FIRST(&table->states[i])))
 			session_free(table, session);
+	if (table)
+		table_free(table->by_id, NULL);
 	free(table);
-}
-
-static struct session_chain *chain_of(struct sessions *table, const uint8_t id[SESSION_SIZE])
-{
-	return &table->chains[hash_bytes(table->seed, id, SESSION_SIZE) % CHAINS];
 }
 
 struct session *session_find(struct sessions *table, const uint8_t id[SESSION_SIZE])
 {
-	struct session *session;
-
-	SLIST_FOREACH(session, chain_of(table, id), chain)
-		if (!memcmp(session->call.session, id, SESSION_SIZE))
-			return session;
-	return NULL;
+	return table_find(table->by_id, id);
 }
 
 struct session *session_new(struct sessions *table, const struct broker_call *call)
 {
 	struct session *session;
 
-	session = table->count < RDV_SESSIONS ? calloc(1, sizeof(*session)) : NULL;
+	session = table_count(table->by_id) < RDV_SESSIONS ? calloc(1, sizeof(*session)) : NULL;
 	if (!session)
 		return NULL;
 	session->call = *call;
-	SLIST_INSERT_HEAD(chain_of(table, call->session), session, chain);
+	table_add(table->by_id, &session->entry);
 	TAILQ_INSERT_TAIL(&table->states[SESSION_NEW], session, order);
-	table->count++;
 	return session;
 }
 
@@ -124,8 +112,7 @@ void session_free(struct sessions *table, struct session *session)
 
 	session_set_state(table, session, SESSION_OVER, 0);
 	TAILQ_REMOVE(&table->states[SESSION_OVER], session, order);
-	SLIST_REMOVE(chain_of(table, session->call.session), session, session, chain);
-	table->count--;
+	table_remove(table->by_id, &session->entry);
 	free(kept.out);
 	free(session);
 }
@@ -168,5 +155,5 @@ uint64_t sessions_deadline(const struct sessions *table)
 
 unsigned int sessions_count(const struct sessions *table)
 {
-	return table->count;
+	return table_count(table->by_id);
 }

@@ -11,6 +11,7 @@
 #include <stdint.h>
 #include <sys/queue.h>
 
+#include "common/table.h"
 #include "rendezvous/broker.h"
 
 enum session_state {
@@ -23,6 +24,7 @@ enum session_state {
 };
 
 struct session {
+	struct table_entry entry;
 	enum session_state state;
 	struct broker_call call;
 	struct broker_node *caller;	/* NULL: a node of @server */
@@ -31,7 +33,6 @@ struct session {
 	uint32_t caller_rtt_us, hop_us;	/* of such a caller */
 	uint64_t deadline;
 	struct broker_payload kept;	/* SEEKING: an own copy, in one piece at kept.body */
-	SLIST_ENTRY(session) chain;
 	TAILQ_ENTRY(session) order;	/* in the list of its state, which is in order of deadlines */
 	LIST_ENTRY(session) of_caller, of_callee;	/* broker.c's, in lists of its nodes */
 };
