@@ -10,7 +10,8 @@
  * Keepalive is the exception, because the resolver gives it to each punched socket so that NATs do not
  * forget an idle connection (resolver/keepalive.c).  A program that chose times of its own keeps
  * exactly what it chose, on or off.  One that only switched keepalive on, or never thought of it, gets
- * the resolver's; what it sets later is a plain setsockopt() on the socket, and counts.
+ * the resolver's; what it sets later is a plain setsockopt() on the socket, and counts.  The congestion control is
+ * another: the local end of an encrypted connection has one that does not pace (resolver/pair.c).
  */
 #include <linux/in6.h>
 #include <linux/ip.h>
@@ -65,7 +66,6 @@ static const struct option options[] = {
 	{ IPPROTO_TCP, TCP_CORK },
 	{ IPPROTO_TCP, TCP_USER_TIMEOUT },
 	{ IPPROTO_TCP, TCP_LINGER2 },
-	{ IPPROTO_TCP, TCP_CONGESTION },
 	{ IPPROTO_TCP, NAME_TCP_THIN_LINEAR_TIMEOUTS },
 	{ IPPROTO_TCP, NAME_TCP_NOTSENT_LOWAT },
 	{ IPPROTO_TCP, NAME_TCP_INQ },
@@ -147,6 +147,26 @@ static void carry_keepalive(int from, int to)
 	}
 }
 
+/* Not what every fresh socket has; where that cannot be known, what the program has counts */
+static void carry_congestion(int from, int to)
+{
+	static const struct option congestion = { IPPROTO_TCP, TCP_CONGESTION };
+	char wanted[OPTION_MOST] = { 0 }, present[OPTION_MOST] = { 0 }, fresh[OPTION_MOST] = { 0 };
+	socklen_t wanted_size = sizeof(wanted), present_size = sizeof(present), fresh_size = sizeof(fresh);
+	int fd;
+
+	if (raw_getsockopt(from, IPPROTO_TCP, TCP_CONGESTION, wanted, &wanted_size) < 0 ||
+	    raw_getsockopt(to, IPPROTO_TCP, TCP_CONGESTION, present, &present_size) < 0 ||
+	    memcmp(wanted, present, sizeof(wanted)) == 0)
+		return;
+	fd = raw_socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, IPPROTO_TCP);
+	if (fd < 0 || raw_getsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, fresh, &fresh_size) < 0 ||
+	    memcmp(wanted, fresh, sizeof(wanted)) != 0)
+		carry_option(&congestion, from, to);
+	if (fd >= 0)
+		raw_close(fd);
+}
+
 /* A size that the program fixed; the kernel reports twice what was asked for */
 static void carry_buffer(int locks, int lock, int name, int from, int to)
 {
@@ -186,6 +206,7 @@ void carry_over(int from, int to)
 			carry_option(&options[i], from, to);
 	}
 	carry_keepalive(from, to);
+	carry_congestion(from, to);
 	if (locks > 0) {
 		carry_buffer(locks, BUF_LOCK_SEND, SO_SNDBUF, from, to);
 		carry_buffer(locks, BUF_LOCK_RECEIVE, SO_RCVBUF, from, to);

@@ -126,6 +126,18 @@ static void keepalive_times_of_the_program_s_own_stay(void **state)
 	close(fd);
 }
 
+static void the_resolver_s_congestion_control_stays_where_the_program_chose_none(void **state)
+{
+	char name[16] = "";
+	socklen_t size = sizeof(name);
+	int fd = kept(-1, -1);
+
+	(void)state;
+	assert_int_equal(getsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, name, &size), 0);
+	assert_string_equal(name, "reno");
+	close(fd);
+}
+
 static void a_socket_bound_to_an_address_works(void **state)
 {
 	struct sockaddr_in in = { .sin_family = AF_INET, .sin_addr = { htonl(INADDR_LOOPBACK) } };
@@ -383,6 +395,7 @@ int main(void)
 		cmocka_unit_test(options_and_flags_are_carried_over),
 		cmocka_unit_test(the_resolver_s_keepalive_stays_where_the_program_chose_no_times),
 		cmocka_unit_test(keepalive_times_of_the_program_s_own_stay),
+		cmocka_unit_test(the_resolver_s_congestion_control_stays_where_the_program_chose_none),
 		cmocka_unit_test(a_socket_bound_to_an_address_works),
 		cmocka_unit_test(fast_open_connects_first),
 		cmocka_unit_test(a_multipath_socket_works),

@@ -112,6 +112,22 @@ static void line_end(struct line *line)
 			close(line->wire[i]);
 }
 
+static void a_local_connection_is_not_paced(void **state)
+{
+	char name[16];
+	int ends[2], i;
+
+	(void)state;
+	assert_int_equal(pair_make(AF_INET, ends), 0);
+	for (i = 0; i < 2; i++) {
+		socklen_t size = sizeof(name);
+
+		assert_int_equal(getsockopt(ends[i], IPPROTO_TCP, TCP_CONGESTION, name, &size), 0);
+		assert_string_equal(name, "reno");
+		close(ends[i]);
+	}
+}
+
 static bool is_readable(void *arg)
 {
 	struct pollfd pollfd = { .fd = *(int *)arg, .events = POLLIN };
@@ -661,6 +677,7 @@ static int end(void **state)
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_local_connection_is_not_paced),
 		cmocka_unit_test(each_direction_ends_by_itself),
 		cmocka_unit_test(the_callee_may_speak_and_end_first),
 		cmocka_unit_test(a_reset_is_passed_on_as_one),
