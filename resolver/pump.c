@@ -238,8 +238,10 @@ static void into_flow(struct connection *c, int fd)
 	}
 	event_del(c->timer);		/* from now on it is for flow.again */
 	set_state(c, CONNECTION_FLOWING);
-	flow_start(&c->flow);
-	on_flow(-1, 0, c);
+	if (flow_start(&c->flow) < 0)
+		fail(c, ENOMEM, "out of memory");
+	else
+		on_flow(-1, 0, c);
 }
 
 static void on_shake(evutil_socket_t fd, short what, void *arg)

@@ -34,7 +34,8 @@
 static const char *const way_names[] = { "open", "ending", "ended" };
 static_assert(sizeof(way_names) / sizeof(way_names[0]) == WAY_STATE_COUNT, "each state has a name");
 
-static uint8_t plain[SEAL_CHUNK], sealed[SEAL_ROOM];
+/* A record more than is taken from a program at once: the far end's need not begin where ours do */
+static uint8_t plain[SEAL_CHUNK + SEAL_RECORD], sealed[SEAL_ROOM];
 
 static void way_set_state(struct way *way, enum way_state state)
 {
@@ -50,7 +51,7 @@ static void set_linger(int fd, int on)
 	setsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger));
 }
 
-void flow_start(struct flow *flow)
+int flow_start(struct flow *flow)
 {
 	const int on = 1, idle = FLOW_IDLE_S;
 
@@ -64,8 +65,8 @@ void flow_start(struct flow *flow)
 	setsockopt(flow->wire, IPPROTO_TCP, TCP_KEEPIDLE, &idle, sizeof(idle));
 	/* An urgent byte arrives where it stands in the stream, rather than not at all */
 	setsockopt(flow->local, SOL_SOCKET, SO_OOBINLINE, &on, sizeof(on));
-	seal_flow(flow->seal);
 	flow->again = true;
+	return seal_flow(flow->seal);
 }
 
 /* Left-over bytes first. Return: 0 or -errno of a broken socket */
@@ -113,7 +114,7 @@ static void way_end(struct way *way, int to)
 /* One chunk from the program. Return: 0, -EAGAIN nothing there, -errno */
 static int take_local(struct flow *flow)
 {
-	ssize_t n = recv(flow->local, plain, sizeof(plain), MSG_DONTWAIT);
+	ssize_t n = recv(flow->local, plain, SEAL_CHUNK, MSG_DONTWAIT);
 
 	if (n < 0)
 		return errno == EINTR || errno == EWOULDBLOCK ? -EAGAIN : -errno;

@@ -43,8 +43,8 @@ struct flow {
 	bool again;
 };
 
-/** flow_start() - @flow with its three first members set */
-void flow_start(struct flow *flow);
+/** flow_start() - @flow with its three first members set. Return: 0 or -ENOMEM */
+int flow_start(struct flow *flow);
 
 /** flow_run() - move what can be moved. Return: 0; 1 both directions have ended; -errno broken */
 int flow_run(struct flow *flow);

@@ -23,8 +23,8 @@
  * ChaCha20-Poly1305.  A kernel prefers ChaCha20-Poly1305, which has no limit of records that matters (RFC 8446, 5.5).
  *
  * The handshake is read record by record, so that what follows it stays in the
- * socket for the kernel.  Afterwards SEAL_CHUNK bytes are read at a time, and what is
- * written goes to memory, for the caller to send several records at once.
+ * socket for the kernel.  Afterwards several records are read at a time, and what is
+ * written goes to memory, for the caller to send several at once (seal_bio.c).
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -39,6 +39,7 @@
 #include "common/log.h"
 #include "common/secret.h"
 #include "resolver/seal.h"
+#include "resolver/seal_bio.h"
 
 #define SECRET_SIZE	32	/* bytes: SHA-256 */
 #define CHACHA		"TLS_CHACHA20_POLY1305_SHA256"
@@ -62,8 +63,8 @@ struct seal {
 	bool have[2];
 	uint64_t records;			/* sent with the present key */
 	unsigned int rekeys;
-	uint8_t *out;				/* where records go, during seal_close() */
-	size_t used, room;
+	int broken;				/* -errno: nothing is opened after it; of a reset, the kernel speaks once */
+	struct seal_bio io;
 };
 
 static uint64_t rekey_after = SEAL_REKEY;
@@ -71,48 +72,6 @@ static uint64_t rekey_after = SEAL_REKEY;
 void seal_set_rekey(uint64_t records)
 {
 	rekey_after = records;
-}
-
-/* ------------------------------------------------------------ memory to write to */
-
-static int box_write(BIO *bio, const char *data, size_t size, size_t *written)
-{
-	struct seal *seal = BIO_get_data(bio);
-
-	*written = 0;
-	if (!seal->out || size > seal->room - seal->used)
-		return 0;
-	memcpy(seal->out + seal->used, data, size);
-	seal->used += size;
-	*written = size;
-	return 1;
-}
-
-static long box_control(BIO *bio, int command, long number, void *pointer)
-{
-	(void)bio;
-	(void)number;
-	(void)pointer;
-	return command == BIO_CTRL_FLUSH;
-}
-
-static BIO *box_new(struct seal *seal)
-{
-	static BIO_METHOD *method;
-	BIO *bio;
-
-	if (!method) {
-		method = BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "records");
-		if (!method || BIO_meth_set_write_ex(method, box_write) != 1 ||
-		    BIO_meth_set_ctrl(method, box_control) != 1)
-			return NULL;
-	}
-	bio = BIO_new(method);
-	if (bio) {
-		BIO_set_data(bio, seal);
-		BIO_set_init(bio, 1);
-	}
-	return bio;
 }
 
 /* ------------------------------------------------------------ the key and its name */
@@ -200,7 +159,6 @@ static SSL_CTX *context(void)
 	SSL_CTX_set_psk_find_session_callback(ctx, on_server_psk);
 	SSL_CTX_set_alpn_select_cb(ctx, on_protocol, NULL);
 	SSL_CTX_set_keylog_callback(ctx, on_secret);
-	SSL_CTX_set_default_read_buffer_len(ctx, SEAL_CHUNK);
 	if (SSL_CTX_set_num_tickets(ctx, 0) != 1 || SSL_CTX_set_max_early_data(ctx, 0) != 1 ||
 	    SSL_CTX_set_min_proto_version(ctx, TLS1_3_VERSION) != 1 ||
 	    SSL_CTX_set_max_proto_version(ctx, TLS1_3_VERSION) != 1 || SSL_CTX_set1_groups_list(ctx, "X25519") != 1) {
@@ -289,6 +247,7 @@ void seal_free(struct seal *seal)
 	if (!seal)
 		return;
 	SSL_free(seal->ssl);
+	seal_bio_end(&seal->io);
 	OPENSSL_cleanse(seal, sizeof(*seal));
 	free(seal);
 	ERR_clear_error();
@@ -401,18 +360,20 @@ int seal_take_keys(struct seal *seal, struct seal_keys *keys)
 
 /* ------------------------------------------------------------ data */
 
-void seal_flow(struct seal *seal)
+int seal_flow(struct seal *seal)
 {
-	BIO *box = box_new(seal);
+	BIO *bio = seal_bio_new(&seal->io);
 
-	if (box)
-		SSL_set0_wbio(seal->ssl, box);
-	SSL_set_read_ahead(seal->ssl, 1);
-	/* A far end that sends nothing but new keys is left once what was read ahead is used up */
+	OPENSSL_cleanse(seal->secrets, sizeof(seal->secrets));
+	if (!bio)
+		return -ENOMEM;
+	seal->io.fd = SSL_get_fd(seal->ssl);
+	SSL_set_bio(seal->ssl, bio, bio);
+	/* SSL_read_ex() comes back after each record without data, or a far end could keep us in it by nothing but new keys */
 	SSL_clear_mode(seal->ssl, SSL_MODE_AUTO_RETRY);
 	if (!seal_user(seal))
 		SSL_set_options(seal->ssl, SSL_OP_IGNORE_UNEXPECTED_EOF);
-	OPENSSL_cleanse(seal->secrets, sizeof(seal->secrets));
+	return 0;
 }
 
 static bool is_due(const struct seal *seal)
@@ -441,39 +402,60 @@ ssize_t seal_close(struct seal *seal, const uint8_t *in, size_t size, uint8_t *o
 	int rc = 0;
 
 	ERR_clear_error();
-	seal->out = out;
-	seal->used = 0;
-	seal->room = SEAL_ROOM;
+	seal->io.out = out;
+	seal->io.used = 0;
+	seal->io.room = SEAL_ROOM;
 	for (done = 0; rc == 0 && done < size; done += some) {
 		some = size - done < SEAL_RECORD ? size - done : SEAL_RECORD;
 		rc = put_record(seal, in + done, some);
 	}
 	if (!size && seal_user(seal) && SSL_shutdown(seal->ssl) < 0)
 		rc = -EIO;
-	seal->out = NULL;
-	return rc < 0 ? rc : (ssize_t)seal->used;
+	seal->io.out = NULL;
+	return rc < 0 ? rc : (ssize_t)seal->io.used;
+}
+
+/* One record, or what is left of it. Return: bytes, 0 when it has no data or with @end, -errno as seal_open() */
+static ssize_t take_record(struct seal *seal, uint8_t *out, size_t size, bool *end)
+{
+	size_t n;
+	int rc;
+
+	if (seal->broken)
+		return seal->broken;
+	errno = 0;
+	seal->io.served = false;
+	rc = SSL_read_ex(seal->ssl, out, size, &n);
+	if (rc == 1)
+		return (ssize_t)n;
+	*end = SSL_get_error(seal->ssl, rc) == SSL_ERROR_ZERO_RETURN;
+	if (*end)
+		return 0;
+	rc = failure(seal, rc);
+	if (rc == -EAGAIN)
+		return seal->io.served ? 0 : rc;
+	seal->broken = rc;
+	return seal->broken;
 }
 
 ssize_t seal_open(struct seal *seal, uint8_t *out, size_t size, bool *end)
 {
 	unsigned int records;
-	size_t got = 0, n;
-	int rc;
+	size_t got = 0;
+	ssize_t n = 0;
 
 	*end = false;
-	for (records = 0; got < size && records < SEAL_TURN; records++) {
-		ERR_clear_error();
-		errno = 0;
-		rc = SSL_read_ex(seal->ssl, out + got, size - got, &n);
-		if (rc == 1) {
-			got += n;
-			continue;
-		}
-		if (got)
-			break;		/* it says so again */
-		*end = SSL_get_error(seal->ssl, rc) == SSL_ERROR_ZERO_RETURN;
-		return *end ? 0 : failure(seal, rc);
+	ERR_clear_error();
+	for (records = 0; got < size && records < SEAL_TURN && !*end && n >= 0; records++) {
+		n = take_record(seal, out + got, size - got, end);
+		if (n > 0)
+			got += (size_t)n;
 	}
+	if (seal_bio_keep(&seal->io) < 0)
+		return -ENOMEM;
+	if (!got)
+		return n;
+	*end = false;		/* this, or what is wrong, it says again */
 	return (ssize_t)got;
 }
 

@@ -88,8 +88,8 @@ struct seal_keys {
 /** seal_take_keys() - of both directions, record numbers 0; only right after the handshake. Return: 0 or -EIO */
 int seal_take_keys(struct seal *seal, struct seal_keys *keys);
 
-/** seal_flow() - after the handshake, to use the three calls below: read ahead from the socket */
-void seal_flow(struct seal *seal);
+/** seal_flow() - after the handshake, to use the three calls below: read ahead from the socket. Return: 0 or -ENOMEM */
+int seal_flow(struct seal *seal);
 
 /**
  * seal_close() - encrypt
@@ -100,9 +100,12 @@ void seal_flow(struct seal *seal);
 ssize_t seal_close(struct seal *seal, const uint8_t *in, size_t size, uint8_t *out);
 
 /**
- * seal_open() - read from the socket and decrypt; at most SEAL_TURN records, so there may be more
+ * seal_open() - read from the socket and decrypt; at most SEAL_TURN records, so there may be more, whether or not
+ * the socket is readable: call it until it says -EAGAIN
+ * @size:	more than SEAL_CHUNK by SEAL_RECORD, and all that was read at once is usually done at once
  * @end:	set when the far end has ended its data in order
- * Return: bytes in @out (with @end: 0), -EAGAIN, -ECONNRESET (also: cut off before its end), -EBADMSG (altered on the way)
+ * Return: bytes in @out (0: with @end, or a turn of records without data), -EAGAIN, -ECONNRESET (also: cut off before its
+ * end), -EBADMSG (altered on the way), -ENOMEM
  */
 ssize_t seal_open(struct seal *seal, uint8_t *out, size_t size, bool *end);
 

@@ -20,11 +20,11 @@ UNIT_test_punch		= resolver/punch.c resolver/plan.c resolver/meet.c common/endpo
 UNIT_test_path		= resolver/path.c resolver/choice.c resolver/keepalive.c common/rtt.c common/preamble.c common/secret.c common/log.c common/endpoint.c
 UNIT_test_choice	= resolver/choice.c
 UNIT_test_encrypt	= resolver/encrypt.c
-UNIT_test_seal	= resolver/seal.c common/secret.c common/log.c
+UNIT_test_seal	= resolver/seal.c resolver/seal_bio.c common/secret.c common/log.c
 UNIT_test_seal_limit = $(UNIT_test_seal)
-UNIT_test_seal_flood = common/secret.c common/log.c
-UNIT_test_nonces = common/quick.c common/meeting.c common/secret.c common/key.c common/private.c common/log.c
-UNIT_test_crypt	= tests/unit/world.c resolver/crypt.c $(wildcard resolver/pump*.c) resolver/seal.c resolver/ktls.c resolver/pair.c \
+UNIT_test_seal_flood = resolver/seal_bio.c resolver/pair.c common/secret.c common/log.c common/endpoint.c
+UNIT_test_nonces = resolver/seal_bio.c common/quick.c common/meeting.c common/secret.c common/key.c common/private.c common/log.c
+UNIT_test_crypt	= tests/unit/world.c resolver/crypt.c $(wildcard resolver/pump*.c) $(wildcard resolver/seal*.c) resolver/ktls.c resolver/pair.c \
 			  resolver/encrypt.c resolver/process.c resolver/sandbox.c $(LIBCOMMON)
 UNIT_test_birthday	= resolver/birthday.c
 UNIT_test_budget	= resolver/budget.c common/endpoint.c
@@ -172,7 +172,7 @@ FUZZ_fuzz_uplink = tests/fuzz/node.c tests/fuzz/tls.c $(FUZZ_RESOLVER)
 FUZZ_LINK_fuzz_uplink = -Wl,--wrap=crypt_start $(LIB_RESOLVER)
 FUZZ_fuzz_server = tests/fuzz/clock.c tests/fuzz/tls.c $(filter-out rendezvous/main.c rendezvous/server.c rendezvous/sandbox.c,$(RENDEZVOUS))
 FUZZ_LINK_fuzz_server = -Wl,--wrap=clock_gettime,--wrap=time
-FUZZ_fuzz_seal	= resolver/pump_flow.c
+FUZZ_fuzz_seal	= resolver/pump_flow.c resolver/seal_bio.c
 FUZZ_fuzz_relay	= tests/fuzz/clock.c $(filter-out relay/main.c relay/sandbox.c,$(RELAY))
 # The resolver as a whole, but for its loop
 FUZZ_RESOLVER = $(filter-out resolver/main.c resolver/worker.c,$(RESOLVER))

@@ -10,6 +10,7 @@
 #include "tests/unit/scratch.h"
 /* Its peer sends what seal.h has no call for */
 #include "resolver/seal.c"
+#include "resolver/pair.h"
 
 #define FLOOD	(256 * 1024)	/* bytes in the socket: more than is read ahead, and less than a socket takes */
 
@@ -60,33 +61,110 @@ static size_t in_socket(const struct ends *ends)
 	return (size_t)left;
 }
 
-static void new_keys_alone_do_not_keep_us(void **state)
+/* @count new keys, into @records. Return: bytes */
+static size_t new_keys(struct seal *seal, unsigned int count, uint8_t *records, size_t room)
 {
-	static uint8_t records[FLOOD + SEAL_ROOM], got[SEAL_CHUNK];
-	struct ends ends;
-	struct seal *seal;
-	bool over;
-	int turn;
-
-	(void)state;
-	make(&ends);
-	seal = ends.caller;
-	seal->out = records;
-	seal->room = sizeof(records);
-	while (seal->used < FLOOD) {
+	seal->io.out = records;
+	seal->io.used = 0;
+	seal->io.room = room;
+	while (count--) {
 		assert_int_equal(SSL_key_update(seal->ssl, SSL_KEY_UPDATE_NOT_REQUESTED), 1);
 		assert_int_equal(SSL_do_handshake(seal->ssl), 1);
 	}
-	assert_int_equal(send(ends.fds[0], records, seal->used, 0), (ssize_t)seal->used);
+	return seal->io.used;
+}
+
+static void send_all(const struct ends *ends, const uint8_t *records, size_t size)
+{
+	assert_int_equal(send(ends->fds[0], records, size, 0), (ssize_t)size);
+}
+
+static void send_byte(const struct ends *ends)
+{
+	static uint8_t records[SEAL_ROOM];
+
+	send_all(ends, records, (size_t)seal_close(ends->caller, (const uint8_t *)"a", 1, records));
+}
+
+static void new_keys_alone_do_not_keep_us(void **state)
+{
+	static uint8_t records[FLOOD + SEAL_ROOM], got[SEAL_CHUNK];
+	const unsigned int turns = 5;
+	struct ends ends;
+	bool over;
+
+	(void)state;
+	make(&ends);
+	/* What is read ahead is more than is opened in a turn; what was not read stays in the socket */
+	send_all(&ends, records, new_keys(ends.caller, turns * SEAL_TURN, records, sizeof(records)));
+	send_byte(&ends);
+	for (unsigned int turn = 0; turn < turns; turn++)
+		assert_int_equal(seal_open(ends.callee, got, sizeof(got), &over), 0);	/* somebody else's turn comes before the rest */
+	assert_int_equal(seal_open(ends.callee, got, sizeof(got), &over), 1);		/* and what follows is not lost */
+	assert_false(over);
+	assert_int_equal(got[0], 'a');
 	assert_int_equal(seal_open(ends.callee, got, sizeof(got), &over), -EAGAIN);
-	assert_true(in_socket(&ends) >= FLOOD - SEAL_ROOM);	/* what it did not read, somebody else's turn comes before */
-	/* And what follows is not lost */
-	seal->used = seal_close(seal, (const uint8_t *)"data", 4, records);
-	assert_int_equal(send(ends.fds[0], records, seal->used, 0), (ssize_t)seal->used);
-	for (turn = 0; turn < 8 && seal_open(ends.callee, got, sizeof(got), &over) != 4; turn++)
-		;
-	assert_true(turn < 8);
-	assert_memory_equal(got, "data", 4);
+	end(&ends);
+}
+
+/* A turn is over before what was read ahead is: the other's bytes come into the same buffer */
+static void two_connections_do_not_mix_what_was_read_ahead(void **state)
+{
+	static uint8_t got[SEAL_CHUNK], records[SEAL_ROOM];
+	struct ends ends[2];
+	unsigned int i, k;
+	uint8_t byte;
+	bool over;
+
+	(void)state;
+	for (k = 0; k < 2; k++)
+		make(&ends[k]);
+	for (i = 0; i < 3 * SEAL_TURN; i++) {
+		for (k = 0; k < 2; k++) {
+			byte = (uint8_t)(2 * i + k);
+			send_all(&ends[k], records, (size_t)seal_close(ends[k].caller, &byte, 1, records));
+		}
+	}
+	for (i = 0; i < 3 * SEAL_TURN; i++) {
+		for (k = 0; k < 2; k++) {
+			if (i % SEAL_TURN == 0) {
+				assert_int_equal(seal_open(ends[k].callee, got + k * SEAL_TURN, SEAL_CHUNK / 2, &over), SEAL_TURN);
+				assert_int_equal(in_socket(&ends[k]), 0);
+			}
+			assert_int_equal(got[k * SEAL_TURN + i % SEAL_TURN], (uint8_t)(2 * i + k));
+		}
+	}
+	for (k = 0; k < 2; k++) {
+		assert_null(ends[k].callee->io.rest);	/* who is at rest holds no buffer */
+		assert_int_equal(seal_open(ends[k].callee, got, sizeof(got), &over), -EAGAIN);
+		end(&ends[k]);
+	}
+}
+
+/* The kernel says so once, and then that the stream has ended: in order, where the far end is in its kernel */
+static void a_reset_behind_data_is_no_end(void **state)
+{
+	static uint8_t records[SEAL_ROOM];
+	const struct linger reset = { .l_onoff = 1 };
+	struct ends ends;
+	uint8_t got[16];
+	int pair[2];
+	bool over;
+
+	(void)state;
+	make(&ends);
+	SSL_set_options(ends.callee->ssl, SSL_OP_IGNORE_UNEXPECTED_EOF);	/* as if the far end were in its kernel */
+	assert_int_equal(pair_make(AF_INET, pair), 0);
+	ends.callee->io.fd = pair[1];
+	assert_int_equal(send(pair[0], records, (size_t)seal_close(ends.caller, (const uint8_t *)"a", 1, records), 0), 23);
+	setsockopt(pair[0], SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
+	close(pair[0]);
+	assert_int_equal(seal_open(ends.callee, got, sizeof(got), &over), 1);
+	for (int i = 0; i < 3; i++) {
+		assert_int_equal(seal_open(ends.callee, got, sizeof(got), &over), -ECONNRESET);
+		assert_false(over);
+	}
+	close(pair[1]);
 	end(&ends);
 }
 
@@ -114,6 +192,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(new_keys_alone_do_not_keep_us),
+		cmocka_unit_test(two_connections_do_not_mix_what_was_read_ahead),
+		cmocka_unit_test(a_reset_behind_data_is_no_end),
 		cmocka_unit_test(records_of_one_byte_do_not_keep_us),
 	};
 
