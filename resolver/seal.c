@@ -63,6 +63,7 @@ struct seal {
 	bool have[2];
 	uint64_t records;			/* sent with the present key */
 	unsigned int rekeys;
+	uint64_t opened, bare;			/* records of data, and without: new keys */
 	int broken;				/* -errno: nothing is opened after it; of a reset, the kernel speaks once */
 	struct seal_bio io;
 };
@@ -426,15 +427,21 @@ static ssize_t take_record(struct seal *seal, uint8_t *out, size_t size, bool *e
 	errno = 0;
 	seal->io.served = false;
 	rc = SSL_read_ex(seal->ssl, out, size, &n);
-	if (rc == 1)
+	if (rc == 1) {
+		seal->opened++;
 		return (ssize_t)n;
+	}
 	*end = SSL_get_error(seal->ssl, rc) == SSL_ERROR_ZERO_RETURN;
 	if (*end)
 		return 0;
 	rc = failure(seal, rc);
+	if (rc == -EAGAIN && !seal->io.served)
+		return rc;
+	if (rc == -EAGAIN && ++seal->bare <= SEAL_BARE + seal->opened / SEAL_BARE_EACH)
+		return 0;
 	if (rc == -EAGAIN)
-		return seal->io.served ? 0 : rc;
-	seal->broken = rc;
+		log_debug("tls: %llu records without data", (unsigned long long)seal->bare);
+	seal->broken = rc == -EAGAIN ? -EPROTO : rc;
 	return seal->broken;
 }
 

@@ -20,6 +20,13 @@
 /* Records that are opened in one call: those of one byte cost as much as long ones, and other connections want their turn */
 #define SEAL_TURN	64
 
+/*
+ * Records without data, new keys above all, that the far end may send: so many, and one more for each
+ * SEAL_BARE_EACH records of data.  One that is like us sends one for each SEAL_REKEY.  Each costs as much as 8 KiB of data
+ */
+#define SEAL_BARE	1024
+#define SEAL_BARE_EACH	1024
+
 /* RFC 8446, 5.5: AES-GCM wants a new key after 2^24.5 records */
 #define SEAL_REKEY	(1ull << 24)
 
@@ -105,7 +112,7 @@ ssize_t seal_close(struct seal *seal, const uint8_t *in, size_t size, uint8_t *o
  * @size:	more than SEAL_CHUNK by SEAL_RECORD, and all that was read at once is usually done at once
  * @end:	set when the far end has ended its data in order
  * Return: bytes in @out (0: with @end, or a turn of records without data), -EAGAIN, -ECONNRESET (also: cut off before its
- * end), -EBADMSG (altered on the way), -ENOMEM
+ * end), -EBADMSG (altered on the way), -EPROTO (too many records without data), -ENOMEM
  */
 ssize_t seal_open(struct seal *seal, uint8_t *out, size_t size, bool *end);
 

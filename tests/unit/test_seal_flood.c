@@ -107,6 +107,54 @@ static void new_keys_alone_do_not_keep_us(void **state)
 	end(&ends);
 }
 
+/* Return: how many new keys the callee took before it gave up */
+static unsigned int keys_until_it_ends(struct ends *ends, unsigned int most)
+{
+	uint8_t records[256], got[16];
+	bool over;
+	ssize_t n;
+
+	for (unsigned int i = 0; i < most; i++) {
+		send_all(ends, records, new_keys(ends->caller, 1, records, sizeof(records)));
+		n = seal_open(ends->callee, got, sizeof(got), &over);
+		if (n == -EPROTO)
+			return i;
+		assert_int_equal(n, -EAGAIN);
+	}
+	return most;
+}
+
+static void more_new_keys_than_anybody_needs_end_it(void **state)
+{
+	uint8_t got[16];
+	struct ends ends;
+	bool over;
+
+	(void)state;
+	make(&ends);
+	assert_int_equal(keys_until_it_ends(&ends, 2 * SEAL_BARE), SEAL_BARE);
+	/* For good */
+	send_byte(&ends);
+	assert_int_equal(seal_open(ends.callee, got, sizeof(got), &over), -EPROTO);
+	end(&ends);
+}
+
+static void who_sends_data_may_have_more_new_keys(void **state)
+{
+	struct ends ends;
+	uint8_t got[16];
+	bool over;
+
+	(void)state;
+	make(&ends);
+	for (unsigned int i = 0; i < 3 * SEAL_BARE_EACH; i++) {
+		send_byte(&ends);
+		assert_int_equal(seal_open(ends.callee, got, sizeof(got), &over), 1);
+	}
+	assert_int_equal(keys_until_it_ends(&ends, 2 * SEAL_BARE), SEAL_BARE + 3);
+	end(&ends);
+}
+
 /* A turn is over before what was read ahead is: the other's bytes come into the same buffer */
 static void two_connections_do_not_mix_what_was_read_ahead(void **state)
 {
@@ -192,6 +240,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(new_keys_alone_do_not_keep_us),
+		cmocka_unit_test(more_new_keys_than_anybody_needs_end_it),
+		cmocka_unit_test(who_sends_data_may_have_more_new_keys),
 		cmocka_unit_test(two_connections_do_not_mix_what_was_read_ahead),
 		cmocka_unit_test(a_reset_behind_data_is_no_end),
 		cmocka_unit_test(records_of_one_byte_do_not_keep_us),
