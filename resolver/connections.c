@@ -47,11 +47,11 @@ void connections_free(struct connections *connections)
 static bool refresh(struct connection *c)
 {
 	struct sockdiag_socket socket;
-	int rc = sockdiag_find(&c->track.local, &c->track.remote, &socket);
+	int rc = sockdiag_find(&c->track.path.local, &c->track.path.remote, &socket);
 
 	if (rc < 0)
 		return rc != -ENOENT;	/* could not be asked: keep what was known */
-	if (socket.cookie != c->track.cookie)
+	if (socket.cookie != c->track.path.cookie)
 		return false;
 	if (socket.state == TCP_TIME_WAIT || socket.state == TCP_CLOSE)
 		return false;
@@ -103,22 +103,21 @@ bool connections_open(const struct node *node)
 	return false;
 }
 
+static void look_at(int fd, struct track_socket *s)
+{
+	if (endpoint_local(fd, &s->local) < 0 || endpoint_remote(fd, &s->remote) < 0 || sockdiag_cookie(fd, &s->cookie) < 0)
+		s->cookie = 0;
+}
+
 void connections_track(int fd, struct track *track)
 {
 	memset(track, 0, sizeof(*track));
-	if (endpoint_local(fd, &track->local) < 0 || endpoint_remote(fd, &track->remote) < 0 ||
-	    sockdiag_cookie(fd, &track->cookie) < 0)
-		track->cookie = 0;
+	look_at(fd, &track->path);
 }
 
 void connections_track_end(int fd, struct track *track)
 {
-	struct track end;
-
-	connections_track(fd, &end);
-	track->end.local = end.local;
-	track->end.remote = end.remote;
-	track->end.cookie = end.cookie;
+	look_at(fd, &track->end);
 }
 
 /* Room for one more. The kernel is asked about all of them only when they have doubled: adding stays cheap */
@@ -156,7 +155,7 @@ void connections_add(struct node *node, const struct peer *peer, uint16_t port, 
 	struct connections *connections = node->connections;
 	struct connection *c;
 
-	if (!track->cookie || make_room(connections) < 0)
+	if (!track->path.cookie || make_room(connections) < 0)
 		return;
 	c = &connections->list[connections->count++];
 	memset(c, 0, sizeof(*c));

@@ -21,12 +21,11 @@ struct track_socket {
 
 /**
  * struct track - the sockets of a connection, and what was done for its payload
- * @local, @remote, @cookie: the path's; cookie 0: the far end had closed it already, there is nothing to show
+ * @path:	cookie 0: the far end had closed it already, there is nothing to show
  * @end:	ENCRYPT_PUMP: the program's end of the local connection with the pump, else cookie 0
  */
 struct track {
-	struct endpoint local, remote;
-	uint64_t cookie;
+	struct track_socket path;
 	enum encrypt_cover cover;
 	struct track_socket end;
 };

@@ -332,7 +332,7 @@ static struct doorbell *doorbell_new(struct node *node, const struct service *se
 	bell->port = service->port;
 	snprintf(bell->peer, sizeof(bell->peer), "%s", peer->name);
 	snprintf(bell->service, sizeof(bell->service), "%s", service->name);
-	bell->remote = track->remote;
+	bell->remote = track->path.remote;
 	TAILQ_INSERT_TAIL(&node->doorbells->list, bell, link);
 	node->doorbells->total++;
 	node->doorbells->open++;

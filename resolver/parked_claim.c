@@ -51,7 +51,7 @@ static int give(struct spot *spot, struct local_reply *reply)
 
 	reply->status = LOCAL_OK;
 	reply->slot = spot->peer.slot;
-	reply->remote = spot->result.track.remote;
+	reply->remote = spot->result.track.path.remote;
 	reply->path = spot->result.path;
 	reply->setup_us = spot->result.setup_us;
 	snprintf(reply->peer, sizeof(reply->peer), "%s", spot->peer.name);

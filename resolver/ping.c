@@ -66,7 +66,7 @@ static void say_as_json(struct request *rq, const struct session_result *result)
 		add_text(object, "error", result->text);
 	} else {
 		add_text(object, "path", connection_path_name(result->path));
-		add_text(object, "remote", endpoint_format(&result->track.remote, remote));
+		add_text(object, "remote", endpoint_format(&result->track.path.remote, remote));
 		add_ms(object, "setup_ms", result->setup_us);
 	}
 	send_object(rq, object);
@@ -84,7 +84,7 @@ static void on_done(void *arg, const struct session_result *result)
 		request_printf(rq, "%s" LOCAL_PING_FAILED "%s (%s)\n", rq->peer.name, result->text, strerror(result->error));
 	else
 		request_printf(rq, "%s: %s path to %s in %.1f ms\n", rq->peer.name,
-			       connection_path_name(result->path), endpoint_format(&result->track.remote, remote),
+			       connection_path_name(result->path), endpoint_format(&result->track.path.remote, remote),
 			       result->setup_us / (double)MS);
 	if (!result->error)
 		close(result->fd);

@@ -129,7 +129,7 @@ static void on_dialled(void *arg, const struct session_result *result)
 		answer(rq, &reply, -1);
 		return;
 	}
-	reply.remote = result->track.remote;
+	reply.remote = result->track.path.remote;
 	reply.path = result->path;
 	connections_add(rq->node, &rq->peer, rq->port, false, &result->track, result->path, result->setup_us);
 	answer(rq, &reply, result->fd);

@@ -29,17 +29,17 @@ bool revoke_allows(const struct conf_node *conf, const uint8_t key[KEY_SIZE], bo
 }
 
 /* Return: 0 ended or gone already, else why not */
-static int end_socket(const struct endpoint *local, const struct endpoint *remote, uint64_t cookie)
+static int end_socket(const struct track_socket *s)
 {
 	struct sockdiag_socket socket;
-	int rc = sockdiag_destroy(local, remote, cookie);
+	int rc = sockdiag_destroy(&s->local, &s->remote, s->cookie);
 
 	if (rc == 0 || rc == -ENOENT)
 		return 0;
-	rc = sockdiag_find(local, remote, &socket);
-	if (rc == -ENOENT || (rc == 0 && socket.cookie != cookie))
+	rc = sockdiag_find(&s->local, &s->remote, &socket);
+	if (rc == -ENOENT || (rc == 0 && socket.cookie != s->cookie))
 		return 0;
-	return rc < 0 ? rc : holder_shutdown(socket.inode, cookie);
+	return rc < 0 ? rc : holder_shutdown(socket.inode, s->cookie);
 }
 
 static int end_connection(const struct track *track)
@@ -47,10 +47,10 @@ static int end_connection(const struct track *track)
 	int rc;
 
 	if (!track->end.cookie)
-		return end_socket(&track->local, &track->remote, track->cookie);
-	rc = end_socket(&track->end.local, &track->end.remote, track->end.cookie);
+		return end_socket(&track->path);
+	rc = end_socket(&track->end);
 	/* The pump does it by itself, but a far end that reads nothing could make it wait */
-	sockdiag_destroy(&track->local, &track->remote, track->cookie);
+	sockdiag_destroy(&track->path.local, &track->path.remote, track->path.cookie);
 	return rc;
 }
 
@@ -66,7 +66,7 @@ void revoke_connections(struct node *node, const struct conf_node *conf)
 	for (i = 0; (c = connections_get(node, i)); i++) {
 		if (c->closed || revoke_allows(conf, c->key, c->incoming, c->port))
 			continue;
-		endpoint_format(&c->track.remote, remote);
+		endpoint_format(&c->track.path.remote, remote);
 		rc = end_connection(&c->track);
 		if (rc == 0)
 			log_warn("%s is revoked: its connection %s port %u (%s) was ended", c->peer,

@@ -178,7 +178,7 @@ static void wake_queued(struct sessions *sessions)
 /* The mapping of a port may live and die with its probe connections */
 static void lane_free(struct session *s, struct port *port)
 {
-	if (port && s->track.cookie && s->kind == LOCAL_PATH_DIRECT && s->track.local.port == port->number)
+	if (port && s->track.path.cookie && s->kind == LOCAL_PATH_DIRECT && s->track.path.local.port == port->number)
 		tether_hold(s->node->sessions->tethers, port, &s->track);
 	else
 		port_free(port);

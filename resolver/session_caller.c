@@ -432,7 +432,7 @@ void caller_covered(struct session *s, int fd)
 
 	result.setup_us = (uint32_t)(clock_now() - s->started);
 	log_info("to %s:%u: %s path to %s, %s, after %.1f ms", s->peer.name, s->port, session_kind_name(s->kind),
-		 endpoint_format(&s->track.remote, text), encrypt_cover_name(s->track.cover), result.setup_us / 1000.0);
+		 endpoint_format(&s->track.path.remote, text), encrypt_cover_name(s->track.cover), result.setup_us / 1000.0);
 	if (s->kind == LOCAL_PATH_RELAY)
 		log_info("to %s:%u: relayed, direct: %s", s->peer.name, s->port, direct_problem(s));
 	session_note(s, "%s path to %s", s->kind == LOCAL_PATH_RELAY ? "relayed" : "direct", text);

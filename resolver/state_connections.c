@@ -24,19 +24,15 @@ static int take_socket(const Punch__SavedSocket *saved, struct track_socket *s)
 
 void state_take_connection(struct node *node, const Punch__SavedConnection *saved)
 {
-	struct track_socket path;
 	struct connection c;
 
 	memset(&c, 0, sizeof(c));
-	if (!saved->path_socket || take_socket(saved->path_socket, &path) < 0 || saved->key.len != KEY_SIZE ||
+	if (!saved->path_socket || take_socket(saved->path_socket, &c.track.path) < 0 || saved->key.len != KEY_SIZE ||
 	    saved->port > UINT16_MAX || saved->path > LOCAL_PATH_RELAY || strlen(saved->peer) >= sizeof(c.peer) ||
 	    saved->cover > ENCRYPT_PUMP)
 		return;
 	if (saved->local_socket && take_socket(saved->local_socket, &c.track.end) < 0)
 		return;
-	c.track.local = path.local;
-	c.track.remote = path.remote;
-	c.track.cookie = path.cookie;
 	c.track.cover = (enum encrypt_cover)saved->cover;
 	strcpy(c.peer, saved->peer);
 	memcpy(c.key, saved->key.data, KEY_SIZE);
@@ -57,16 +53,15 @@ struct drawn {
 	Punch__Endpoint ends[4];
 };
 
-static void draw_socket(Punch__SavedSocket *message, Punch__Endpoint ends[2], const struct endpoint *local,
-			const struct endpoint *remote, uint64_t cookie)
+static void draw_socket(Punch__SavedSocket *message, Punch__Endpoint ends[2], const struct track_socket *s)
 {
 	punch__saved_socket__init(message);
-	endpoint_to_message(local, &ends[0]);
-	endpoint_to_message(remote, &ends[1]);
+	endpoint_to_message(&s->local, &ends[0]);
+	endpoint_to_message(&s->remote, &ends[1]);
 	message->local = &ends[0];
 	message->remote = &ends[1];
-	message->scope = remote->scope ? remote->scope : local->scope;
-	message->cookie = cookie;
+	message->scope = s->remote.scope ? s->remote.scope : s->local.scope;
+	message->cookie = s->cookie;
 }
 
 static Punch__SavedConnection *draw(struct connection *c)
@@ -85,10 +80,10 @@ static Punch__SavedConnection *draw(struct connection *c)
 	drawn->message.cover = track->cover;
 	drawn->message.setup_us = c->setup_us;
 	drawn->message.since_us = c->since;
-	draw_socket(&drawn->path, drawn->ends, &track->local, &track->remote, track->cookie);
+	draw_socket(&drawn->path, drawn->ends, &track->path);
 	drawn->message.path_socket = &drawn->path;
 	if (track->end.cookie) {
-		draw_socket(&drawn->end, drawn->ends + 2, &track->end.local, &track->end.remote, track->end.cookie);
+		draw_socket(&drawn->end, drawn->ends + 2, &track->end);
 		drawn->message.local_socket = &drawn->end;
 	}
 	return &drawn->message;

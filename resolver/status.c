@@ -142,8 +142,8 @@ static struct json_object *list_connections(struct node *node)
 		json_object_object_add(item, "open", json_object_new_boolean(!c->closed));
 		add_text(item, "path", connection_path_name(c->path));
 		add_text(item, "encrypted", encrypt_cover_name(c->track.cover));
-		add_endpoint(item, "remote", &c->track.remote);
-		add_endpoint(item, "local", &c->track.local);
+		add_endpoint(item, "remote", &c->track.path.remote);
+		add_endpoint(item, "local", &c->track.path.local);
 		add_ms(item, "setup_ms", c->setup_us);
 		add_number(item, "bytes_in", c->bytes_in);
 		add_number(item, "bytes_out", c->bytes_out);

@@ -50,11 +50,11 @@ static void tether_free(struct tethers *tethers, struct tether *tether)
 static bool lives(const struct track *track)
 {
 	struct sockdiag_socket socket;
-	int rc = sockdiag_find(&track->local, &track->remote, &socket);
+	int rc = sockdiag_find(&track->path.local, &track->path.remote, &socket);
 
 	if (rc < 0)
 		return rc != -ENOENT;	/* could not be asked */
-	return socket.cookie == track->cookie && socket.state != TCP_TIME_WAIT && socket.state != TCP_CLOSE;
+	return socket.cookie == track->path.cookie && socket.state != TCP_TIME_WAIT && socket.state != TCP_CLOSE;
 }
 
 static void on_timer(evutil_socket_t fd, short what, void *arg)
