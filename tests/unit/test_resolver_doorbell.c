@@ -10,29 +10,12 @@
 #include <sys/socket.h>
 #include <sys/wait.h>
 
-#include "tests/unit/scratch.h"
+#include "tests/unit/side_scratch.h"
 #include "common/clock.h"
 #include "common/standin.h"
-#include "tests/unit/local_side.h"
-#include "tests/unit/world.h"
 
 #define NOBODY	65534
 #define PATIENCE 5000	/* ms; nothing that works takes longer */
-
-static int begin(void **state)
-{
-	if (scratch_setup(state) || world_isolate())
-		return -1;
-	chmod(scratch, 0711);
-	side_start(scratch);
-	return 0;
-}
-
-static int end(void **state)
-{
-	side_kill();
-	return scratch_teardown(state);
-}
 
 static int published_as(const char *address)
 {
@@ -474,5 +457,5 @@ int main(void)
 		cmocka_unit_test(a_peer_that_cannot_be_handed_over_is_hung_up_on),
 	};
 
-	return cmocka_run_group_tests_name("resolver doorbell", tests, begin, end);
+	return cmocka_run_group_tests_name("resolver doorbell", tests, side_setup, side_teardown);
 }

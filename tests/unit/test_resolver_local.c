@@ -10,27 +10,10 @@
 #include <sys/socket.h>
 #include <sys/wait.h>
 
-#include "tests/unit/scratch.h"
+#include "tests/unit/side_scratch.h"
 #include "common/standin.h"
-#include "tests/unit/local_side.h"
-#include "tests/unit/world.h"
 
 #define NOBODY 65534	/* uid without rights here */
-
-static int begin(void **state)
-{
-	if (scratch_setup(state) || world_isolate())
-		return -1;
-	chmod(scratch, 0711);
-	side_start(scratch);
-	return 0;
-}
-
-static int end(void **state)
-{
-	side_kill();
-	return scratch_teardown(state);
-}
 
 /* Run @what in a child under another uid. Return: its result, or -1 when this machine has no other uid for us */
 static int as_nobody(int (*what)(const void *arg), const void *arg)
@@ -476,5 +459,5 @@ int main(void)
 		cmocka_unit_test(stop_frees_the_name_before_it_answers),
 	};
 
-	return cmocka_run_group_tests_name("resolver local", tests, begin, end);
+	return cmocka_run_group_tests_name("resolver local", tests, side_setup, side_teardown);
 }

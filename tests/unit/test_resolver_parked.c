@@ -13,10 +13,8 @@
 #include <sys/socket.h>
 #include <sys/wait.h>
 
-#include "tests/unit/scratch.h"
+#include "tests/unit/side_scratch.h"
 #include "common/clock.h"
-#include "tests/unit/local_side.h"
-#include "tests/unit/world.h"
 
 #define PATIENCE 5000	/* ms; nothing that works takes longer */
 
@@ -24,17 +22,10 @@ static int server;	/* on SIDE_PRIVATE: where "bob" is reached */
 
 static int begin(void **state)
 {
-	if (scratch_setup(state) || world_isolate())
+	if (side_setup(state))
 		return -1;
-	side_start(scratch);
 	server = side_listen("127.0.0.1", SIDE_PRIVATE);
 	return listen(server, 256);
-}
-
-static int end(void **state)
-{
-	side_kill();
-	return scratch_teardown(state);
 }
 
 static int program_socket(int family)
@@ -485,5 +476,5 @@ int main(void)
 		cmocka_unit_test(a_killed_resolver_leaves_no_program_waiting),
 	};
 
-	return cmocka_run_group_tests_name("resolver parked", tests, begin, end);
+	return cmocka_run_group_tests_name("resolver parked", tests, begin, side_teardown);
 }

@@ -9,24 +9,8 @@
 #include <sys/socket.h>
 #include <sys/wait.h>
 
-#include "tests/unit/scratch.h"
+#include "tests/unit/side_scratch.h"
 #include "common/standin.h"
-#include "tests/unit/local_side.h"
-#include "tests/unit/world.h"
-
-static int begin(void **state)
-{
-	if (scratch_setup(state) || world_isolate())
-		return -1;
-	side_start(scratch);
-	return 0;
-}
-
-static int end(void **state)
-{
-	side_kill();
-	return scratch_teardown(state);
-}
 
 /* The configuration with @to in the place of @from, renamed into place */
 static void change_conf(const char *from, const char *to)
@@ -84,5 +68,5 @@ int main(void)
 		cmocka_unit_test(a_revoked_caller_is_refused_at_once),
 	};
 
-	return cmocka_run_group_tests_name("resolver revoke", tests, begin, end);
+	return cmocka_run_group_tests_name("resolver revoke", tests, side_setup, side_teardown);
 }

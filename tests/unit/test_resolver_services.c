@@ -9,24 +9,8 @@
 #include <sys/socket.h>
 #include <sys/wait.h>
 
-#include "tests/unit/scratch.h"
+#include "tests/unit/side_scratch.h"
 #include "common/standin.h"
-#include "tests/unit/local_side.h"
-#include "tests/unit/world.h"
-
-static int begin(void **state)
-{
-	if (scratch_setup(state) || world_isolate())
-		return -1;
-	side_start(scratch);
-	return 0;
-}
-
-static int end(void **state)
-{
-	side_kill();
-	return scratch_teardown(state);
-}
 
 static void a_listener_on_a_service_port_is_published(void **state)
 {
@@ -201,5 +185,5 @@ int main(void)
 		cmocka_unit_test(a_socket_of_another_network_is_refused),
 	};
 
-	return cmocka_run_group_tests_name("resolver services", tests, begin, end);
+	return cmocka_run_group_tests_name("resolver services", tests, side_setup, side_teardown);
 }
