@@ -53,7 +53,8 @@ struct broker *broker_new(const struct broker_ops *ops, void *ctx, unsigned int 
 	broker->identities = identities_new(RDV_KEYS);
 	broker->sessions = sessions_new();
 	broker->places = places_new_kept(nodes, RDV_NODES_PART);
-	if (broker->identities && broker->sessions && broker->places)
+	broker->calls = places_new_kept(RDV_OWN_SESSIONS, RDV_SESSIONS_PART);
+	if (broker->identities && broker->sessions && broker->places && broker->calls)
 		return broker;
 	broker_free(broker);
 	return NULL;
@@ -61,14 +62,23 @@ struct broker *broker_new(const struct broker_ops *ops, void *ctx, unsigned int 
 
 /* ---------------------------------------------------------------- sessions */
 
-/* @caller: NULL for another server's. The name must be free. Return: NULL when there is no room */
+/* The name must be free. Return: NULL when the server has no room, or (@crowded) none for another one of the caller's address */
 static struct session *session_open(struct broker *broker, const struct broker_call *call,
-				    struct broker_node *caller)
+				    struct broker_node *caller, uint64_t now, bool *crowded)
 {
 	struct session *session = session_new(broker->sessions, call);
+	struct place *loser;
+	int err;
 
-	if (!session || !caller)
-		return session;
+	*crowded = false;
+	if (!session)
+		return NULL;
+	err = places_take(broker->calls, &session->place, &caller->from, now, &loser);
+	if (err) {
+		*crowded = err == -EUSERS;
+		session_free(broker->sessions, session);
+		return NULL;
+	}
 	session->caller = caller;
 	LIST_INSERT_HEAD(&caller->calls, session, of_caller);
 	caller->identity->calls++;
@@ -188,13 +198,16 @@ void broker_invite(struct broker *broker, struct broker_node *node,
 	const char *refusal = refusal_of(broker, node, session_id, now);
 	struct session *session = NULL;
 	struct broker_call call;
+	bool crowded = false;
 
 	broker->stats.invites++;
 	memcpy(call.session, session_id, SESSION_SIZE);
 	memcpy(call.caller, node->identity->key, KEY_SIZE);
 	memcpy(call.callee, to, KEY_SIZE);
 	if (!refusal)
-		session = session_open(broker, &call, node);
+		session = session_open(broker, &call, node, now, &crowded);
+	if (crowded)
+		refusal = "too many unanswered invitations from this address for what is free on this rendezvous";
 	if (session)
 		session_start(broker, session, payload, now);
 	else
@@ -220,7 +233,7 @@ void broker_remote_invite(struct broker *broker, const char *server,
 	struct session *session = NULL;
 
 	if (callee && !session_find(broker->sessions, call->session)) {
-		session = session_open(broker, call, NULL);
+		session = session_new(broker->sessions, call);
 		failure.reason = PUNCH__FAIL_REASON__FAIL_LIMIT;
 		failure.text = "the peer's rendezvous is full";
 	}
@@ -389,5 +402,6 @@ void broker_free(struct broker *broker)
 	nodes_free(broker);
 	identities_free(broker->identities);
 	places_free(broker->places);
+	places_free(broker->calls);
 	free(broker);
 }

@@ -14,6 +14,7 @@ struct broker_node {
 	void *peer;
 	struct identity *identity;
 	bool receives;
+	struct endpoint from;
 	struct place place;
 	LIST_HEAD(, session) calls, rings;
 	LIST_ENTRY(broker_node) all;
@@ -26,6 +27,7 @@ struct broker {
 	struct identities *identities;
 	struct sessions *sessions;
 	struct places *places;		/* of the nodes */
+	struct places *calls;		/* of their sessions as callers */
 	struct broker_stats stats;
 	LIST_HEAD(, broker_node) nodes;
 };

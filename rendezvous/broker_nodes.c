@@ -134,6 +134,7 @@ int broker_join(struct broker *broker, void *peer, const uint8_t key[KEY_SIZE], 
 	}
 	new->peer = peer;
 	new->identity = identity;
+	new->from = *from;
 	err = take_place(broker, new, receive ? identity->receiver : NULL, from, now);
 	if (err) {
 		identity_release(broker->identities, identity, now);

@@ -42,12 +42,14 @@
 #define RDV_PER_KEY		256		/* connections of one key: nodes without a name of their own share one */
 #define RDV_CALLS		512		/* open invitations of one caller key */
 #define RDV_RINGING		1024		/* open invitations to one callee key */
-#define RDV_SESSIONS		65536		/* all together, about 250 bytes each */
+#define RDV_SESSIONS		65536		/* all together, about 300 bytes each */
+#define RDV_OWN_SESSIONS	49152		/* of nodes of this server as callers; what is left is for other servers' */
+#define RDV_SESSIONS_PART	16		/* one address: fewer than one in 16 of the free ones; 2,891 where there are no others */
 #define RDV_KEYS		131072		/* remembered, connected or not; about 200 bytes each */
 #define RDV_LINGER		(60 * SECOND)	/* a key is remembered after its last connection: its rate and its fights */
 #define RDV_FIGHT		3		/* replacements within RDV_LINGER that are no accident any more */
 #define RDV_INVITE_RATE		{ .per_second = 50, .burst = 200 }
-/* Of one address, whatever its keys: at most 7,000 sessions are open (burst, and RDV_REPLY_TIME at that rate), a tenth of all */
+/* Of one address, whatever its keys. Unanswered for RDV_REPLY_TIME they would be 7,000: RDV_SESSIONS_PART comes first */
 #define RDV_SOURCE_INVITE_RATE	{ .per_second = 500, .burst = 2000 }
 /* Of one key: all RDV_PER_KEY connections lost and made again twice at once, and every 26 s for ever */
 #define RDV_JOIN_RATE		{ .per_second = 10, .burst = 512 }

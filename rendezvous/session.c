@@ -113,6 +113,7 @@ void session_free(struct sessions *table, struct session *session)
 	session_set_state(table, session, SESSION_OVER, 0);
 	TAILQ_REMOVE(&table->states[SESSION_OVER], session, order);
 	table_remove(table->by_id, &session->entry);
+	places_leave(&session->place);
 	free(kept.out);
 	free(session);
 }

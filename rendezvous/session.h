@@ -11,6 +11,7 @@
 #include <stdint.h>
 #include <sys/queue.h>
 
+#include "common/places.h"
 #include "common/table.h"
 #include "rendezvous/broker.h"
 
@@ -29,6 +30,7 @@ struct session {
 	struct broker_call call;
 	struct broker_node *caller;	/* NULL: a node of @server */
 	struct broker_node *callee;	/* NULL: not known yet, or a node of another server */
+	struct place place;		/* of a caller that is ours; broker.c takes it */
 	char server[RDV_SERVER_ID];	/* of a caller that is not ours */
 	uint32_t caller_rtt_us, hop_us;	/* of such a caller */
 	uint64_t deadline;
@@ -53,7 +55,7 @@ struct session *session_new(struct sessions *table, const struct broker_call *ca
 void session_set_state(struct sessions *table, struct session *session, enum session_state state,
 		       uint64_t now);
 
-/** session_free() - to OVER and away */
+/** session_free() - to OVER and away, with its place */
 void session_free(struct sessions *table, struct session *session);
 
 /** session_keep() - copy a payload into @kept. Return: false without memory */

@@ -358,6 +358,53 @@ static void test_nodes_of_63_addresses_leave_room(void **state)
 	assert_int_equal(broker_stats(broker)->replaced, 1);
 }
 
+/* An address calls as often as it can, by as many keys as that takes, and nobody answers. Return: how often it could */
+static unsigned int call_from(unsigned int address)
+{
+	static const struct rate rate = RDV_INVITE_RATE;
+	static struct peer callers[1024];
+	static unsigned int keys, sessions;
+	const struct endpoint from = { .family = AF_INET, .address = { 10, 1, 0, (uint8_t)address } };
+	const struct broker_payload payload = text("invitation");
+	uint8_t key[KEY_SIZE] = { 2 }, session[SESSION_SIZE] = { 2 };
+	struct peer *caller = NULL;
+	unsigned int calls;
+
+	for (calls = 0;; calls++, sessions++) {
+		if (calls % rate.burst == 0) {
+			assert_in_range(keys, 0, sizeof(callers) / sizeof(callers[0]) - 1);
+			caller = &callers[keys];
+			caller->name = "one";
+			memcpy(key + 1, &keys, sizeof(keys));
+			keys++;
+			assert_int_equal(broker_join(broker, caller, key, &from, false, WARM, &caller->node), 0);
+		}
+		memcpy(session + 1, &sessions, sizeof(sessions));
+		broker_invite(broker, caller->node, session, key_of('B'), &payload, WARM);
+		if (strncmp(heard(), "one<failed", 10) == 0)
+			return calls;
+	}
+}
+
+static void test_calls_of_63_addresses_leave_room(void **state)
+{
+	unsigned int count, alone;
+
+	(void)state;
+	find_answer = 1;	/* the store is asked, and takes its time */
+	alone = count = call_from(1);
+	assert_in_range(alone, 2500, RDV_OWN_SESSIONS);
+	for (unsigned int address = 2; address < 64; address++)
+		count += call_from(address);
+	assert_int_equal(broker_stats(broker)->sessions, count);
+	assert_in_range(call_from(64), 32, RDV_OWN_SESSIONS);
+	/* and when their time is over, all is well again */
+	broker_run(broker, WARM + RDV_SEEK_TIME);
+	heard();
+	assert_int_equal(broker_stats(broker)->sessions, 0);
+	assert_int_equal(call_from(1), alone);
+}
+
 static void test_ringing_is_limited(void **state)
 {
 	static const struct rate rate = RDV_INVITE_RATE;
@@ -435,6 +482,7 @@ int main(void)
 		TEST(test_registrations_are_limited_by_key),
 		TEST(test_invitations_are_limited_by_key),
 		TEST(test_nodes_of_63_addresses_leave_room),
+		TEST(test_calls_of_63_addresses_leave_room),
 		TEST(test_ringing_is_limited),
 		TEST(test_a_day),
 	};
