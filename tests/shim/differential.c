@@ -448,9 +448,10 @@ static void try_getpeername(const struct kind *kind)
 
 static bool varies(int level, int name)
 {
-	/* SO_COOKIE names the socket, SO_INCOMING_CPU and TCP_INFO tell of its life, TCP_REPAIR's family of its sequence numbers */
+	/* SO_COOKIE names the socket, SO_INCOMING_CPU and TCP_INFO tell of its life, TCP_REPAIR's family of its sequence numbers;
+	 * TCP_MAXSEG follows the window of the last segment, which on a socket that was shut may not have come yet */
 	return (level == SOL_SOCKET && (name == 57 || name == 49 || name == SO_PEERCRED || name == SO_INCOMING_NAPI_ID)) ||
-	       (level == IPPROTO_TCP && (name == TCP_INFO || name == TCP_TIMESTAMP || name == TCP_QUEUE_SEQ || name == 35)) ||
+	       (level == IPPROTO_TCP && (name == TCP_INFO || name == TCP_TIMESTAMP || name == TCP_QUEUE_SEQ || name == TCP_MAXSEG || name == 35)) ||
 	       (level == SOL_SOCKET && name == SO_MEMINFO) || (level == IPPROTO_IP && name == 52);
 }
 
