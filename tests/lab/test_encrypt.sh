@@ -126,6 +126,9 @@ for name in resolver keeper pump; do
 done
 lab_run bob punchctl stop
 for host in alice bob; do
+	# A resolver that runs would start another keeper, which starts another resolver
+	# shellcheck disable=SC2046
+	kill -STOP $(there $host punch-resolver) 2>/dev/null
 	# shellcheck disable=SC2046
 	kill -KILL $(there $host punch-keeper) $(there $host punch-resolver) 2>/dev/null
 done
