@@ -88,16 +88,21 @@ static void a_share_of_one_and_no_patience(void **state)
 	end(table);
 }
 
-static void an_ipv6_network_is_one_source(void **state)
+/* Of @table a source gets one place. Frees it */
+static void check_network(struct places *table)
 {
-	struct places *table = places_new(100, 1, NEVER);
 	struct endpoint one = ipv6(1, 1), neighbour = ipv6(1, 2), other = ipv6(2, 1);
 
-	(void)state;
 	assert_int_equal(places_take(table, &places[0], &one, 0, &loser), 0);
 	assert_int_equal(places_take(table, &places[1], &neighbour, 0, &loser), -EUSERS);
 	assert_int_equal(places_take(table, &places[1], &other, 0, &loser), 0);
 	end(table);
+}
+
+static void an_ipv6_network_is_one_source(void **state)
+{
+	(void)state;
+	check_network(places_new(100, 1, NEVER));
 }
 
 static void a_newcomer_gets_the_oldest_place_of_who_has_most(void **state)
@@ -218,14 +223,8 @@ static void nobody_loses_a_kept_place(void **state)
 
 static void an_ipv6_network_has_one_kept_share(void **state)
 {
-	struct places *table = places_new_kept(4, 2);
-	struct endpoint one = ipv6(1, 1), neighbour = ipv6(1, 2), other = ipv6(2, 1);
-
 	(void)state;
-	assert_int_equal(places_take(table, &places[0], &one, 0, &loser), 0);
-	assert_int_equal(places_take(table, &places[1], &neighbour, 0, &loser), -EUSERS);
-	assert_int_equal(places_take(table, &places[1], &other, 0, &loser), 0);
-	end(table);
+	check_network(places_new_kept(4, 2));
 }
 
 static void a_place_is_inherited_at_one_address(void **state)
