@@ -63,6 +63,13 @@ struct places *places_new_kept(unsigned int max, unsigned int part)
 	return places;
 }
 
+unsigned int places_fit(unsigned int most, unsigned int of, unsigned int part)
+{
+	unsigned int fit = of / part < most ? of / part : most;
+
+	return fit ? fit : 1;
+}
+
 void places_free(struct places *places)
 {
 	if (!places)

@@ -22,6 +22,8 @@
 
 #include "common/endpoint.h"
 
+#define STRANGERS_SHARE_FIT	4	/* of a small table one address has a quarter at most: it takes 4 to fill one, and 40 connect at once */
+
 struct places;
 struct places_source;
 
@@ -50,6 +52,15 @@ struct places *places_new(unsigned int max, unsigned int share, uint64_t patienc
  * Return: as places_new()
  */
 struct places *places_new_kept(unsigned int max, unsigned int part);
+
+/**
+ * places_fit() - a table, or a share, is no larger than what there is
+ * @most:	of them
+ * @of:		what there is: descriptors for a table, the table's places for a share
+ * @part:	one in @part of @of are for them
+ * Return: the smaller one of the two, at least 1
+ */
+unsigned int places_fit(unsigned int most, unsigned int of, unsigned int part);
 void places_free(struct places *places);
 
 /**

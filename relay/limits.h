@@ -17,9 +17,11 @@
 #define RELAY_FLUSH_LOOK	(10 * MS)	/* between two looks at the send queue meanwhile: there is no event for "empty" */
 
 #define RELAY_STRANGERS		8192	/* sides without a good ticket, all together; each costs 1 KiB and what the kernel has for it */
+#define RELAY_STRANGERS_FIT	8	/* of one in so many descriptors, where that is less: a quarter is for pipes, half for pairs */
 #define RELAY_STRANGERS_SHARE	128	/* of one address: one in 64, while a carrier's users show 128 tickets in one round trip */
 #define RELAY_STRANGER_TIME	(1 * SECOND)	/* then it makes room for the next one of its address: a ticket is due in the first round trip */
 #define RELAY_VISITORS		8192	/* sides with a good ticket that have not been joined yet, all together */
+#define RELAY_VISITORS_FIT	8	/* as RELAY_STRANGERS_FIT */
 #define RELAY_PER_SOURCE	4096	/* sides of one address at one time, joined ones included: a carrier's NAT has many users */
 #define RELAY_SOURCES		65536	/* addresses remembered; about 100 bytes each */
 #define RELAY_KEYS		131072	/* node keys with pairs, or that owe bytes; about 100 bytes each */

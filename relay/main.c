@@ -186,7 +186,8 @@ static int configure(struct conf_relay *conf, const struct options *options)
 	return 0;
 }
 
-static int load_secret(const struct conf_relay *conf)
+/* Return: 0 or -errno, told */
+static int load_secret(const struct conf_relay *conf, unsigned int descriptors)
 {
 	uint8_t secret[RELAY_SECRET_SIZE];
 	char why[512];
@@ -197,7 +198,7 @@ static int load_secret(const struct conf_relay *conf)
 		log_error("%s%s", why, err == -ENOENT ?
 			  " (copy the file relay-secret of your rendezvous here)" : "");
 	else
-		err = visitors_open(secret);
+		err = visitors_open(secret, descriptors);
 	if (!err)
 		err = keys_open(RELAY_KEYS, conf->pairs_per_key, (uint64_t)conf->mbit_per_key * MBIT);
 	explicit_bzero(secret, sizeof(secret));
@@ -312,7 +313,8 @@ int main(int argc, char **argv)
 		return 1;
 	if (options.check)
 		return 0;
-	if (load_secret(&conf))
+	descriptors = accept_limit();
+	if (load_secret(&conf, descriptors))
 		return 1;
 	err = loop_open();
 	if (!err)
@@ -324,7 +326,6 @@ int main(int argc, char **argv)
 	room_open(options.buffer_kib < 0 ? (size_t)options.budget_mib << 20 : SIZE_MAX);
 	if (open_doors(&conf, options.buffer_kib < 0 ? 0 : options.buffer_kib))
 		return 1;
-	descriptors = accept_limit();
 	err = drop_privileges();
 	if (err)
 		log_warn("cannot drop privileges: %s", strerror(-err));

@@ -71,16 +71,21 @@ static struct nonces *nonces;
 static struct sources *sources;
 static struct places *strangers, *waiters;
 
-int visitors_open(const uint8_t secret[RELAY_SECRET_SIZE])
+int visitors_open(const uint8_t secret[RELAY_SECRET_SIZE], unsigned int descriptors)
 {
+	const unsigned int most_strangers = places_fit(RELAY_STRANGERS, descriptors, RELAY_STRANGERS_FIT);
+	const unsigned int most_waiters = places_fit(RELAY_VISITORS, descriptors, RELAY_VISITORS_FIT);
+
 	memcpy(ticket_secret, secret, sizeof(ticket_secret));
 	for (int i = 0; i < VISITOR_STATE_COUNT; i++)
 		TAILQ_INIT(&lists[i]);
 	lobby = lobby_new(RELAY_PARTNER_TIME);
 	nonces = nonces_new(RELAY_NONCES);
 	sources = sources_new(RELAY_SOURCES, RELAY_PER_SOURCE, &RELAY_HELLO_RATE);
-	strangers = places_new(RELAY_STRANGERS, RELAY_STRANGERS_SHARE, RELAY_STRANGER_TIME);
-	waiters = places_new(RELAY_VISITORS, RELAY_PER_SOURCE, NEVER);
+	strangers = places_new(most_strangers,
+			       places_fit(RELAY_STRANGERS_SHARE, most_strangers, STRANGERS_SHARE_FIT),
+			       RELAY_STRANGER_TIME);
+	waiters = places_new(most_waiters, places_fit(RELAY_PER_SOURCE, most_waiters, 2), NEVER);
 	return lobby && nonces && sources && strangers && waiters ? 0 : -ENOMEM;
 }
 

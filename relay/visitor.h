@@ -10,8 +10,13 @@
 #include "common/endpoint.h"
 #include "common/ticket.h"
 
-/** visitors_open() - @secret: of the tickets, copied. Return: 0 or -ENOMEM */
-int visitors_open(const uint8_t secret[RELAY_SECRET_SIZE]);
+/**
+ * visitors_open()
+ * @secret:		of the tickets, copied
+ * @descriptors:	that this process may have
+ * Return: 0 or -ENOMEM
+ */
+int visitors_open(const uint8_t secret[RELAY_SECRET_SIZE], unsigned int descriptors);
 
 /** visitor_new() - a connection was accepted; takes the descriptor in every case */
 void visitor_new(int fd, const struct endpoint *from, uint64_t now);

@@ -94,9 +94,11 @@ static void client_set_state(struct client *client, enum client_state state)
 	client_stats.strangers = places_taken(strangers);
 }
 
-int clients_open(void)
+int clients_open(unsigned int descriptors)
 {
-	strangers = places_new(RDV_STRANGERS, RDV_STRANGERS_SHARE, RDV_STRANGER_TIME);
+	unsigned int most = places_fit(RDV_STRANGERS, descriptors, RDV_STRANGERS_FIT);
+
+	strangers = places_new(most, places_fit(RDV_STRANGERS_SHARE, most, STRANGERS_SHARE_FIT), RDV_STRANGER_TIME);
 	return strangers ? 0 : -ENOMEM;
 }
 

@@ -37,8 +37,12 @@ struct client_stats {
 
 extern struct client_stats client_stats;
 
-/** clients_open() - Return: 0 or -ENOMEM */
-int clients_open(void);
+/**
+ * clients_open()
+ * @descriptors:	that this process may have
+ * Return: 0 or -ENOMEM
+ */
+int clients_open(unsigned int descriptors);
 
 /** clients_close() - after the last client */
 void clients_close(void);

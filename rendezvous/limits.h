@@ -21,8 +21,10 @@
 #define RDV_CONNECTIONS		65536		/* all together; an idle one costs 18 KiB (measured) */
 /* Those after their Hello. What is left is for RDV_STRANGERS, and as many that leave: handshakes take 1 ms, RDV_LEAVE_TIME is 2 s */
 #define RDV_NODES		57344
+#define RDV_NODES_FIT		2		/* of one in so many descriptors, where that is less; so for the other tables that hold descriptors */
 #define RDV_NODES_PART		16		/* one address: fewer than one in 16 of the free ones; 3,373 in an empty table, for a carrier's NAT */
 #define RDV_STRANGERS		4096		/* of these, before their Hello: 48 KiB each (measured) */
+#define RDV_STRANGERS_FIT	16
 #define RDV_STRANGERS_SHARE	64		/* of one address: one in 64; 100 a second come and take a few round trips each */
 #define RDV_STRANGER_TIME	(1 * SECOND)	/* then it makes room for the next one of its address: five fast round trips */
 #define RDV_PER_SOURCE		4096		/* of one address: its nodes, its strangers, and those that leave */
@@ -58,8 +60,10 @@
 #define RDV_PROBE_IDLE		(600 * SECOND)	/* clients keep the connection, for its NAT mapping, and renew it */
 #define RDV_PROBE_TIME		(10 * SECOND)	/* for a request from its first byte on; for the first one from the connection on */
 #define RDV_PROBE_STRANGERS	8192		/* connections before their first request */
+#define RDV_PROBE_STRANGERS_FIT	8
 #define RDV_PROBE_STRANGERS_SHARE 128		/* of one address: one in 64; a symmetric NAT is measured by dozens at once */
 #define RDV_PROBES		32768		/* those after it, about 500 bytes each */
+#define RDV_PROBES_FIT		4
 #define RDV_PROBES_PER_SOURCE	4096		/* of one address, before and after */
 #define RDV_PROBE_RATE		{ .per_second = 1000, .burst = 4000 }	/* connections; a symmetric NAT is measured by dozens */
 #define RDV_STUN_RATE		{ .per_second = 20, .burst = 100 }	/* requests on one connection */

@@ -309,8 +309,10 @@ static void probe_accepted(void *ctx, unsigned int index, int fd, const struct e
 		probe_end(probe);
 }
 
-int probes_open(struct event_base *base, struct endpoint *eps, unsigned int count, unsigned int most)
+int probes_open(struct event_base *base, struct endpoint *eps, unsigned int count, unsigned int descriptors)
 {
+	const unsigned int most = places_fit(RDV_PROBES, descriptors, RDV_PROBES_FIT);
+	const unsigned int most_strangers = places_fit(RDV_PROBE_STRANGERS, descriptors, RDV_PROBE_STRANGERS_FIT);
 	const struct timeval idle = { .tv_sec = RDV_PROBE_IDLE / SECOND };
 	static const struct rate rate = RDV_PROBE_RATE;
 	int err = -EADDRNOTAVAIL, open = 0;
@@ -320,8 +322,10 @@ int probes_open(struct event_base *base, struct endpoint *eps, unsigned int coun
 	probe_idle = event_base_init_common_timeout(base, &idle);
 	probe_listeners = listeners_new(base, probe_accepted, NULL);
 	probe_sources = sources_new(RDV_SOURCES, RDV_PROBES_PER_SOURCE, &rate);
-	strangers = places_new(RDV_PROBE_STRANGERS, RDV_PROBE_STRANGERS_SHARE, RDV_STRANGER_TIME);
-	regulars = places_new(most, most < RDV_PROBES_PER_SOURCE ? most : RDV_PROBES_PER_SOURCE, NEVER);
+	strangers = places_new(most_strangers,
+			       places_fit(RDV_PROBE_STRANGERS_SHARE, most_strangers, STRANGERS_SHARE_FIT),
+			       RDV_STRANGER_TIME);
+	regulars = places_new(most, places_fit(RDV_PROBES_PER_SOURCE, most, 1), NEVER);
 	if (!probe_idle || !probe_listeners || !probe_sources || !strangers || !regulars)
 		return -ENOMEM;
 	for (unsigned int i = 0; i < count; i++) {

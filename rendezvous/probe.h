@@ -26,10 +26,10 @@ extern struct probe_stats probe_stats;
  * probes_open() - listen on each endpoint
  * One that cannot be had is told and left out, as long as one is left.
  * @eps:	get the ports that were bound; those left out get family 0
- * @most:	connections that have had an answer, at one time
+ * @descriptors:	that this process may have
  * Return: number of probes, or -errno when there is none (told)
  */
-int probes_open(struct event_base *base, struct endpoint *eps, unsigned int count, unsigned int most);
+int probes_open(struct event_base *base, struct endpoint *eps, unsigned int count, unsigned int descriptors);
 
 /** probes_close() - end listeners and connections */
 void probes_close(void);

@@ -13,6 +13,7 @@
 
 #include "common/accept.h"
 #include "common/log.h"
+#include "common/places.h"
 #include "common/secret.h"
 #include "common/sources.h"
 #include "common/tls.h"
@@ -83,7 +84,6 @@ static void welcome(struct client *client)
 		       (uint32_t)((clock_now() - server.started) / SECOND));
 }
 
-/* A node that begins or ceases to serve says so on its connection */
 /* Nodes that come and go are strangers' doing */
 static bool may_log(void)
 {
@@ -103,6 +103,7 @@ static const char *printable(const char *text, char out[SOFTWARE])
 	return out;
 }
 
+/* A node that begins or ceases to serve says so on its connection */
 static void on_hello_again(struct client *client, const Punch__Hello *hello)
 {
 	broker_receive(server.broker, client_data(client), hello->receive, clock_now());
@@ -376,17 +377,10 @@ static int open_metrics(void)
 	return err;
 }
 
-/* Tables are no larger than what there is: @most, or one in @part of the descriptors where that is less */
-static unsigned int most_of(unsigned int most, unsigned int part)
-{
-	unsigned int descriptors = accept_limit() / part;
-
-	return descriptors < most ? descriptors : most;
-}
-
 int server_open(struct event_base *base, struct conf_rendezvous *conf, const struct key *key)
 {
 	static const struct rate rate = RDV_CONNECT_RATE;
+	const unsigned int descriptors = accept_limit();
 	char why[512];
 	int err;
 
@@ -402,17 +396,19 @@ int server_open(struct event_base *base, struct conf_rendezvous *conf, const str
 	if (err)
 		return err;
 	server.tls = tls_context(key, true);
-	server.broker = broker_new(&outbox_ops, &server.outbox, most_of(RDV_NODES, 2), server.started);
+	server.broker = broker_new(&outbox_ops, &server.outbox, places_fit(RDV_NODES, descriptors, RDV_NODES_FIT),
+				   server.started);
 	server.sources = sources_new(RDV_SOURCES, RDV_PER_SOURCE, &rate);
 	server.listeners = listeners_new(base, on_accepted, NULL);
 	server.timer = evtimer_new(base, on_timer, NULL);
-	if (clients_open() || !server.tls || !server.broker || !server.sources || !server.listeners || !server.timer) {
+	if (clients_open(descriptors) || !server.tls || !server.broker || !server.sources || !server.listeners ||
+	    !server.timer) {
 		log_error("out of memory");
 		return -ENOMEM;
 	}
 	err = open_listeners();
 	if (!err)
-		err = probes_open(base, conf->probe, conf->probe_count, most_of(RDV_PROBES, 4));
+		err = probes_open(base, conf->probe, conf->probe_count, descriptors);
 	if (err >= 0)
 		err = open_relays();
 	return err ? err : open_metrics();

@@ -11,6 +11,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -22,6 +23,7 @@
 
 #include "common/clock.h"
 #include "common/frame.h"
+#include "common/places.h"
 #include "common/secret.h"
 #include "common/stun.h"
 #include "common/tls.h"
@@ -42,6 +44,7 @@ static uint8_t hello[1024];	/* a ClientHello */
 static size_t hello_size;
 static pid_t dripping;
 static bool can_flood;
+static unsigned int descriptors;	/* that we may have, and so the servers */
 
 /* One connection of the address number @address, with its first bytes sent */
 static void open_one(unsigned int address, uint16_t port, const void *bytes, size_t size)
@@ -115,9 +118,9 @@ static int asks(int fd)
 	return send(fd, request, size, MSG_NOSIGNAL) == (ssize_t)size && recv(fd, answer, sizeof(answer), 0) > 0;
 }
 
-static bool is_probed(const char *from)
+static bool is_probed(const struct rdv *server, const char *from)
 {
-	int fd = live_connect_from(from, "127.0.0.1", rdv.probes[0]);
+	int fd = live_connect_from(from, "127.0.0.1", server->probes[0]);
 	bool answered = asks(fd);
 
 	close(fd);
@@ -250,45 +253,48 @@ static void test_flood_of_half_done_handshakes(void **state)
 
 static void test_flood_of_half_a_hello(void **state)
 {
+	const unsigned int most = places_fit(RDV_STRANGERS, descriptors, RDV_STRANGERS_FIT);
 	unsigned int before = live_rss_kib(rdv.program.pid);
 
 	(void)state;
 	if (!can_flood)
 		skip();
 	flood(ADDRESSES, RDV_STRANGERS_SHARE + 2, rdv.port, hello, hello_size / 2);
-	assert_true(becomes(rdv_strangers, RDV_STRANGERS));
+	assert_true(becomes(rdv_strangers, most));
 	assert_true(is_served());
-	assert_memory(rdv.program.pid, before, RDV_STRANGERS, RDV_STRANGER_KIB);
+	assert_memory(rdv.program.pid, before, most, RDV_STRANGER_KIB);
 	end_flood();
 	assert_true(becomes(rdv_strangers, 0));
 }
 
 static void test_flood_of_probes(void **state)
 {
+	const unsigned int most = places_fit(RDV_PROBE_STRANGERS, descriptors, RDV_PROBE_STRANGERS_FIT);
 	unsigned int before = live_rss_kib(rdv.program.pid);
 
 	(void)state;
 	if (!can_flood)
 		skip();
 	flood(ADDRESSES, RDV_PROBE_STRANGERS_SHARE + 2, rdv.probes[0], "\0", 1);
-	assert_true(becomes(probe_strangers, RDV_PROBE_STRANGERS));
-	assert_true(is_probed(NULL));
-	assert_memory(rdv.program.pid, before, RDV_PROBE_STRANGERS, 1);
+	assert_true(becomes(probe_strangers, most));
+	assert_true(is_probed(&rdv, NULL));
+	assert_memory(rdv.program.pid, before, most, 1);
 	end_flood();
 	assert_true(becomes(probe_strangers, 0));
 }
 
 static void test_flood_of_relay_sides(void **state)
 {
+	const unsigned int most = places_fit(RELAY_STRANGERS, descriptors, RELAY_STRANGERS_FIT);
 	unsigned int before = live_rss_kib(relay.program.pid);
 
 	(void)state;
 	if (!can_flood)
 		skip();
 	flood(ADDRESSES, RELAY_STRANGERS_SHARE + 2, relay.port, "\0", 1);
-	assert_true(becomes(relay_strangers, RELAY_STRANGERS));
+	assert_true(becomes(relay_strangers, most));
 	assert_true(is_relayed());
-	assert_memory(relay.program.pid, before, RELAY_STRANGERS, 1);
+	assert_memory(relay.program.pid, before, most, 1);
 	end_flood();
 	assert_true(becomes(relay_strangers, 0));
 }
@@ -384,6 +390,56 @@ static void test_nodes_of_32_addresses(void **state)
 	assert_int_equal(rdv_stop(&small), 0);
 	live_folder_remove(small.folder);
 	small.folder[0] = '\0';
+}
+
+/*
+ * Strangers of all kinds at once leave a server with few descriptors enough of them: who is registered stays, and others
+ * come in
+ */
+static void test_strangers_leave_descriptors(void **state)
+{
+	const unsigned int handshakes = SMALL / RDV_STRANGERS_FIT, probes = SMALL / RDV_PROBE_STRANGERS_FIT;
+	struct node registered = { .fd = -1 }, node = { .fd = -1 };
+
+	(void)state;
+	rdv_start(&small, "", SMALL);
+	assert_true(rdv_online(&small, &registered, true));
+	flood(20, handshakes / STRANGERS_SHARE_FIT + 2, small.port, hello, hello_size / 2);
+	flood(20, probes / STRANGERS_SHARE_FIT + 2, small.probes[0], "\0", 1);
+	wanted = count - handshakes - probes;
+	assert_true(live_until(has_closed, NULL));
+	assert_int_equal(rdv_metric(&small, "strangers"), handshakes);
+	assert_int_equal(rdv_metric(&small, "probe_strangers"), probes);
+	assert_true(rdv_online(&small, &node, false));
+	assert_true(is_probed(&small, NULL));
+	assert_false(live_log_has(small.folder, "out of descriptors"));
+	assert_int_equal(small_nodes(), 2);
+	node_free(&node);
+	node_free(&registered);
+	end_flood();
+	assert_int_equal(rdv_stop(&small), 0);
+	live_folder_remove(small.folder);
+	small.folder[0] = '\0';
+}
+
+/* The same of a relay, which needs more for pairs and pipes */
+static void test_strangers_leave_descriptors_to_a_relay(void **state)
+{
+	const unsigned int most = SMALL / RELAY_STRANGERS_FIT;
+	struct relay few;
+	int a, b;
+
+	(void)state;
+	relay_start(&few, SMALL);
+	flood(20, most / STRANGERS_SHARE_FIT + 2, few.port, "\0", 1);
+	wanted = count - most;
+	assert_true(live_until(has_closed, NULL));
+	assert_int_equal(live_metric(few.metrics, "punch_relay_strangers"), most);
+	assert_true(relay_pair(&few, &a, &b));
+	close(a);
+	close(b);
+	end_flood();
+	assert_int_equal(relay_stop(&few), 0);
 }
 
 /* Probes that have had their answer make room for new ones: of the address with most, the one that asked first and not again */
@@ -517,6 +573,7 @@ static int setup(void **state)
 	limit.rlim_cur = limit.rlim_max;
 	setrlimit(RLIMIT_NOFILE, &limit);
 	can_flood = limit.rlim_max >= MOST + 200;
+	descriptors = limit.rlim_max > INT_MAX ? INT_MAX : (unsigned int)limit.rlim_max;
 	make_hello();
 	rdv_start(&rdv, "", 0);
 	relay_start(&relay, 0);
@@ -562,6 +619,8 @@ int main(void)
 		cmocka_unit_test_teardown(test_flood_of_relay_sides, stop_flood),
 		cmocka_unit_test_teardown(test_flood_of_tickets, stop_flood),
 		cmocka_unit_test_teardown(test_nodes_of_32_addresses, stop_flood),
+		cmocka_unit_test_teardown(test_strangers_leave_descriptors, stop_flood),
+		cmocka_unit_test_teardown(test_strangers_leave_descriptors_to_a_relay, stop_flood),
 		cmocka_unit_test_teardown(test_probes_that_are_done_make_room, stop_flood),
 		cmocka_unit_test_setup(test_a_byte_at_a_time_keeps_no_place, start_dripping),
 	};
