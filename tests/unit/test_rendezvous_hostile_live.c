@@ -319,7 +319,7 @@ static bool is_out_of_descriptors(void *folder)
 /* Its tables are as large as what it had at its start: then there is less, as where the whole system runs out */
 static void test_out_of_descriptors(void **state)
 {
-	const struct rlimit less = { .rlim_cur = 80, .rlim_max = 80 };
+	const struct rlimit less = { .rlim_cur = 60, .rlim_max = 60 };
 	struct rdv small = { .port = 0 };
 	struct node node = { .fd = -1 };
 	unsigned int cpu;
