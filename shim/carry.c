@@ -30,7 +30,7 @@
 #endif
 #define BUF_LOCK_SEND		1
 #define BUF_LOCK_RECEIVE	2
-#define OPTION_MOST		16	/* bytes of the largest one: TCP_CA_NAME_MAX, struct timeval */
+#define OPTION_MOST		16	/* bytes of the largest one: TCP_CA_NAME_MAX, IFNAMSIZ, struct timeval */
 
 /* Names with their number in the kernel, which all of Linux shares; headers differ in which they offer */
 enum {
@@ -82,6 +82,15 @@ static const struct option options[] = {
 	{ IPPROTO_IPV6, IPV6_RECVERR },
 	{ IPPROTO_IPV6, IPV6_RECVTCLASS },
 	{ SOL_SOCKET, SO_PRIORITY },		/* after IP_TOS, which sets it too */
+};
+
+/* Before bind(): the rest may wait, and is in the list above if it is to be carried */
+static const struct option bind_options[] = {
+	{ SOL_SOCKET, SO_REUSEPORT },
+	{ SOL_SOCKET, SO_BINDTODEVICE },
+	{ IPPROTO_IP, IP_FREEBIND },
+	{ IPPROTO_IP, IP_TRANSPARENT },
+	{ IPPROTO_IPV6, IPV6_V6ONLY },
 };
 
 static const struct option keep_times[] = {
@@ -194,17 +203,28 @@ static void carry_owner(int from, int to)
 		raw_fcntl(to, 15 /* F_SETOWN_EX */, p.argument);
 }
 
+static void carry_options(const struct option *list, size_t count, int from, int to)
+{
+	int domain = raw_sockopt_int(from, SOL_SOCKET, SO_DOMAIN);
+	size_t i;
+
+	for (i = 0; i < count; i++) {
+		if (list[i].level != IPPROTO_IPV6 || domain == AF_INET6)
+			carry_option(&list[i], from, to);
+	}
+}
+
+void carry_for_bind(int from, int to)
+{
+	carry_options(bind_options, sizeof(bind_options) / sizeof(bind_options[0]), from, to);
+}
+
 void carry_over(int from, int to)
 {
 	int locks = raw_sockopt_int(from, SOL_SOCKET, SO_BUF_LOCK);
-	int domain = raw_sockopt_int(from, SOL_SOCKET, SO_DOMAIN);
 	int flags = raw_fcntl(from, F_GETFL, 0);
-	unsigned int i;
 
-	for (i = 0; i < sizeof(options) / sizeof(options[0]); i++) {
-		if (options[i].level != IPPROTO_IPV6 || domain == AF_INET6)
-			carry_option(&options[i], from, to);
-	}
+	carry_options(options, sizeof(options) / sizeof(options[0]), from, to);
 	carry_keepalive(from, to);
 	carry_congestion(from, to);
 	if (locks > 0) {

@@ -11,4 +11,7 @@
  */
 void carry_over(int from, int to);
 
+/** carry_for_bind() - what of @from decides whether, and for whom, @to may be bound where @from is; SO_REUSEADDR is left out */
+void carry_for_bind(int from, int to);
+
 #endif

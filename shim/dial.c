@@ -17,14 +17,11 @@
 #include "shim/dial.h"
 #include "shim/env.h"
 #include "shim/libc.h"
+#include "shim/mptcp.h"
 #include "shim/names.h"
 #include "shim/pending.h"
 #include "shim/raw.h"
-#include "shim/swap.h"
 
-#ifndef IPPROTO_MPTCP
-#define IPPROTO_MPTCP	262
-#endif
 #define STATE_CLOSE	7	/* TCP_CLOSE of the kernel: a fresh socket, or one that failed */
 
 /**
@@ -105,7 +102,7 @@ static int check(struct dial *dial)
 	dial->domain = raw_sockopt_int(dial->fd, SOL_SOCKET, SO_DOMAIN);
 	if (type < 0 || (dial->domain != AF_INET && dial->domain != AF_INET6)) {
 		dial->native = true;
-	} else if (type != SOCK_STREAM || (protocol != IPPROTO_TCP && protocol != IPPROTO_MPTCP)) {
+	} else if (type != SOCK_STREAM || (protocol != IPPROTO_TCP && !mptcp_is(dial->fd))) {
 		/* datagrams to a stand-in would go to the LAN as multicast */
 		if (standin_slot(&dial->target))
 			return -ENETUNREACH;
@@ -123,13 +120,10 @@ static int check(struct dial *dial)
 /* Things that a parked socket cannot be */
 static int prepare(struct dial *dial)
 {
-	int off = 0, plain;
+	int off = 0;
 
-	if (raw_sockopt_int(dial->fd, SOL_SOCKET, SO_PROTOCOL) == IPPROTO_MPTCP) {
-		/* never completes a simultaneous open */
-		plain = raw_socket(dial->domain, SOCK_STREAM | SOCK_CLOEXEC, IPPROTO_TCP);
-		return plain < 0 ? plain : swap_socket(dial->fd, plain);
-	}
+	if (mptcp_is(dial->fd))
+		return mptcp_leave(dial->fd);
 	/* connect() would report success and wait for data */
 	if (raw_sockopt_int(dial->fd, IPPROTO_TCP, TCP_FASTOPEN_CONNECT) > 0)
 		return raw_setsockopt(dial->fd, IPPROTO_TCP, TCP_FASTOPEN_CONNECT, &off, sizeof(off));

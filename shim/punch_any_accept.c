@@ -40,10 +40,17 @@ static bool is_internet(int fd)
 
 enum call_wait accept_listen(struct call *call)
 {
+	int rc, kept;
+
 	if (answer_take_socket(call) < 0 || !is_internet(call->socket))
 		return answer_leave(call);
 	answer_borrow_stderr(call);
-	return answer_finish(call, serve_listen(call->socket, (int)call->task.args[1]) < 0 ? -errno : 0);
+	rc = serve_listen(call->socket, (int)call->task.args[1]) < 0 ? -errno : 0;
+	/* a signal ended the call: when it is made again its port must be free */
+	kept = rc == -EINTR ? swap_kept(call->socket) : -1;
+	if (kept >= 0)
+		raw_close(kept);
+	return answer_finish(call, rc);
 }
 
 enum call_wait accept_setsockopt(struct call *call)

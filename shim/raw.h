@@ -70,6 +70,16 @@ static inline int raw_connect(int fd, const void *address, socklen_t size)
 	return (int)raw_result(syscall(SYS_connect, fd, address, size));
 }
 
+static inline int raw_bind(int fd, const void *address, socklen_t size)
+{
+	return (int)raw_result(syscall(SYS_bind, fd, address, size));
+}
+
+static inline int raw_listen(int fd, int backlog)
+{
+	return (int)raw_result(syscall(SYS_listen, fd, backlog));
+}
+
 static inline int raw_getsockname(int fd, void *address, socklen_t *size)
 {
 	return (int)raw_result(syscall(SYS_getsockname, fd, address, size));

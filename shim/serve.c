@@ -11,6 +11,8 @@
  * claims the peer's socket with the accepted one as proof, and puts it in
  * its place before the program has seen it.
  *
+ * A listener of MPTCP becomes one of TCP at listen(): a fresh socket, bound to the same place.
+ *
  * Any local user can connect from 127.x.  Such a one is not known to the
  * resolver and stays what it is: a local client with that address.
  */
@@ -27,14 +29,12 @@
 #include "shim/config.h"
 #include "shim/env.h"
 #include "shim/libc.h"
+#include "shim/mptcp.h"
 #include "shim/raw.h"
 #include "shim/remote.h"
 #include "shim/serve.h"
 #include "shim/swap.h"
 
-#ifndef IPPROTO_MPTCP
-#define IPPROTO_MPTCP		262
-#endif
 #define LISTEN_FDS_START	3	/* sd_listen_fds(3) */
 #define LISTEN_FDS_MOST		64
 
@@ -46,15 +46,13 @@ static bool is_service(int fd, const struct config *config, struct endpoint *bou
 {
 	struct sockaddr_storage ss;
 	socklen_t size = sizeof(ss);
-	int protocol;
 
 	if (raw_getsockname(fd, &ss, &size) < 0 || (ss.ss_family != AF_INET && ss.ss_family != AF_INET6) ||
 	    endpoint_from_sockaddr(bound, (struct sockaddr *)&ss, size) < 0)
 		return false;
 	if (!config_owns_port(config, bound->port))
 		return false;
-	protocol = raw_sockopt_int(fd, SOL_SOCKET, SO_PROTOCOL);
-	return protocol == IPPROTO_TCP || protocol == IPPROTO_MPTCP;
+	return raw_sockopt_int(fd, SOL_SOCKET, SO_PROTOCOL) == IPPROTO_TCP || mptcp_is(fd);
 }
 
 bool serve_is_service(int fd)
@@ -107,33 +105,71 @@ static void publish(int fd, const struct config *config, const struct endpoint *
 		atomic_store(&six_only, true);
 }
 
-/* @fd listens. Costs one system call when there are services, more only when it is one */
+static void publish_guarded(int fd, const struct config *config, const struct endpoint *bound)
+{
+	struct guard guard;
+
+	guard_enter(&guard);
+	publish(fd, config, bound);
+	guard_leave(&guard);
+}
+
+/* @fd listens */
 static void look_at(int fd, const struct config *config)
 {
 	int errno_kept = errno;
 	struct endpoint bound;
+
+	if (is_service(fd, config, &bound))
+		publish_guarded(fd, config, &bound);
+	errno = errno_kept;
+}
+
+/*
+ * Before it listens: a service of MPTCP becomes one of TCP, which listens already. Return: false when a signal has ended
+ * the call meanwhile (punch_any_swap.c), with errno
+ */
+static bool leave_mptcp(int fd, int backlog)
+{
+	int errno_kept = errno, rc;
 	struct guard guard;
 
-	if (is_service(fd, config, &bound)) {
-		guard_enter(&guard);
-		publish(fd, config, &bound);
-		guard_leave(&guard);
-	}
+	guard_enter(&guard);
+	rc = raw_sockopt_int(fd, SOL_SOCKET, SO_ACCEPTCONN) == 0 ? mptcp_leave_listening(fd, backlog) : 0;
+	guard_leave(&guard);
+	errno = rc == -EINTR ? EINTR : errno_kept;
+	if (rc < 0 && rc != -EINTR)
+		log_error("cannot put a TCP socket in the place of a listener of MPTCP: %s", strerror(-rc));
+	return rc != -EINTR;
+}
+
+/* Costs one system call where there are services, more only for one of them, and for what was never bound */
+static int listen_here(int fd, int backlog, const struct config *config)
+{
+	int errno_kept = errno, rc;
+	struct endpoint bound = { 0 };
+	bool ours = is_service(fd, config, &bound);
+
 	errno = errno_kept;
+	if (ours && mptcp_is(fd) && !leave_mptcp(fd, backlog))
+		return -1;
+	rc = libc_listen(fd, backlog);
+	if (rc < 0)
+		return rc;
+	if (ours && bound.port)
+		publish_guarded(fd, config, &bound);
+	else if (bound.family && !bound.port)
+		look_at(fd, config);
+	return rc;
 }
 
 int serve_listen(int fd, int backlog)
 {
-	const struct config *config;
-	int rc;
+	const struct config *config = env_any() ? NULL : config_get();
 
-	rc = libc_listen(fd, backlog);
-	if (rc < 0 || env_any())
-		return rc;
-	config = config_get();
-	if (config && config_has_services(config))
-		look_at(fd, config);
-	return rc;
+	if (!config || !config_has_services(config))
+		return libc_listen(fd, backlog);
+	return listen_here(fd, backlog, config);
 }
 
 void serve_init(void)

@@ -392,11 +392,13 @@ static int claim_doorbell(int fd, struct local_reply *reply)
 static void publish(int fd, struct local_reply *reply)
 {
 	struct endpoint ep;
-	int domain = 0;
+	int domain = 0, protocol = 0;
 	socklen_t size = sizeof(domain);
 
 	getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &size);
-	if (endpoint_local(fd, &ep) < 0) {
+	getsockopt(fd, SOL_SOCKET, SO_PROTOCOL, &protocol, &size);
+	if (endpoint_local(fd, &ep) < 0 || protocol != IPPROTO_TCP) {
+		strcpy(reply->text, "only a plain TCP socket can be published");
 		reply->status = LOCAL_FAILED;
 		return;
 	}

@@ -255,6 +255,48 @@ static void edge_triggered_epoll_wakes_for_a_peer(void **state)
 	close(listener);
 }
 
+/* Bound as @how says, to every kind of address; and it stays an MPTCP socket where no service is */
+static void mptcp_becomes_tcp(void **state)
+{
+	struct sockaddr_in6 in6 = { .sin6_family = AF_INET6, .sin6_port = htons(web) };
+	struct epoll_event event = { .events = EPOLLIN, .data.u64 = 4711 };
+	int reuse, listener, copy, fd, epoll, other;
+	struct client bob;
+
+	(void)state;
+	other = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, IPPROTO_MPTCP);
+	if (other < 0)
+		skip();
+	published(other);
+	assert_int_equal(option(other, SOL_SOCKET, SO_PROTOCOL), IPPROTO_MPTCP);
+	for (reuse = 0; reuse < 2; reuse++) {
+		listener = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, IPPROTO_MPTCP);
+		set_option(listener, SOL_SOCKET, SO_REUSEADDR, reuse);
+		assert_int_equal(bind(listener, (struct sockaddr *)&in6, sizeof(in6)), 0);
+		copy = dup(listener);
+		epoll = epoll_create1(EPOLL_CLOEXEC);
+		assert_int_equal(epoll_ctl(epoll, EPOLL_CTL_ADD, copy, &event), 0);
+		published(listener);
+		assert_int_equal(option(listener, SOL_SOCKET, SO_PROTOCOL), IPPROTO_TCP);
+		assert_int_equal(option(copy, SOL_SOCKET, SO_ACCEPTCONN), 1);
+		assert_int_equal(option(listener, SOL_SOCKET, SO_REUSEADDR), reuse);
+		assert_int_equal(fcntl(listener, F_GETFD), FD_CLOEXEC);
+		bob = ring("bob");
+		assert_int_equal(epoll_wait(epoll, &event, 1, LIMIT_MS), 1);
+		assert_int_equal(event.data.u64, 4711);
+		fd = accept(listener, NULL, NULL);
+		assert_non_null(strstr(remote(fd), "239.192.0.101"));
+		talk(&bob, fd);
+		hang_up(&bob);
+		shutdown(fd, SHUT_RDWR);
+		close(fd);
+		close(epoll);
+		close(copy);
+		close(listener);
+	}
+	close(other);
+}
+
 static void a_server_that_never_asks_gets_the_bytes_all_the_same(void **state)
 {
 	int listener = serve("127.0.0.1", 0, 0), fd;
@@ -285,6 +327,7 @@ int main(void)
 		cmocka_unit_test(defer_accept_does_not_keep_peers_out),
 		cmocka_unit_test(workers_forked_later_accept),
 		cmocka_unit_test(edge_triggered_epoll_wakes_for_a_peer),
+		cmocka_unit_test(mptcp_becomes_tcp),
 		cmocka_unit_test(a_server_that_never_asks_gets_the_bytes_all_the_same),
 	};
 
