@@ -18,10 +18,14 @@
  *	RINGING --connected--> WAITING --claim--> ANSWERED --program's copy closed--> (freed)
  *	   |                      |
  *	   |                      +-- LATE and bytes from either side --> spliced
- *	   +-- refused, DOORBELL_RING over --> punched socket closed
+ *	   +-- refused, DOORBELL_RING over, another's listener --> punched socket closed
  *
  * RINGING: a listener with a full backlog drops our SYN, as it would any client's; the kernel repeats it.
  * A claim may come in this state, before we were told of the connection.
+ *
+ * Until then the listener may end, and anybody on this host can bind its port: the repeated SYN would reach him.  So when the
+ * connection is there the kernel is asked once more for the listener that was published, by its cookie.  If that one still
+ * listens it has done so all the time, and the connection is its own.
  *
  * WAITING: a program that was busy may still claim after DOORBELL_CLAIM.  So
  * the splice starts not by the clock alone but with the first byte (or end) on either side after
@@ -79,6 +83,7 @@ static_assert(sizeof(doorbell_names) / sizeof(doorbell_names[0]) == DOORBELL_STA
  * @end:	our end of the connection to the program's listener
  * @punched:	what it stands for, -1 once answered
  * @near, @far:	addresses of @end and of what the program accepts
+ * @service:	what was rung at: whose listener must be at the other end
  * @nudged:	a copy of the first byte was sent
  * @bell:	reads and writes of @end
  * @peer_bell:	reads of @punched
@@ -91,8 +96,7 @@ struct doorbell {
 	struct endpoint near, far, remote;
 	char peer[LIMIT_HOST];
 	uint32_t slot;
-	char service[LIMIT_NAME];
-	uint16_t port;
+	struct service service;
 	enum local_path path;
 	uint32_t setup_us;
 	bool nudged;
@@ -111,7 +115,7 @@ struct doorbells {
 static void doorbell_set_state(struct doorbell *bell, enum doorbell_state state)
 {
 	assert(state > bell->state && (state != DOORBELL_LATE || bell->state == DOORBELL_WAITING));
-	log_debug("doorbell %s: %s -> %s", bell->service, doorbell_names[bell->state], doorbell_names[state]);
+	log_debug("doorbell %s: %s -> %s", bell->service.name, doorbell_names[bell->state], doorbell_names[state]);
 	if (state == DOORBELL_ANSWERED)
 		bell->node->doorbells->open--;
 	bell->state = state;
@@ -149,7 +153,7 @@ static void splice_it(struct doorbell *bell, const char *why)
 	struct node *node = bell->node;
 	char byte;
 
-	log_info("%s -> service %s: %s, copying between the sockets", bell->peer, bell->service, why);
+	log_info("%s -> service %s: %s, copying between the sockets", bell->peer, bell->service.name, why);
 	if (bell->nudged && recv(punched, &byte, 1, MSG_DONTWAIT) < 0)
 		log_debug("doorbell: the first byte is gone: %s", strerror(errno));
 	event_free(bell->bell);
@@ -191,7 +195,7 @@ static void ring_failed(struct doorbell *bell, int error)
 
 	if (log_limited(&limit))
 		log_warn("%s -> service %s: the program's listener %s does not take the connection: %s", bell->peer,
-			 bell->service, endpoint_format(&bell->far, text), strerror(error));
+			 bell->service.name, endpoint_format(&bell->far, text), strerror(error));
 	doorbell_free(bell);
 }
 
@@ -224,6 +228,8 @@ static void on_connected(struct doorbell *bell)
 
 	if (getsockopt(bell->end, SOL_SOCKET, SO_ERROR, &error, &size) < 0)
 		error = errno;
+	if (!error && !service_alive(&bell->service))
+		error = ENOENT;		/* who has the connection now is anybody's guess */
 	if (error) {
 		ring_failed(bell, error);
 		return;
@@ -329,9 +335,8 @@ static struct doorbell *doorbell_new(struct node *node, const struct service *se
 	bell->end = -1;
 	bell->punched = fd;
 	bell->slot = peer->slot;
-	bell->port = service->port;
+	bell->service = *service;
 	snprintf(bell->peer, sizeof(bell->peer), "%s", peer->name);
-	snprintf(bell->service, sizeof(bell->service), "%s", service->name);
 	bell->remote = track->path.remote;
 	TAILQ_INSERT_TAIL(&node->doorbells->list, bell, link);
 	node->doorbells->total++;
@@ -401,6 +406,10 @@ int doorbell_claim(struct node *node, int accepted, struct local_reply *reply)
 
 	if (endpoint_remote(accepted, &near) == 0 && endpoint_local(accepted, &far) == 0 && sockdiag_is_ours(accepted))
 		bell = find(node->doorbells, &near, &far);
+	if (bell && bell->state == DOORBELL_RINGING && !service_alive(&bell->service)) {
+		ring_failed(bell, ENOENT);
+		bell = NULL;
+	}
 	if (!bell) {
 		reply->status = LOCAL_NOT_OURS;
 		reply->error = ENOENT;

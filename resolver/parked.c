@@ -32,8 +32,9 @@
  *
  * Who is meant: SO_COOKIE, which belongs to one socket for as long as the
  * machine runs.  Before completing, the kernel is asked whether a socket with this cookie still sits on
- * that pair of addresses, for a port that was free meanwhile may be a stranger's by now.  The
- * same question, once a second, finds programs that have gone away early.
+ * that pair of addresses, for a port that was free meanwhile may be a stranger's by now; and once more when the
+ * connection is there, for it may have become one since.  The same question, once a second, finds programs that have
+ * gone away early.
  *
  * A program that uses the socket without a call that claims (static code, io_uring): see
  * doorbell.c, its LATE works like ours.
@@ -43,6 +44,7 @@
  */
 #include <assert.h>
 #include <errno.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -243,12 +245,32 @@ static bool still_there(const struct spot *spot)
 	return rc == 0 ? socket.cookie == spot->cookie : rc != -ENOENT;
 }
 
+/* Is the program's socket the other end of what we have got? Anything but a clear "yes" is none */
+static bool is_with_us(struct spot *spot)
+{
+	struct sockdiag_socket socket;
+
+	spot->met = spot->met || (sockdiag_find(&spot->program, &spot->where->address, &socket) == 0 &&
+				  socket.cookie == spot->cookie);
+	return spot->met;
+}
+
+static bool is_established(const struct spot *spot)
+{
+	struct pollfd end = { .fd = spot->end, .events = POLLOUT };
+
+	return poll(&end, 1, 0) == 1 && !(end.revents & (POLLERR | POLLHUP));
+}
+
 /* Cross the program's SYN with ours. Return: 0 or -errno */
 static int complete(struct spot *spot)
 {
 	spot->end = lot_cross(spot->where, &spot->program);
 	if (spot->end < 0)
 		return spot->end;
+	/* At once where it can be: a program that says a word and closes must not be taken for a stranger */
+	if (is_established(spot) && !is_with_us(spot))
+		return -ENOENT;
 	spot->event = event_new(spot->node->base, spot->end, EV_WRITE, spot_on_end, spot);
 	if (!spot->event || event_add(spot->event, NULL) < 0)
 		return -ENOMEM;
@@ -318,6 +340,8 @@ static void on_completed(struct spot *spot)
 
 	if (getsockopt(spot->end, SOL_SOCKET, SO_ERROR, &error, &size) < 0)
 		error = errno;
+	if (!error && !is_with_us(spot))
+		error = ENOENT;
 	if (error) {
 		cannot_complete(spot, error);
 	} else if (spot->state == PARKED_FAILING) {

@@ -43,6 +43,7 @@ struct spot {
 	struct session *session;
 	struct peer peer;
 	uint16_t port;
+	bool met;			/* the program's socket was seen at the other end of @end */
 	bool told;			/* FAILING: the program knows the reason already */
 	unsigned int stuck;		/* PENDING without a session: tries to complete it that found no descriptor */
 	struct session_result result;

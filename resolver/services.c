@@ -16,7 +16,8 @@
  * family, then an IPv4 one, then one that is IPv6 only.
  *
  * Another user's program cannot slip under a published port: the kernel lets nobody bind what a
- * listener of another uid holds, and once that is gone its cookie is too.
+ * listener of another uid holds, and once that is gone its cookie is too.  Who connects to the port asks
+ * before, and again when the connection is there (doorbell.c): in between the listener may have ended.
  */
 #include <errno.h>
 #include <netinet/in.h>

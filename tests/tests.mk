@@ -92,13 +92,16 @@ UNIT_test_resolver_sockdiag	= tests/unit/world.c resolver/sockdiag.c common/endp
 UNIT_test_resolver_splice	= tests/unit/world.c resolver/splice.c common/log.c
 UNIT_test_resolver_keeper	= tests/unit/world.c $(LIBCOMMON)
 
+# Another user is faster than the resolver: the test steps in between two of its calls
+UNIT_LINK_test_resolver_parked	= -Wl,--wrap=lot_cross
+
 TESTLIBS = -lcmocka $(LIB_EVENT) $(LIB_CRYPTO) -lzxcvbn -lsodium -l:libinih.a -lhiredis -ljson-c -lcares -lseccomp
 
 # Any unit test without a variable of its own links all of common/ and conf/
 .SECONDEXPANSION:
 $(B)/tests/unit/%: $(B)/obj/tests/unit/%.o $$(if $$(UNIT_$$*),$$(call obj,$$(UNIT_$$*)),$(LIBCOMMON)) $$(if $$(filter %pb-c,$$(UNIT_$$*)),$(PB))
 	$(call say,LD,$@)
-	$(Q)mkdir -p $(@D) && $(CC) $(LDFLAGS_PROGRAM) -o $@ $^ $(TESTLIBS)
+	$(Q)mkdir -p $(@D) && $(CC) $(LDFLAGS_PROGRAM) $(UNIT_LINK_$*) -o $@ $^ $(TESTLIBS)
 $(B)/tests/platform/%: $(B)/obj/tests/platform/%.o
 	$(call say,LD,$@)
 	$(Q)mkdir -p $(@D) && $(CC) $(LDFLAGS_PROGRAM) -o $@ $^ -lcmocka

@@ -304,6 +304,60 @@ static void a_forged_pair_of_addresses_proves_nothing(void **state)
 	close(listener);
 }
 
+/* How far another user comes who takes the port that the server has just left */
+enum { THIEF_GOT_IT, THIEF_HUNG_UP_ON, THIEF_NOT_RUNG, THIEF_NO_PORT, THIEF_NO_USER = 255 };
+
+static int steal(const struct sockaddr_in *port)
+{
+	int listener, accepted, fd, on = 1;
+	struct local_reply reply;
+
+	if (setresuid(NOBODY, NOBODY, NOBODY))
+		return THIEF_NO_USER;
+	listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+	if (bind(listener, (const struct sockaddr *)port, sizeof(*port)) || listen(listener, 5))
+		return THIEF_NO_PORT;
+	if (side_poll(listener, POLLIN, PATIENCE) != POLLIN)	/* the doorbell's SYN is repeated after 1 s */
+		return THIEF_NOT_RUNG;
+	accepted = accept(listener, NULL, NULL);
+	fd = claim(accepted, &reply);
+	send(fd >= 0 ? fd : accepted, "I am your server", 16, MSG_NOSIGNAL);
+	if (reply.status == LOCAL_OK)
+		return THIEF_GOT_IT;
+	/* Nor by keeping silent until the sockets are joined */
+	return side_poll(accepted, POLLRDHUP, PATIENCE) & POLLRDHUP ? THIEF_HUNG_UP_ON : THIEF_GOT_IT;
+}
+
+static void another_user_slips_under_the_port(void **state)
+{
+	struct sockaddr_in to = { .sin_family = AF_INET, .sin_port = htons(SIDE_SERVICE),
+				  .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	int listener = published_as("0.0.0.0"), filler = socket(AF_INET, SOCK_STREAM, 0), bob, status;
+	char heard[32];
+	pid_t pid;
+
+	(void)state;
+	assert_int_equal(listen(listener, 0), 0);
+	assert_int_equal(connect(filler, (struct sockaddr *)&to, sizeof(to)), 0);
+	bob = bob_calls();
+	assert_true(side_status_has("\"direction\":\"in\""));
+	close(listener);		/* the server is started again, or dies */
+	close(filler);
+	pid = fork();
+	if (pid == 0)
+		_exit(steal(&to));
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	if (WEXITSTATUS(status) == THIEF_NO_USER) {
+		close(bob);
+		skip();
+	}
+	assert_int_equal(WEXITSTATUS(status), THIEF_HUNG_UP_ON);
+	assert_true(side_poll(bob, POLLIN, PATIENCE) & POLLIN);
+	assert_true(recv(bob, heard, sizeof(heard), 0) <= 0);
+	close(bob);
+}
+
 /* ------------------------------------------------------------ programs that do not claim */
 
 static void a_static_server_is_served_by_copying(void **state)
@@ -448,6 +502,7 @@ int main(void)
 		cmocka_unit_test(a_worker_without_rights_claims_by_possession),
 		cmocka_unit_test(an_ordinary_local_client_is_no_peer),
 		cmocka_unit_test(a_forged_pair_of_addresses_proves_nothing),
+		cmocka_unit_test(another_user_slips_under_the_port),
 		cmocka_unit_test(a_static_server_is_served_by_copying),
 		cmocka_unit_test(a_static_server_that_speaks_first_need_not_wait),
 		cmocka_unit_test(a_late_claim_is_still_good_while_nobody_spoke),

@@ -10,18 +10,41 @@
 #include <poll.h>
 #include <sched.h>
 #include <sys/epoll.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 
 #include "tests/unit/side_scratch.h"
 #include "common/clock.h"
+#include "resolver/lot.h"
 
 #define PATIENCE 5000	/* ms; nothing that works takes longer */
 
 static int server;	/* on SIDE_PRIVATE: where "bob" is reached */
 
+/* Between the resolver's look at the program's socket and its own connect(): shared with its process */
+static struct {
+	volatile bool armed;
+	int ends[2];		/* the test's, the resolver's */
+} *interlude;
+
+int __real_lot_cross(const struct lot *lot, const struct endpoint *program);
+int __wrap_lot_cross(const struct lot *lot, const struct endpoint *program);
+
+int __wrap_lot_cross(const struct lot *lot, const struct endpoint *program)
+{
+	char byte = 0;
+
+	if (interlude->armed && send(interlude->ends[1], &byte, 1, 0) == 1)
+		recv(interlude->ends[1], &byte, 1, 0);
+	return __real_lot_cross(lot, program);
+}
+
 static int begin(void **state)
 {
+	interlude = mmap(NULL, sizeof(*interlude), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (interlude == MAP_FAILED || socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, interlude->ends))
+		return -1;
 	if (side_setup(state))
 		return -1;
 	server = side_listen("127.0.0.1", SIDE_PRIVATE);
@@ -313,6 +336,40 @@ static void a_stranger_on_the_programs_port_gets_nothing(void **state)
 	close(stranger);
 }
 
+/* The program's port becomes another's after the last look at it */
+static void a_stranger_who_is_faster_gets_nothing(void **state)
+{
+	struct sockaddr_in own;
+	socklen_t size = sizeof(own);
+	int fd, on = 1, stranger, stolen, far;
+	char byte = 0, heard[16];
+
+	(void)state;
+	interlude->armed = true;
+	fd = parked("bob");
+	assert_int_equal(recv(interlude->ends[0], &byte, 1, 0), 1);
+	assert_int_equal(getsockname(fd, (struct sockaddr *)&own, &size), 0);
+	close(fd);
+	stranger = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	setsockopt(stranger, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+	assert_int_equal(bind(stranger, (struct sockaddr *)&own, sizeof(own)), 0);
+	assert_int_equal(listen(stranger, 5), 0);
+	interlude->armed = false;
+	assert_int_equal(send(interlude->ends[0], &byte, 1, 0), 1);
+	far = accept_one();
+	send(far, "for the program", 15, MSG_NOSIGNAL);
+	assert_int_equal(side_poll(stranger, POLLIN, PATIENCE), POLLIN);
+	stolen = accept(stranger, NULL, NULL);
+	if (stolen >= 0) {
+		assert_true(side_poll(stolen, POLLIN, PATIENCE) & POLLIN);
+		assert_true(recv(stolen, heard, sizeof(heard), 0) <= 0);
+		close(stolen);
+	}
+	assert_true(side_poll(far, POLLRDHUP, PATIENCE) & POLLRDHUP);
+	close(far);
+	close(stranger);
+}
+
 /* ------------------------------------------------------------ programs that do not claim */
 
 static void a_static_program_is_served_by_copying(void **state)
@@ -466,6 +523,7 @@ int main(void)
 		cmocka_unit_test(a_program_that_closes_early_cancels_the_session),
 		cmocka_unit_test(a_path_for_a_program_that_left_is_closed),
 		cmocka_unit_test(a_stranger_on_the_programs_port_gets_nothing),
+		cmocka_unit_test(a_stranger_who_is_faster_gets_nothing),
 		cmocka_unit_test(a_static_program_is_served_by_copying),
 		cmocka_unit_test(bytes_written_before_the_claim_are_not_lost),
 		cmocka_unit_test(a_late_claim_is_still_good_while_nobody_spoke),
