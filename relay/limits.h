@@ -14,7 +14,8 @@
 #define RELAY_PARTNER_TIME	(20 * SECOND)	/* above PUNCH_TIMEOUT's default of 15 s: the caller gives up first */
 #define RELAY_LEAVE_TIME	(2 * SECOND)	/* for a refused side to read its RelayReply before we close */
 #define RELAY_FLUSH_TIME	(5 * SECOND)	/* for bytes that came before a reset to reach the other side */
-#define RELAY_FLUSH_LOOK	(10 * MS)	/* between two looks at the send queue meanwhile: there is no event for "empty" */
+#define RELAY_FLUSH_LOOK	(10 * MS)	/* between two looks at send queues meanwhile: there is no event for "empty" */
+#define RELAY_FLUSH_BATCH	128		/* pairs a look: 1 us each, and 50 us for one that ends; a relay's user notices 10 ms */
 
 #define RELAY_STRANGERS		8192	/* sides without a good ticket, all together; each costs 1 KiB and what the kernel has for it */
 #define RELAY_STRANGERS_FIT	8	/* of one in so many descriptors, where that is less: a quarter is for pipes, half for pairs */

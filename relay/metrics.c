@@ -55,6 +55,8 @@ static size_t page(char *out, size_t size)
 		     "punch_relay_pairs_total %llu\n"
 		     "# TYPE punch_relay_resets_total counter\n"
 		     "punch_relay_resets_total %llu\n"
+		     "# TYPE punch_relay_flush_looks_total counter\n"
+		     "punch_relay_flush_looks_total %llu\n"
 		     "# TYPE punch_relay_waiting gauge\n"
 		     "punch_relay_waiting %u\n"
 		     "# TYPE punch_relay_strangers gauge\n"
@@ -70,8 +72,8 @@ static size_t page(char *out, size_t size)
 		     "# TYPE punch_relay_refused_total counter\n",
 		     (unsigned long long)stats.bytes, stats.pairs_now,
 		     (unsigned long long)stats.pairs, (unsigned long long)stats.resets,
-		     stats.visitors_now, stats.strangers_now, (unsigned long long)stats.visitors, pipes, buffers,
-		     room_grown());
+		     (unsigned long long)stats.looks, stats.visitors_now, stats.strangers_now,
+		     (unsigned long long)stats.visitors, pipes, buffers, room_grown());
 	for (int i = 0; i < REFUSAL_COUNT && (size_t)n < size; i++)
 		n += snprintf(out + n, size - (size_t)n,
 			      "punch_relay_refused_total{reason=\"%s\"} %llu\n", refusal_names[i],

@@ -28,8 +28,10 @@
  *
  * Reset.  A source that was reset may have sent bytes before (a server that closes with a request unread sends its answer
  * and then RST); over a direct connection the reader would still get them.  So the flow
- * from the dead end goes on until the kernel has no more of its bytes, the sink has acknowledged them (looked at every
- * 10 ms, there is no event for that) or 5 s have passed, and only then is the sink reset. The flow towards the dead end stops at once.
+ * from the dead end goes on until the kernel has no more of its bytes, the sink has acknowledged them
+ * or 5 s have passed, and only then is the sink reset. The flow towards the dead end stops at once.  There is no event
+ * for "acknowledged": the list `flushes` is looked at every 10 ms, so many pairs at most each time, in turn.  Whoever
+ * resets pairs whose readers are shut so costs others nothing that grows with their number.
  *
  * Rate.  Where keys have a limit of bytes a second, both keys of a pair pay for what is taken from its sources.  While one of them
  * is too far ahead nothing is taken: back-pressure, as from a stalled sink.  Such a pair is in the list `held`, which is
@@ -104,6 +106,7 @@ struct pair {
 	enum pair_state state;
 	uint64_t id;			/* for the log */
 	uint64_t deadline;		/* of FLUSHING */
+	uint64_t looked;		/* in FLUSHING: when last */
 	struct end ends[2];
 	struct flow flows[2];		/* flows[i] goes out of ends[i] */
 	bool queued;			/* in turns */
@@ -118,6 +121,7 @@ static struct pair_list turns = TAILQ_HEAD_INITIALIZER(turns);		/* used up their
 static struct pair_list held = TAILQ_HEAD_INITIALIZER(held);		/* wait for the rate of a key */
 static struct pair_list flushes = TAILQ_HEAD_INITIALIZER(flushes);	/* FLUSHING */
 static uint64_t held_look = NEVER;	/* when to look at held again */
+static uint64_t flush_look = NEVER;	/* when to look at flushes again */
 static void (*pump_released)(const struct endpoint *from, uint64_t now);
 
 struct stats stats;
@@ -321,6 +325,7 @@ static bool pair_settle(struct pair *pair, uint64_t now)
 		if (pair->state == PAIR_JOINED) {
 			pair->deadline = now + RELAY_FLUSH_TIME;
 			TAILQ_INSERT_TAIL(&flushes, pair, flush);
+			flush_look = clock_before(flush_look, now + RELAY_FLUSH_LOOK);
 			pair_set_state(pair, PAIR_FLUSHING);
 		}
 	} else if (pair->flows[0].state == FLOW_ENDED && pair->flows[1].state == FLOW_ENDED) {
@@ -464,11 +469,35 @@ static uint64_t held_run(uint64_t now)
 	return held_look;
 }
 
+/* Look at those whose turn it is, and end whose time is over. Return: when to look again */
+static uint64_t flushes_run(uint64_t now)
+{
+	struct pair *pair;
+
+	if (now < flush_look)
+		return flush_look;
+	flush_look = now + RELAY_FLUSH_LOOK;
+	for (int i = 0; i < RELAY_FLUSH_BATCH && (pair = TAILQ_FIRST(&flushes)); i++) {
+		/* One that was looked at in this round is not looked at again */
+		if (pair->looked == now)
+			break;
+		pair->looked = now;
+		TAILQ_REMOVE(&flushes, pair, flush);
+		TAILQ_INSERT_TAIL(&flushes, pair, flush);
+		stats.looks++;
+		pair_settle(pair, now);
+	}
+	if (TAILQ_EMPTY(&flushes))
+		flush_look = NEVER;
+	return flush_look;
+}
+
 uint64_t pump_run(uint64_t now)
 {
 	uint64_t next_held = held_run(now);
 	struct pair_list round = TAILQ_HEAD_INITIALIZER(round);
-	struct pair *pair, *next;
+	struct pair *pair;
+	uint64_t next_flush;
 
 	TAILQ_CONCAT(&round, &turns, turn);
 	while ((pair = TAILQ_FIRST(&round))) {
@@ -476,14 +505,11 @@ uint64_t pump_run(uint64_t now)
 		pair->queued = false;
 		pair_run(pair, now);
 	}
-	for (pair = TAILQ_FIRST(&flushes); pair; pair = next) {
-		next = TAILQ_NEXT(pair, flush);
-		pair_settle(pair, now);
-	}
+	next_flush = flushes_run(now);
 	if (!TAILQ_EMPTY(&turns))
 		return now;
 	next_held = clock_before(next_held, held_look);	/* the turns may have added some */
-	return TAILQ_EMPTY(&flushes) ? next_held : clock_before(next_held, now + RELAY_FLUSH_LOOK);
+	return clock_before(next_held, next_flush);
 }
 
 void pump_close(uint64_t now)

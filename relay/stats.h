@@ -24,6 +24,7 @@ struct stats {
 	uint64_t visitors;		/* sides that came, ever */
 	uint64_t pairs;			/* joined, ever */
 	uint64_t resets;		/* pairs that ended by a reset or a dead end */
+	uint64_t looks;			/* at pairs that are flushed after a reset */
 	uint64_t bytes;			/* carried, both directions */
 	uint64_t refused[REFUSAL_COUNT];
 	unsigned int visitors_now;	/* not joined yet */

@@ -48,6 +48,7 @@ UNIT_test_relay_lobby	= relay/lobby.c common/table.c common/hash.c common/secret
 UNIT_test_relay_keys	= relay/keys.c common/table.c common/hash.c common/secret.c
 UNIT_test_relay_nonces	= relay/nonces.c
 UNIT_test_relay_limits_live = tests/unit/live.c tests/unit/relay_client.c $(LIBCOMMON)
+UNIT_test_relay_crowd_live = tests/unit/live.c tests/unit/relay_client.c $(LIBCOMMON)
 UNIT_test_relay_live	= tests/unit/live.c tests/unit/relay_client.c $(LIBCOMMON)
 UNIT_test_relay_hostile_live = tests/unit/live.c tests/unit/relay_client.c $(LIBCOMMON)
 UNIT_test_dns		= tests/unit/world.c $(wildcard resolver/dns*.c) resolver/srv.c common/endpoint.c
