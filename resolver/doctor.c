@@ -3,8 +3,8 @@
  * doctor.c - what this network lets through, for punchctl doctor
  *
  * Nothing is measured here: the uplinks and the prepared ports have measured already
- * or are about to.  They get DOCTOR_WAIT for that; what is still not known then is
- * reported as not measured, never guessed.
+ * or are about to.  They get DOCTOR_WAIT for that.  What a study has found out in this very network within the last week
+ * counts until it is measured anew (netcache.c); what is not known then is reported as not measured.
  */
 #include <stdio.h>
 #include <stdlib.h>

@@ -127,6 +127,7 @@ static void ports_tend(struct ports *ports)
 	struct endpoint targets[UPLINK_PROBES];
 	unsigned int i, wanted, serve = ports->kept_count;
 	struct ports_waiter *waiter;
+	int err = 0;
 
 	for (i = 0; i < serve && (waiter = TAILQ_FIRST(&ports->waiters)); i++) {
 		TAILQ_REMOVE(&ports->waiters, waiter, link);
@@ -139,12 +140,12 @@ static void ports_tend(struct ports *ports)
 		wanted += PORTS_READY;
 	if (wanted && wanted < ports->kept_count + PORTS_READY && want_samples(ports))
 		wanted = ports->kept_count + PORTS_READY;
-	while (ports->kept_count + ports->making_count < wanted && ports->making_count < PORTS_MAKING)
-		if (making_start(ports)) {
-			log_warn("no local port can be prepared: %s", strerror(errno));
-			event_add(ports->wake, &retry_delay);
-			break;
-		}
+	while (!err && ports->kept_count + ports->making_count < wanted && ports->making_count < PORTS_MAKING)
+		err = making_start(ports);
+	if (err) {
+		log_warn("no local port can be prepared: %s", strerror(-err));
+		event_add(ports->wake, &retry_delay);
+	}
 }
 
 static void on_wake(evutil_socket_t fd, short what, void *arg)

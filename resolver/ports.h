@@ -14,7 +14,7 @@
 
 /**
  * struct port - a prepared port, owned by the session that took it
- * @holder:	bound, idle IPv6 dual-stack socket that keeps the number ours; -1 none
+ * @holder:	bound, idle IPv4 socket that keeps the number ours; -1 none
  * @probes:	open probe connections, -1 none
  * @mapped:	as each probe port saw us; family 0: not seen
  */

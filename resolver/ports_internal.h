@@ -20,6 +20,7 @@ struct making;
 struct probe {
 	struct making *making;
 	unsigned int index;
+	struct endpoint target;		/* the probe port */
 	struct event *event;
 	uint8_t id[STUN_ID];
 	uint8_t in[STUN_MAX];

@@ -51,37 +51,36 @@ int port_socket(int family, uint16_t number)
 	return fd;
 }
 
-/* A fresh number that is free in both families; the holder keeps it */
-static struct port *port_new(void)
+/* A fresh number that is free in both families; the holder keeps it. Return: 0 or -errno, also with a port to be freed */
+static int port_new(struct port **out)
 {
 	struct port *port = calloc(1, sizeof(*port));
 	struct endpoint local;
 	unsigned int i;
-	int other;
+	int other = -ENOMEM;
 
+	*out = port;
 	if (!port)
-		return NULL;
+		return -ENOMEM;
 	for (i = 0; i < PORT_PROBES; i++)
 		port->probes[i] = -1;
 	port->holder = -1;
 	for (i = 0; i < PORTS_BINDS; i++) {
 		port->holder = port_socket(AF_INET, 0);
 		if (port->holder < 0)
-			break;
+			return port->holder;
 		if (endpoint_local(port->holder, &local))
-			break;
+			return -EADDRNOTAVAIL;
 		port->number = local.port;
 		other = port_socket(AF_INET6, local.port);
-		if (other >= 0 || other == -EAFNOSUPPORT) {
-			if (other >= 0)
-				close(other);
-			return port;
-		}
+		if (other >= 0)
+			close(other);
+		if (other >= 0 || other == -EAFNOSUPPORT)
+			return 0;
 		close(port->holder);
 		port->holder = -1;
 	}
-	port_free(port);
-	return NULL;
+	return other;
 }
 
 void making_free(struct making *making)
@@ -150,6 +149,15 @@ static void probe_over(struct probe *probe)
 	event_active(making->timer, EV_TIMEOUT, 0);
 }
 
+/* The peer is told of it and sends SYNs there, so it must not be one of a network that the server has no word in */
+static void take_answer(struct probe *probe, size_t size)
+{
+	struct endpoint *mapped = &probe->making->port->mapped[probe->index];
+
+	if (stun_mapped(probe->in, size, probe->id, mapped) || !endpoint_may_refer(&probe->target, mapped))
+		memset(mapped, 0, sizeof(*mapped));
+}
+
 static void on_probe(evutil_socket_t fd, short what, void *arg)
 {
 	struct probe *probe = arg;
@@ -190,8 +198,8 @@ static void on_probe(evutil_socket_t fd, short what, void *arg)
 	whole = stun_size(probe->in, probe->have);
 	if (whole == 0 || (whole > 0 && (size_t)whole > probe->have))
 		return;
-	if (whole < 0 || stun_mapped(probe->in, (size_t)whole, probe->id, &port->mapped[probe->index]))
-		memset(&port->mapped[probe->index], 0, sizeof(port->mapped[probe->index]));
+	if (whole > 0)
+		take_answer(probe, (size_t)whole);
 	probe_over(probe);
 }
 
@@ -209,7 +217,7 @@ static int probe_start(struct making *making, unsigned int index, const struct e
 {
 	struct probe *probe = &making->probes[index];
 	struct sockaddr_storage ss;
-	int fd, len;
+	int fd, len, err;
 
 	len = endpoint_to_sockaddr(to, AF_INET, &ss);
 	if (len < 0)
@@ -218,16 +226,29 @@ static int probe_start(struct making *making, unsigned int index, const struct e
 	if (fd < 0)
 		return fd;
 	probe_keepalive(fd);
-	making->port->probes[index] = fd;
 	probe->making = making;
 	probe->index = index;
+	probe->target = *to;
 	secret_random(probe->id, sizeof(probe->id));
-	if (connect(fd, (struct sockaddr *)&ss, (socklen_t)len) && errno != EINPROGRESS)
-		return -errno;
+	/* Without a route it fails at once, and the next target takes this place */
+	if (connect(fd, (struct sockaddr *)&ss, (socklen_t)len) && errno != EINPROGRESS) {
+		err = -errno;
+		goto fail;
+	}
+	err = -ENOMEM;
 	probe->event = event_new(making->ports->node->base, fd, EV_WRITE, on_probe, probe);
-	if (!probe->event || event_add(probe->event, NULL))
-		return -ENOMEM;
+	if (!probe->event)
+		goto fail;
+	if (event_add(probe->event, NULL)) {
+		event_free(probe->event);
+		probe->event = NULL;
+		goto fail;
+	}
+	making->port->probes[index] = fd;
 	return 0;
+fail:
+	close(fd);
+	return err;
 }
 
 /* Probe ports of the first server that is there; IPv4 ones only: IPv6 is not mapped */
@@ -251,17 +272,20 @@ int making_start(struct ports *ports)
 	struct endpoint targets[UPLINK_PROBES];
 	unsigned int count = making_targets(ports, targets), i;
 	struct making *making = calloc(1, sizeof(*making));
+	int err;
 
 	if (!making)
 		return -ENOMEM;
 	making->ports = ports;
 	TAILQ_INSERT_TAIL(&ports->makings, making, link);
 	ports->making_count++;
-	making->port = port_new();
+	err = port_new(&making->port);
 	making->timer = event_new(ports->node->base, -1, 0, on_making_timer, making);
-	if (!making->port || !making->timer || event_add(making->timer, &making_patience)) {
+	if (!err && (!making->timer || event_add(making->timer, &making_patience)))
+		err = -ENOMEM;
+	if (err) {
 		making_free(making);
-		return -ENOMEM;
+		return err;
 	}
 	if (ports_facts_fresh(ports) && count > 1)
 		count = 1;

@@ -1,0 +1,67 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
+# timeout: 150
+# parallel: yes
+#
+# What a resolver makes of a host whose addresses and routes come and go.
+. "$(dirname "$0")/lab.sh"
+. "$(dirname "$0")/punch.sh"
+lab_begin "$@"
+punch_debug
+lab_internet
+lab_host alice inet 203.0.113.30
+PUNCH_PEERS=alice
+punch_conf alice $'[service echo]\nport = 9000'
+# Other people's servers, to which there is no route: connect() fails at once
+sed -i -e 's/^rendezvous = .*/rendezvous = 127.0.0.1:9\nstun = 192.0.2.1 192.0.2.2\nport-mapping = no/' "$(punch_dir alice)/punch.conf"
+lab_ip alice route add unreachable 192.0.2.0/24
+lab_bg alice program punch socat TCP-LISTEN:9000,fork,reuseaddr EXEC:cat
+lab_wait 20 "[ \"\$(punch_status alice '.services | length' 2>/dev/null)\" = 1 ]"
+
+said() { grep -c "$1" "$PUNCH_LOG_FILE"; }
+CHANGED='netwatch: addresses or default routes changed' SAME='netwatch: nothing that matters'
+# ip COMMAND... on alice, and wait until the resolver has made of it what it should
+change() {
+	local word=$1 before
+	shift
+	before=$(said "$word")
+	lab_ip alice "$@"
+	lab_wait 10 "[ \$(said '$word') -gt $before ]"
+}
+files() { # of all her resolver's processes
+	local pid n=0
+	for pid in $(pgrep --ns "${LAB_PID[alice]}" --nslist net -f punch-resolver); do
+		n=$((n + $(find "/proc/$pid/fd" -type l 2>/dev/null | wc -l)))
+	done
+	echo "$n"
+}
+change "$CHANGED" addr add 203.0.113.31/32 dev eth0
+change "$CHANGED" addr del 203.0.113.31/32 dev eth0
+before=$(files)
+for _ in 1 2 3 4 5; do
+	change "$CHANGED" addr add 203.0.113.31/32 dev eth0
+	change "$CHANGED" addr del 203.0.113.31/32 dev eth0
+done
+lab_expect 'ports are prepared without a route' grep -q 'is mapped to nothing known' "$PUNCH_LOG_FILE"
+lab_expect 'and leave no descriptors behind' lab_poll 5 "[ \$(files) -le $before ]"
+lab_note "$before descriptors before ten changes, $(files) after"
+
+# A server that says we are in its own network, which is a private one: no peer is to be sent there
+lab_server one 203.0.113.41
+lab_server two 203.0.113.42
+server() { # HOST [WORD]
+	lab_bg "$1" "stun-$1" python3 "$LAB_SRC/tests/lab/stun.py" "${LAB_ADDR[$1]}" 3478 "${@:2}"
+	lab_wait_port "$1" 3478
+}
+again() { # CONFIGURED-SERVERS...: her resolver, anew
+	lab_run alice punchctl stop
+	lab_stop program
+	sed -i -e "s/^stun = .*/stun = $*/" "$(punch_dir alice)/punch.conf"
+	: >"$PUNCH_LOG_FILE"
+	lab_bg alice program punch socat TCP-LISTEN:9000,fork,reuseaddr EXEC:cat
+	lab_wait 20 "[ \"\$(punch_status alice '.services | length' 2>/dev/null)\" = 1 ]"
+}
+server one 192.168.1.1:80
+again 203.0.113.41
+lab_wait 10 "grep -q 'is mapped to' '$PUNCH_LOG_FILE'"
+lab_expect 'a private address is not believed of a public server' eval '! grep -q "is mapped to 192" "$PUNCH_LOG_FILE"'
