@@ -96,6 +96,28 @@ static const struct candidate *reflexive(const struct description *d, unsigned i
 	return NULL;
 }
 
+/*
+ * The peer's port of this lane, if we may send SYNs there. Both need one, else nobody would be there to meet. A private one
+ * is not the peer's but a host of our own network, unless a server within that network sees us both.
+ */
+static const struct candidate *aim(const struct description *own, const struct description *peer, unsigned int lane)
+{
+	const struct candidate *from = reflexive(own, lane), *to = reflexive(peer, lane);
+
+	if (!from || !to || endpoint_is_loopback(&to->endpoint) ||
+	    (endpoint_is_private(&to->endpoint) && !endpoint_is_private(&from->endpoint)))
+		return NULL;
+	return to;
+}
+
+/* The same for many guesses: nobody is told that two see each other in one private network, and it would be scanned */
+static const struct candidate *aim_mass(const struct description *own, const struct description *peer)
+{
+	const struct candidate *to = aim(own, peer, 0);
+
+	return to && !endpoint_is_private(&to->endpoint) ? to : NULL;
+}
+
 static bool is_symmetric(const struct description *d)
 {
 	return d->mapping == PUNCH__MAPPING__MAPPING_ADDRESS_DEPENDENT ||
@@ -199,12 +221,11 @@ static void plan_lane(struct plan *plan, const struct plan_input *in, unsigned i
 	const struct description *own = in->own, *peer = in->peer;
 	const struct description *caller = in->caller ? own : peer;
 	const struct description *callee = in->caller ? peer : own;
-	const struct candidate *to = reflexive(peer, lane);
+	const struct candidate *to = aim(own, peer, lane);
 	uint64_t start = 0;
 	bool ordered, caller_opens, can;
 
-	/* Both need a port in this lane, else nobody would be there to meet */
-	if (!to || !reflexive(own, lane) || endpoint_is_loopback(&to->endpoint))
+	if (!to)
 		return;
 	if (lane)
 		start = (in->rtt * 3 / 2 > PLAN_LANE_DELAY ? in->rtt * 3 / 2 + PLAN_LANE_DELAY / 3 :
@@ -234,10 +255,9 @@ static void plan_lane(struct plan *plan, const struct plan_input *in, unsigned i
 static void plan_mass(struct plan *plan, const struct plan_input *in)
 {
 	const struct description *own = in->own, *peer = in->peer;
-	const struct candidate *to = reflexive(peer, 0);
+	const struct candidate *to = aim_mass(own, peer);
 
-	if (!to || !reflexive(own, 0) || !own->guess || !peer->guess || endpoint_is_loopback(&to->endpoint) ||
-	    is_symmetric(own) == is_symmetric(peer))
+	if (!to || !own->guess || !peer->guess || is_symmetric(own) == is_symmetric(peer))
 		return;
 	plan->mass = is_symmetric(own) ? PLAN_MASS_HOLD : PLAN_MASS_GUESS;
 	plan->mass_remote = to->endpoint;
@@ -258,10 +278,10 @@ static void plan_meet(struct plan *plan, const struct plan_input *in)
 {
 	const struct description *own = in->own, *peer = in->peer;
 	const struct description *caller = in->caller ? own : peer, *callee = in->caller ? peer : own;
-	const struct candidate *to = reflexive(peer, 0);
+	const struct candidate *to = aim_mass(own, peer);
 	bool opens;
 
-	if (!to || !reflexive(own, 0) || endpoint_is_loopback(&to->endpoint) || !meet_possible(own, peer))
+	if (!to || !meet_possible(own, peer))
 		return;
 	plan->mass = PLAN_MASS_MEET;
 	plan->mass_remote = to->endpoint;

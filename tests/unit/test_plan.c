@@ -393,6 +393,51 @@ static void loopback_is_never_dialled(void **state)
 	assert_int_equal(pa.count, 0);
 }
 
+/* Whoever is seen at a public address is not sent into its own networks, by a peer or by a server that lies about one */
+static void private_reflexive_address_is_not_aimed_at_from_outside(void **state)
+{
+	struct description a, b;
+	struct plan pa, pb;
+
+	(void)state;
+	home(&a, "192.168.1.2:5000", "198.51.100.1:5000", "198.51.100.1:5001", EIM, 1);
+	home(&b, "192.168.7.2:6000", "192.168.1.1:80", "100.64.0.1:80", EIM, 1);
+	both(&a, &b, &pa, &pb);
+	assert_true(plan_empty(&pa));
+	assert_non_null(pa.reason);
+	/* a server in a private network may see both of them there */
+	home(&a, "10.1.0.2:5000", "10.1.0.2:5000", "10.1.0.2:5001", EIM, 0);
+	home(&b, "10.2.0.2:6000", "10.2.0.2:6000", "10.2.0.2:6001", EIM, 0);
+	both(&a, &b, &pa, &pb);
+	assert_int_equal(pa.count, PLAN_LANES);
+	assert_int_equal(pb.count, PLAN_LANES);
+}
+
+static void private_networks_are_never_guessed_at(void **state)
+{
+	struct description a, b;
+	struct plan pa, pb;
+
+	(void)state;
+	home(&a, "192.168.1.2:5000", "198.51.100.1:5000", NULL, EIM, 1);
+	home(&b, "192.168.7.2:6000", "192.168.1.1:80", NULL, APDM, 1);
+	a.guess = b.guess = true;
+	both(&a, &b, &pa, &pb);
+	assert_int_equal(pa.mass, PLAN_MASS_NONE);
+	home(&a, "10.1.0.2:5000", "10.1.0.2:5000", NULL, EIM, 1);
+	a.guess = true;
+	both(&a, &b, &pa, &pb);
+	assert_int_equal(pa.mass, PLAN_MASS_NONE);
+	assert_int_equal(pa.count, 1);
+	/* nor met */
+	a.mapping = APDM;
+	a.port_rule = b.port_rule = PUNCH__PORT_RULE__PORT_RULE_SEQUENTIAL;
+	a.port_low = b.port_low = 20000;
+	a.port_high = b.port_high = 20063;
+	both(&a, &b, &pa, &pb);
+	assert_int_equal(pa.mass, PLAN_MASS_NONE);
+}
+
 static void attempts_are_bounded(void **state)
 {
 	struct description a, b;
@@ -451,6 +496,8 @@ int main(void)
 		cmocka_unit_test(symmetric_side_dials),
 		cmocka_unit_test(ipv6_needs_an_ipv6_socket),
 		cmocka_unit_test(loopback_is_never_dialled),
+		cmocka_unit_test(private_reflexive_address_is_not_aimed_at_from_outside),
+		cmocka_unit_test(private_networks_are_never_guessed_at),
 		cmocka_unit_test(attempts_are_bounded),
 		cmocka_unit_test(outermost_nat_is_before_the_first_public_router),
 	};
