@@ -5,61 +5,52 @@
  * Theory of operation
  * -------------------
  *
- * A pair has two ends (sockets) and two flows (directions); both flows run the same code. A flow takes bytes from
- * its source into a borrowed carrier (a pipe, by splice) and from there to its sink.  It fills only an
- * empty carrier and only when the sink is believed writable, so that a stalled reader stops the reading of its
- * source: what the source goes on sending stays in the kernel, whose buffers are capped, and then in the source.
- * A carrier that is empty goes back to the pool at the end of the turn.
+ * A pair has two ends (sockets) and two flows (directions, flow.c); both flows run the same code.
  *
- * Readiness.  Each end keeps two beliefs, readable and writable; events make them true, EAGAIN makes them false,
- * and after every event both flows are run from these beliefs alone.  The
- * epoll registration is edge-triggered and never changes.  Level-triggered was not an option: EPOLLHUP cannot be
- * masked, and an end that has sent and got its FIN while its last bytes wait for a
- * stalled sink would spin.  The invariant, asserted after each turn: a flow that has not ended
- * either is queued for another turn, or waits for an event on the end whose belief is false.
+ * Readiness.  Each end keeps two beliefs, readable and writable; events make them true, EAGAIN makes
+ * them false, and after every event both flows are run from these beliefs alone.  The epoll
+ * registration is edge-triggered and never changes.  Level-triggered was not an option: EPOLLHUP
+ * cannot be masked, and an end that has sent and got its FIN while its last bytes wait for a stalled
+ * sink would spin.  The invariant, asserted after each turn: a flow that has not ended either is
+ * queued for another turn, or waits for an event on the end whose belief is false.
  *
- * EAGAIN of a splice from socket to pipe may mean "pipe full"; it never does here because only empty carriers are filled.
- * It may also mean "urgent data next" (telnet, FTP), which splice never passes: from EPOLLPRI on the source
- * is read by recv().  Likewise its "end of file" is believed only when recv() sees none, too.  The urgent byte stays in its place of the stream (SO_OOBINLINE); that it was urgent is lost.
+ * End of file.  The source's FIN ends the flow, which passes the FIN on behind the last byte.  When
+ * both have ended the sockets are closed; what is in their send queues the kernel still delivers.
  *
- * End of file.  The source's FIN puts the flow in ENDING; when the carrier is empty, shutdown(SHUT_WR) passes the FIN
- * on: ENDED.  The other flow does not notice.  When both have ended the sockets are closed; what is in
- * their send queues the kernel still delivers.
+ * Reset.  A source that was reset may have sent bytes before (a server that closes with a request
+ * unread sends its answer and then RST); over a direct connection the reader would still get them.
+ * So the flow from the dead end goes on until the kernel has no more of its bytes, the sink has
+ * acknowledged them or 5 s have passed, and only then is the sink reset.  The flow towards the dead
+ * end stops at once.  There is no event for "acknowledged": the list `flushes` is looked at every
+ * 10 ms, so many pairs at most each time, in turn.  Whoever resets pairs whose readers are shut so
+ * costs others nothing that grows with their number.
  *
- * Reset.  A source that was reset may have sent bytes before (a server that closes with a request unread sends its answer
- * and then RST); over a direct connection the reader would still get them.  So the flow
- * from the dead end goes on until the kernel has no more of its bytes, the sink has acknowledged them
- * or 5 s have passed, and only then is the sink reset. The flow towards the dead end stops at once.  There is no event
- * for "acknowledged": the list `flushes` is looked at every 10 ms, so many pairs at most each time, in turn.  Whoever
- * resets pairs whose readers are shut so costs others nothing that grows with their number.
- *
- * Rate.  Where keys have a limit of bytes a second, both keys of a pair pay for what is taken from its sources.  While one of them
- * is too far ahead nothing is taken: back-pressure, as from a stalled sink.  Such a pair is in the list `held`, which is
- * looked at every 10 ms at most; it moves to the end when it has taken something, so that all pairs of a key have their turns.
- * What a dead end has left is passed on at once.
+ * Rate.  Where keys have a limit of bytes a second, both keys of a pair pay for what is taken from
+ * its sources.  While one of them is too far ahead nothing is taken: back-pressure, as from a stalled
+ * sink.  Such a pair is in the list `held`, which is looked at every 10 ms at most; it moves to the
+ * end when it has taken something, so that all pairs of a key have their turns.  What a dead end has
+ * left is passed on at once.
  *
  *	JOINED --both flows ended--> OVER
  *	JOINED --an end was reset--> FLUSHING --flushed, time over, other end reset too--> OVER
  */
 #include <assert.h>
 #include <errno.h>
-#include <linux/sockios.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/queue.h>
 #include <sys/socket.h>
 
 #include "common/clock.h"
 #include "common/log.h"
 #include "relay/carrier.h"
+#include "relay/flow.h"
 #include "relay/keys.h"
 #include "relay/limits.h"
 #include "relay/pump.h"
-#include "relay/room.h"
 #include "relay/stats.h"
 
 enum pair_state {
@@ -73,32 +64,6 @@ static const char *const pair_state_names[] = { "joined", "flushing", "over" };
 static_assert(sizeof(pair_state_names) / sizeof(pair_state_names[0]) == PAIR_STATE_COUNT,
 	      "one name a state");
 
-enum flow_state {
-	FLOW_MOVING,		/* the source may send more */
-	FLOW_ENDING,		/* the source has ended; the carrier may hold bytes */
-	FLOW_ENDED		/* the end was passed on, or there is nobody to pass it to */
-};
-
-struct pair;
-
-struct end {
-	struct watch watch;
-	struct pair *pair;
-	struct endpoint from;
-	bool readable, writable;	/* beliefs */
-	bool reset;			/* the connection is dead, not closed */
-	bool urgent;			/* sent TCP urgent data: splice() stops before it for ever, recv() does not */
-};
-
-struct flow {
-	enum flow_state state;
-	struct end *source, *sink;
-	struct carrier *carrier;	/* borrowed, or NULL */
-	size_t waiting;			/* bytes in it */
-	uint64_t bytes;			/* passed to the sink */
-	struct room room;
-};
-
 TAILQ_HEAD(pair_list, pair);
 
 struct pair {
@@ -111,8 +76,7 @@ struct pair {
 	struct flow flows[2];		/* flows[i] goes out of ends[i] */
 	bool queued;			/* in turns */
 	bool is_held;			/* in held */
-	struct key_use *uses[2];
-	uint64_t ready_at;		/* when both keys may have more carried; 0: now */
+	struct toll toll;
 	TAILQ_ENTRY(pair) all, turn, flush, hold;
 };
 
@@ -137,14 +101,6 @@ static void pair_set_state(struct pair *pair, enum pair_state state)
 	log_debug("pair %llu: %s -> %s", (unsigned long long)pair->id,
 		  pair_state_names[pair->state], pair_state_names[state]);
 	pair->state = state;
-}
-
-static void carrier_drop(struct flow *flow)
-{
-	if (flow->carrier)
-		carrier_return(flow->carrier, flow->waiting);
-	flow->carrier = NULL;
-	flow->waiting = 0;
 }
 
 /* Close without FIN: a side must not take an abort for the regular end */
@@ -174,143 +130,22 @@ static void pair_over(struct pair *pair, bool abort, uint64_t now)
 		 (unsigned long long)pair->flows[0].bytes, endpoint_format(&pair->ends[1].from, b),
 		 (unsigned long long)pair->flows[1].bytes, abort ? ", reset" : "");
 	for (int i = 0; i < 2; i++) {
-		carrier_drop(&pair->flows[i]);
-		room_leave(&pair->flows[i].room);
+		flow_leave(&pair->flows[i]);
 		if (abort)
 			end_abort(&pair->ends[i]);
 		loop_end(&pair->ends[i].watch);
 		pump_released(&pair->ends[i].from, now);
-		key_release(pair->uses[i]);
+		key_release(pair->toll.uses[i]);
 	}
 	stats.pairs_now--;
 	stats.resets += abort;
 	loop_free(&pair->grave, pair);
 }
 
-/* A connection died: nothing can go to it any more, what came from it still counts */
-static void end_died(struct end *end)
-{
-	struct pair *pair = end->pair;
-	struct flow *towards = &pair->flows[end == &pair->ends[0] ? 1 : 0];
-
-	end->reset = true;
-	end->readable = true;
-	carrier_drop(towards);
-	towards->state = FLOW_ENDED;
-}
-
-/* Bytes into an empty carrier. Return: as carrier_fill() */
-static ssize_t flow_take(struct flow *flow)
-{
-	struct end *source = flow->source;
-	ssize_t n = -ENOMEM;
-	char byte;
-
-	if (!flow->carrier)
-		flow->carrier = carrier_borrow(source->urgent);
-	if (flow->carrier)
-		n = carrier_fill(flow->carrier, source->watch.fd);
-	/* Before an urgent byte that the FIN has followed already, splice() says "end of file" */
-	if (n == 0 && !source->urgent &&
-	    recv(source->watch.fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0) {
-		source->urgent = true;
-		carrier_drop(flow);
-		return flow_take(flow);
-	}
-	return n;
-}
-
-/* A key's rate is used up */
-static bool flow_is_held(const struct flow *flow)
-{
-	return flow->state == FLOW_MOVING && !flow->source->reset && flow->source->pair->ready_at;
-}
-
-static void flow_pay(const struct flow *flow, uint64_t now)
-{
-	struct pair *pair = flow->source->pair;
-
-	keys_charge(pair->uses, flow->waiting, now);
-	pair->ready_at = keys_wait(pair->uses, now);
-}
-
-/* Return: true when bytes wait in the carrier */
-static bool flow_fill(struct flow *flow, uint64_t now)
-{
-	ssize_t n;
-
-	if (flow->state != FLOW_MOVING || !flow->source->readable || !flow->sink->writable ||
-	    flow_is_held(flow))
-		return false;
-	n = flow_take(flow);
-	if (n > 0) {
-		flow->waiting = (size_t)n;
-		flow_pay(flow, now);
-		return true;
-	}
-	if (n == -EAGAIN) {
-		flow->source->readable = false;
-		return false;
-	}
-	flow->state = FLOW_ENDING;
-	if (n < 0 && !flow->source->reset)
-		end_died(flow->source);
-	return false;
-}
-
-/* Return: true when the carrier is empty */
-static bool flow_drain(struct flow *flow)
-{
-	ssize_t n;
-
-	while (flow->waiting && flow->sink->writable) {
-		n = carrier_drain(flow->carrier, flow->sink->watch.fd, flow->waiting);
-		if (n > 0) {
-			flow->waiting -= (size_t)n;
-			flow->bytes += (uint64_t)n;
-			stats.bytes += (uint64_t)n;
-		} else if (n == -EAGAIN) {
-			flow->sink->writable = false;
-		} else {
-			end_died(flow->sink);
-		}
-	}
-	return !flow->waiting;
-}
-
-/* Return: true when it used up its turn and has more to do */
-static bool flow_run(struct flow *flow, uint64_t now)
-{
-	bool more = true;
-
-	for (int i = 0; more && i < RELAY_TURN; i++)
-		more = (flow->waiting || flow_fill(flow, now)) && flow_drain(flow) &&
-		       flow->state == FLOW_MOVING;
-	if (flow->waiting)
-		return false;
-	carrier_drop(flow);
-	if (flow->state == FLOW_ENDING) {
-		if (!flow->source->reset)
-			shutdown(flow->sink->watch.fd, SHUT_WR);
-		flow->state = FLOW_ENDED;
-	}
-	return more;
-}
-
-static bool flow_waits(const struct flow *flow)
-{
-	return flow->state == FLOW_ENDED || !flow->sink->writable ||
-	       (!flow->waiting && (!flow->source->readable || flow_is_held(flow)));
-}
-
 /* Has the living end got everything that the dead one sent? */
 static bool is_flushed(const struct pair *pair)
 {
-	const struct flow *flow = &pair->flows[pair->ends[0].reset ? 0 : 1];
-	int queued = 0;
-
-	return flow->state == FLOW_ENDED &&
-	       (ioctl(flow->sink->watch.fd, SIOCOUTQ, &queued) || !queued);
+	return flow_is_flushed(&pair->flows[pair->ends[0].reset ? 0 : 1]);
 }
 
 /* After flows have run. Return: false when the pair is over */
@@ -344,8 +179,8 @@ static void pair_hold(struct pair *pair, uint64_t now)
 		hold |= flow_is_held(&pair->flows[i]) && pair->flows[i].source->readable;
 	if (hold && !pair->is_held) {
 		TAILQ_INSERT_TAIL(&held, pair, hold);
-		held_look = clock_before(held_look, pair->ready_at > now + RELAY_KEY_TICK ?
-					 pair->ready_at : now + RELAY_KEY_TICK);
+		held_look = clock_before(held_look, pair->toll.ready_at > now + RELAY_KEY_TICK ?
+					 pair->toll.ready_at : now + RELAY_KEY_TICK);
 	}
 	if (!hold && pair->is_held)
 		TAILQ_REMOVE(&held, pair, hold);
@@ -358,11 +193,9 @@ static void pair_run(struct pair *pair, uint64_t now)
 
 	/* One that is held waits for its turn, whatever happens meanwhile */
 	if (!pair->is_held)
-		pair->ready_at = keys_wait(pair->uses, now);
-	for (int i = 0; i < 2; i++) {
+		pair->toll.ready_at = keys_wait(pair->toll.uses, now);
+	for (int i = 0; i < 2; i++)
 		more |= flow_run(&pair->flows[i], now);
-		room_look(&pair->flows[i].room, pair->flows[i].bytes, now);
-	}
 	/* A death seen by the second flow gives the first one something to pass on */
 	if (pair->ends[0].reset || pair->ends[1].reset)
 		more |= flow_run(&pair->flows[0], now);
@@ -403,8 +236,11 @@ static void end_init(struct pair *pair, int i, const struct endpoint *from)
 	end->from = *from;
 	end->readable = true;	/* the first EAGAIN corrects it */
 	end->writable = true;
+	end->out = flow;
+	end->in = &pair->flows[!i];
 	flow->source = end;
 	flow->sink = &pair->ends[!i];
+	flow->toll = &pair->toll;
 }
 
 int pump_join(struct watch *a, const struct endpoint *from_a, struct watch *b,
@@ -419,7 +255,7 @@ int pump_join(struct watch *a, const struct endpoint *from_a, struct watch *b,
 		return -ENOMEM;
 	end_init(pair, 0, from_a);
 	end_init(pair, 1, from_b);
-	memcpy(pair->uses, uses, sizeof(pair->uses));
+	memcpy(pair->toll.uses, uses, sizeof(pair->toll.uses));
 	pair->id = ++stats.pairs;
 	err = loop_move(a, &pair->ends[0].watch, events);
 	if (err) {
@@ -455,9 +291,9 @@ static uint64_t held_run(uint64_t now)
 	for (pair = TAILQ_FIRST(&held); pair && !is_last; pair = next) {
 		next = TAILQ_NEXT(pair, hold);
 		is_last = pair == last;	/* behind it are those that have had their turn just now */
-		pair->ready_at = keys_wait(pair->uses, now);
-		if (pair->ready_at) {
-			held_look = clock_before(held_look, pair->ready_at);
+		pair->toll.ready_at = keys_wait(pair->toll.uses, now);
+		if (pair->toll.ready_at) {
+			held_look = clock_before(held_look, pair->toll.ready_at);
 			continue;
 		}
 		TAILQ_REMOVE(&held, pair, hold);
