@@ -90,6 +90,11 @@ int path_remote(const struct path *path, struct endpoint *remote)
 	return endpoint_remote(path->fd, remote);
 }
 
+bool path_dialled(const struct path *path)
+{
+	return path->dialled;
+}
+
 bool path_disproved(const struct path *path)
 {
 	return path->disproved;

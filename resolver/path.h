@@ -82,6 +82,9 @@ uint64_t path_leg(const struct path *path);
 /** path_since() - clock_now() when the path was made */
 uint64_t path_since(const struct path *path);
 
+/** path_dialled() - as path_new() was told */
+bool path_dialled(const struct path *path);
+
 /** path_disproved() - a dialled path whose far end sent a wrong preamble */
 bool path_disproved(const struct path *path);
 

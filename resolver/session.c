@@ -53,22 +53,28 @@ static const char *const state_names[] = {
 };
 static_assert(sizeof(state_names) / sizeof(*state_names) == SESSION_STATE_COUNT, "a name for each state");
 
-static bool edge_allowed(enum session_state from, enum session_state to)
-{
-	if (from == SESSION_OVER)
-		return false;
-	/* The rendezvous was lost, or said "try again"; or no path came of this try, or one that carries nothing */
-	if (to == SESSION_UPLINK)
-		return (from != SESSION_UPLINK && from <= SESSION_PUNCHING) || from == SESSION_COVERING;
-	/* The chosen path died while its nomination was being written */
-	if (from == SESSION_NOMINATING && to == SESSION_PUNCHING)
-		return true;
-	return to > from;
-}
+#define TO(state) (1u << SESSION_##state)
+/*
+ * A caller goes back to UPLINK when the rendezvous was lost or said "try again", and when no path came of a try, or one that
+ * carries nothing; from NOMINATING to PUNCHING when the chosen path died meanwhile.  A callee begins in PORTS, and a nomination
+ * may reach it before its Go.  A bare path is OVER as soon as it is nominated.
+ */
+static const unsigned int allowed[] = {
+	[SESSION_UPLINK] = TO(PORTS) | TO(MEETING) | TO(OVER),
+	[SESSION_PORTS] = TO(UPLINK) | TO(INVITED) | TO(ANSWERED) | TO(OVER),
+	[SESSION_MEETING] = TO(UPLINK) | TO(INVITED) | TO(OVER),
+	[SESSION_INVITED] = TO(UPLINK) | TO(ANSWERED) | TO(OVER),
+	[SESSION_ANSWERED] = TO(PUNCHING) | TO(COVERING) | TO(OVER),
+	[SESSION_PUNCHING] = TO(UPLINK) | TO(NOMINATING) | TO(COVERING) | TO(OVER),
+	[SESSION_NOMINATING] = TO(PUNCHING) | TO(COVERING) | TO(OVER),
+	[SESSION_COVERING] = TO(UPLINK) | TO(OVER),
+	[SESSION_OVER] = 0,
+};
+static_assert(sizeof(allowed) / sizeof(*allowed) == SESSION_STATE_COUNT, "edges of each state");
 
 void session_set_state(struct session *s, enum session_state state)
 {
-	assert(edge_allowed(s->state, state));
+	assert(allowed[s->state] & (1u << state));
 	log_debug("session %02x%02x %s %s:%u: %s -> %s", s->id[0], s->id[1], s->caller ? "to" : "from",
 		  s->peer.name, s->port, state_names[s->state], state_names[state]);
 	s->state = state;
@@ -190,7 +196,6 @@ void session_free(struct session *s)
 
 	session_paths_close(s);
 	talk_free(s->talk);
-	crypt_cancel(s->covering);
 	if (s->waiter)
 		ports_wait_cancel(s->waiter);
 	for (i = 0; i < PLAN_LANES; i++)

@@ -72,6 +72,8 @@ void session_cover(struct session *s, struct path *path)
 	uint64_t now = clock_now(), left, again;
 	int fd;
 
+	if (s->state >= SESSION_COVERING)	/* whoever has seen a nomination may send it once more */
+		return;
 	s->kind = path_kind(path);
 	fd = path_release(path);
 	connections_track(fd, &s->track);

@@ -80,14 +80,14 @@ static void visitor_free(struct visitor *visitor)
 	free(visitor);
 }
 
-/* Its session, once that has a secret to check the preamble with */
+/* Its session, once that has a secret to check the preamble with, and as long as it still looks for a path */
 static struct session *session_of(const struct visitor *visitor)
 {
 	struct session *s;
 	bool caller = visitor->start[4] == PREAMBLE_CALLEE;
 
 	s = session_find(visitor->inlets->node->sessions, visitor->start + 8, SESSION_SIZE, caller);
-	return s && s->state >= SESSION_ANSWERED ? s : NULL;
+	return s && s->state >= SESSION_ANSWERED && s->state < SESSION_COVERING ? s : NULL;
 }
 
 static void visitor_look(struct visitor *visitor)

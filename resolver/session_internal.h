@@ -216,7 +216,7 @@ void session_trust(struct session *s, const struct path *path);
 
 /* session_paths.c: from two descriptions to a nominated path, alike for both roles */
 int session_listen(struct session *s);
-struct path *session_add_path(struct session *s, int fd, enum local_path kind, bool dialled);	/* may be NULL */
+struct path *session_add_path(struct session *s, int fd, enum local_path kind, bool dialled);	/* NULL: @fd is closed */
 void session_relays(struct session *s, Punch__RelayOffer **offers, size_t count);
 void session_go(struct session *s, uint64_t go);
 void session_consider(struct session *s);
@@ -224,7 +224,7 @@ uint64_t session_paths_deadline(const struct session *s);
 bool session_any_path(const struct session *s);
 const char *session_via(const struct session *s);	/* who carries its messages, for people */
 bool session_barren(struct session *s, uint64_t now);	/* caller: nothing left to wait for, and the try is over */
-void session_paths_close(struct session *s);
+void session_paths_close(struct session *s);	/* and the pump's work on the nominated one */
 
 /* session_choice.c */
 void session_choose(struct session *s, uint64_t now);

@@ -32,26 +32,6 @@ static uint32_t mapping_lifetime(const struct session *s)
 	return own && far ? (own < far ? own : far) : own + far;
 }
 
-struct path *session_add_path(struct session *s, int fd, enum local_path kind, bool dialled)
-{
-	struct path_setup setup = {
-		.base = s->node->base, .caller = s->caller, .session = s->id, .secret = &s->secret,
-		.keepalive = keepalive_idle(s->node->conf.keepalive, mapping_lifetime(s)),
-		.event = on_path, .arg = s,
-	};
-	unsigned int i;
-
-	for (i = 0; i < SESSION_PATHS; i++)
-		if (!s->paths[i])
-			break;
-	if (i == SESSION_PATHS) {
-		close(fd);
-		return NULL;
-	}
-	s->paths[i] = path_new(&setup, fd, kind, dialled);
-	return s->paths[i];
-}
-
 static void drop_path(struct session *s, struct path *path)
 {
 	unsigned int i;
@@ -67,6 +47,54 @@ static void drop_path(struct session *s, struct path *path)
 			session_set_state(s, SESSION_PUNCHING);
 	}
 	path_free(path);
+}
+
+static struct path **free_place(struct session *s)
+{
+	unsigned int i;
+
+	for (i = 0; i < SESSION_PATHS; i++)
+		if (!s->paths[i])
+			return &s->paths[i];
+	return NULL;
+}
+
+/* Where all are taken, that of whoever came to us and has not proven itself for longest: strangers keep nobody out */
+static struct path **make_place(struct session *s)
+{
+	struct path **place = free_place(s), *oldest = NULL;
+	unsigned int i;
+
+	for (i = 0; !place && i < SESSION_PATHS; i++) {
+		struct path *path = s->paths[i];
+
+		if (!path_dialled(path) && path_state(path) == PATH_PROVING &&
+		    (!oldest || path_since(path) < path_since(oldest)))
+			oldest = path;
+	}
+	if (oldest) {
+		drop_path(s, oldest);
+		place = free_place(s);
+	}
+	return place;
+}
+
+struct path *session_add_path(struct session *s, int fd, enum local_path kind, bool dialled)
+{
+	struct path_setup setup = {
+		.base = s->node->base, .caller = s->caller, .session = s->id, .secret = &s->secret,
+		.keepalive = keepalive_idle(s->node->conf.keepalive, mapping_lifetime(s)),
+		.event = on_path, .arg = s,
+	};
+	/* Once the choice is made nothing that comes may ask for another one */
+	struct path **place = s->state < SESSION_COVERING ? make_place(s) : NULL;
+
+	if (!place) {
+		close(fd);
+		return NULL;
+	}
+	*place = path_new(&setup, fd, kind, dialled);
+	return *place;
 }
 
 static void on_path(void *arg, struct path *path)
@@ -334,6 +362,8 @@ void session_paths_close(struct session *s)
 	unsigned int i;
 
 	meet_free(s);
+	crypt_cancel(s->covering);
+	s->covering = NULL;
 	for (i = 0; i < PLAN_ATTEMPTS; i++)
 		dial_close(&s->dials[i]);
 	for (i = 0; i < PLAN_LANES; i++) {

@@ -26,6 +26,8 @@ UNIT_test_seal_flood = resolver/seal_bio.c resolver/pair.c common/secret.c commo
 UNIT_test_nonces = resolver/seal_bio.c common/quick.c common/meeting.c common/secret.c common/key.c common/private.c common/log.c
 UNIT_test_crypt	= tests/unit/world.c resolver/crypt.c $(wildcard resolver/pump*.c) $(wildcard resolver/seal*.c) resolver/ktls.c resolver/pair.c \
 			  resolver/encrypt.c resolver/process.c resolver/sandbox.c $(LIBCOMMON)
+# The resolver as a whole, but for its loop and what the test takes in as source
+UNIT_test_session	= tests/unit/world.c $(filter-out resolver/main.c resolver/worker.c resolver/session_inlet.c,$(RESOLVER)) $(LIBCOMMON)
 UNIT_test_birthday	= resolver/birthday.c
 UNIT_test_budget	= resolver/budget.c common/endpoint.c
 UNIT_test_portrule	= resolver/portrule.c
@@ -96,7 +98,7 @@ UNIT_test_resolver_keeper	= tests/unit/world.c $(LIBCOMMON)
 # Another user is faster than the resolver: the test steps in between two of its calls
 UNIT_LINK_test_resolver_parked	= -Wl,--wrap=lot_cross
 
-TESTLIBS = -lcmocka $(LIB_EVENT) $(LIB_CRYPTO) -lzxcvbn -lsodium -l:libinih.a -lhiredis -ljson-c -lcares -lseccomp
+TESTLIBS = -lcmocka $(LIB_EVENT) $(LIB_CRYPTO) -lzxcvbn -lsodium -l:libinih.a -lhiredis -ljson-c -lcares -lseccomp -lnatpmp -lminiupnpc
 
 # Any unit test without a variable of its own links all of common/ and conf/
 .SECONDEXPANSION:
