@@ -49,7 +49,8 @@ enum local_kind {
 	LOCAL_PARK,		/* non-blocking connect: fd = the program's unconnected socket; the
 				 * resolver connects it to a parked listener and replies at once */
 	LOCAL_CLAIM_PARKED,	/* fd = the program's socket; reply: the real socket, or its error, or EINPROGRESS */
-	LOCAL_LISTEN,		/* fd = the program's listening socket; published when it matches a service */
+	LOCAL_LISTEN,		/* fd = the program's listening socket; published when it matches a service.
+				 * LOCAL_OK with a text: published, but out of reach yet, and why */
 	LOCAL_CLAIM_DOORBELL,	/* fd = what accept() returned; reply: the real socket and the peer's slot */
 	LOCAL_STATUS,		/* followed by text (JSON) */
 	LOCAL_DOCTOR,		/* followed by text (JSON) */

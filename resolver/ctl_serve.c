@@ -76,12 +76,20 @@ static int publish(const struct serve *serve)
 	status = ctl_ask(&request, serve->listener, CTL_START, &reply, NULL, NULL);
 	if (status)
 		return status;
+	if (reply.status == LOCAL_NOT_OURS && *serve->config.secret) {
+		log_error("port %u is not published: quick mode without a name only calls: set PUNCH_AS", serve->port);
+		return CTL_CONFIG;
+	}
 	if (reply.status == LOCAL_NOT_OURS) {
 		log_error("port %u is not published: %s; add a [service] with port = %u to %s", serve->port,
 			  *reply.text ? reply.text : "no [service] has it", serve->port, serve->config.path);
 		return CTL_CONFIG;
 	}
-	return reply.status == LOCAL_OK ? CTL_OK : ctl_explain(&reply);
+	if (reply.status != LOCAL_OK)
+		return ctl_explain(&reply);
+	if (*reply.text)
+		log_error("port %u is not reachable by peers yet: %s", serve->port, reply.text);
+	return CTL_OK;
 }
 
 /* The child. @fd: the peer's socket */

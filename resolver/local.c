@@ -81,6 +81,8 @@ static void request_free(struct request *rq)
 		event_free(rq->writable);
 	if (rq->end)
 		event_free(rq->end);
+	if (rq->timer)
+		event_free(rq->timer);
 	if (rq->text)
 		evbuffer_free(rq->text);
 	if (rq->fd >= 0)
@@ -104,6 +106,8 @@ static void request_over(struct request *rq)
 	request_set_state(rq, REQUEST_OVER);
 	event_del(rq->readable);
 	event_del(rq->writable);
+	if (rq->timer)
+		event_del(rq->timer);
 	if (rq->session) {
 		session_cancel(rq->session);
 		rq->session = NULL;

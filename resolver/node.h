@@ -50,6 +50,7 @@ struct node {
 	struct state *state;
 	struct memory memory;		/* what worked between networks */
 	struct life *life;
+	bool awaited;			/* a program's listen() has waited for the rendezvous: once is enough */
 	struct netwatch *netwatch;	/* NULL where rtnetlink is not to be had */
 };
 

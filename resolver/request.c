@@ -15,6 +15,7 @@
 #include "resolver/doorbell_internal.h"
 #include "resolver/life.h"
 #include "resolver/parked.h"
+#include "resolver/publish.h"
 #include "resolver/reply.h"
 #include "resolver/request.h"
 #include "resolver/services_internal.h"
@@ -238,7 +239,10 @@ static void handle_listen(struct request *rq, const struct local_request *in, in
 	reply_init(rq, &reply, LOCAL_OK);
 	services_listen(rq->node, *pass, in->target.port, &reply);
 	let_go(pass);
-	answer(rq, &reply, -1);
+	if (reply.status == LOCAL_OK)
+		publish_answer(rq);
+	else
+		answer(rq, &reply, -1);
 }
 
 /* ------------------------------------------------------------ punchctl */

@@ -28,6 +28,7 @@ enum request_state {
  * @trusted:	own, or it sent our token
  * @text:	not yet sent; NULL until there is any
  * @session:	of DIAL and PING: cancelled when the client goes away
+ * @timer, @since: of LISTEN (publish.c): when to look again, when it came (clock_now()); NULL: it does not wait
  * @detached:	somebody will still call back with this request, so it is kept when the client leaves
  */
 struct request {
@@ -41,6 +42,8 @@ struct request {
 	struct event *readable, *writable, *end;
 	struct evbuffer *text;
 	struct session *session;
+	struct event *timer;
+	uint64_t since;
 	struct peer peer;		/* DIAL, PARK, PING */
 	uint16_t port;
 	bool detached;

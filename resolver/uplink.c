@@ -43,6 +43,7 @@
 #define GREETING_LIMIT	(10 * SECOND)	/* TLS and Hello: four round trips, some of them lost */
 #define REFUSED_RETRY	(30 * SECOND)	/* somebody may mend it; see uplink.h */
 #define WAKE_SPACING	(200 * MS)	/* between two tries, however often somebody wakes us */
+#define UPLINK_SILENT	"(server down, or a firewall drops TCP %u)"
 #define STEADY		(10 * SECOND)	/* READY this long: the next failure is the first of a row */
 
 static const char *const state_names[] = {
@@ -165,13 +166,25 @@ static const struct uplink_tls_events tls_events = {
 	.closed = on_closed,
 };
 
+/* @text: each address with its port and what became of it */
+static void uplink_unreached(struct uplink *u, int error, const char *text)
+{
+	if (error == -ETIMEDOUT)
+		uplink_fail(u, UPLINK_IDLE, "cannot be reached: %s " UPLINK_SILENT, text, u->first.port);
+	else if (error == -ECONNREFUSED)
+		uplink_fail(u, UPLINK_IDLE, "cannot be reached: %s (server down, or a firewall rejects TCP %u)", text,
+			    u->first.port);
+	else
+		uplink_fail(u, UPLINK_IDLE, "cannot be reached: %s", text);
+}
+
 static void on_race(void *arg, int fd, const struct endpoint *reached, int error, const char *text)
 {
 	struct uplink *u = arg;
 
 	u->race = NULL;
 	if (error) {
-		uplink_fail(u, UPLINK_IDLE, "cannot be reached: %s", text);
+		uplink_unreached(u, error, text);
 		return;
 	}
 	u->server = *reached;
@@ -193,7 +206,10 @@ static void on_addresses(void *arg, int error, const char *text, const struct en
 
 	u->query = NULL;
 	if (error) {
-		uplink_fail(u, UPLINK_IDLE, "%s", text);
+		size_t own = strlen(u->name);	/* it begins with our name, which all our problems stand under */
+
+		own += !strncmp(text, u->name, own) && !strncmp(text + own, ": ", 2) ? 2 : -own;
+		uplink_fail(u, UPLINK_IDLE, "%s", text + own);
 		return;
 	}
 	u->twin.family = 0;
@@ -202,6 +218,7 @@ static void on_addresses(void *arg, int error, const char *text, const struct en
 			u->twin = results[i];
 	for (i = 0; i < count; i++)
 		turned[i] = results[(i + u->skip) % count];
+	u->first = turned[0];
 	u->race = race_new(u->node->base, turned, count, 0, CONNECT_LIMIT, on_race, u);
 	if (!u->race) {
 		uplink_fail(u, UPLINK_IDLE, "out of memory");
@@ -334,6 +351,29 @@ const char *uplink_name(const struct uplink *uplink)
 const char *uplink_problem(const struct uplink *uplink)
 {
 	return uplink->problem;
+}
+
+bool uplink_tried(const struct uplink *uplink)
+{
+	return uplink->failures || uplink->ready_at;
+}
+
+void uplink_explain(const struct uplink *uplink, char *text, size_t size)
+{
+	char where[ENDPOINT_TEXT_SIZE] = "";
+
+	if (uplink->first.family)
+		endpoint_format(&uplink->first, where);
+	if (*uplink->problem)
+		snprintf(text, size, "%s", uplink->problem);
+	else if (uplink->tls)
+		snprintf(text, size, "%s: connected, but it has not answered yet", where);
+	else if (uplink->state == UPLINK_CONNECTING)
+		snprintf(text, size, "cannot be reached: %s: no answer yet " UPLINK_SILENT, where, uplink->first.port);
+	else if (uplink->state == UPLINK_RESOLVING)
+		snprintf(text, size, "no name server has answered yet; see /etc/resolv.conf");
+	else
+		snprintf(text, size, "cannot be reached");
 }
 
 bool uplink_wrong_key(const struct uplink *uplink)

@@ -39,6 +39,15 @@ void uplink_free(struct uplink *uplink);
 enum uplink_state uplink_state(const struct uplink *uplink);
 const char *uplink_name(const struct uplink *uplink);		/* HOST[:PORT] as configured */
 const char *uplink_problem(const struct uplink *uplink);	/* last failure for people, "" when none */
+
+/** uplink_tried() - has a try come to its end since the start, READY or not? */
+bool uplink_tried(const struct uplink *uplink);
+
+/**
+ * uplink_explain() - why it is not READY: the last failure, else how far the first try has come
+ * @text:	one line for people, with the server's address where it is known, @size bytes
+ */
+void uplink_explain(const struct uplink *uplink, char *text, size_t size);
 bool uplink_wrong_key(const struct uplink *uplink);		/* REFUSED because the server's key is not the pinned one */
 void uplink_wake(struct uplink *uplink);			/* try now */
 

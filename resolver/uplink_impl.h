@@ -37,6 +37,7 @@ struct uplink {
 	uint64_t advanced_at;		/* CONNECTING, GREETING: the last step */
 	struct pulse pulse;
 	struct endpoint server, observed;
+	struct endpoint first;		/* of the addresses that are tried; family 0 none yet */
 	struct endpoint twin;		/* an IPv4 address of the same name; family 0 none */
 	struct endpoint probes[UPLINK_PROBES];
 	unsigned int probe_count;

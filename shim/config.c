@@ -414,6 +414,11 @@ void config_names(const struct config *config, void (*each)(void *arg, const cha
 	}
 }
 
+bool config_is_quick(const struct config *config)
+{
+	return config->quick;
+}
+
 bool config_has_services(const struct config *config)
 {
 	return config->quick || config->node.service_count > 0;

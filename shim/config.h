@@ -61,6 +61,9 @@ bool config_key_is_of_another(const struct config *config, uid_t uid);
  */
 void config_names(const struct config *config, void (*each)(void *arg, const char *name), void *arg);
 
+/** config_is_quick() - no file, but a secret word */
+bool config_is_quick(const struct config *config);
+
 /** config_has_services() - might a listening socket be ours? */
 bool config_has_services(const struct config *config);
 

@@ -79,6 +79,35 @@ static bool is_six_only(int fd, const struct endpoint *bound)
 	       (!endpoint_is_any(bound) || raw_sockopt_int(fd, IPPROTO_IPV6, IPV6_V6ONLY) > 0);
 }
 
+/* The resolver knows of no such service.  It reads a changed punch.conf by itself, but a broken one not */
+static void tell_not_ours(const struct config *config, const struct endpoint *bound)
+{
+	if (config_is_quick(config))
+		log_error("port %u is not published: quick mode without a name only calls: add --as NAME (PUNCH_AS)",
+			  bound->port);
+	else
+		log_error("port %u is not published: punch-resolver knows no [service] with it: an older %s is in force "
+			  "there, see \"punchctl status\"", bound->port, config_local(config)->path);
+}
+
+/* Once in a process and its children: a server may listen often, and it is one rendezvous that all its ports need */
+static void tell_reach(const struct endpoint *bound, const struct local_reply *reply)
+{
+	static _Atomic(bool) told;
+
+	if (!reply->text[0])
+		log_info("port %u is published, and reachable by peers", bound->port);
+	else if (!atomic_exchange(&told, true))
+		log_error("port %u is not reachable by peers yet: %s", bound->port, reply->text);
+}
+
+static void published(int fd, const struct endpoint *bound, const struct local_reply *reply)
+{
+	if (is_six_only(fd, bound))
+		atomic_store(&six_only, true);
+	tell_reach(bound, reply);
+}
+
 static void publish(int fd, const struct config *config, const struct endpoint *bound)
 {
 	struct local_request request;
@@ -99,10 +128,9 @@ static void publish(int fd, const struct config *config, const struct endpoint *
 	else if (reply.status == LOCAL_FAILED)
 		log_error("port %u is not published: %s", bound->port, reply.text);
 	else if (reply.status != LOCAL_OK)
-		log_error("port %u is not published: punch-resolver does not know it: has punch.conf changed "
-			  "since it started? (punchctl stop)", bound->port);
-	else if (is_six_only(fd, bound))
-		atomic_store(&six_only, true);
+		tell_not_ours(config, bound);
+	else
+		published(fd, bound, &reply);
 }
 
 static void publish_guarded(int fd, const struct config *config, const struct endpoint *bound)

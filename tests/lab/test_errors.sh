@@ -62,6 +62,43 @@ lab_set natA mapping=address-port port=random
 lab_set natB mapping=address-port port=random
 fails 'no path in time' alice bob 9000 ETIMEDOUT 'bob.*direct.*relay' PUNCH_TIMEOUT=4 PUNCH_ROUTE=direct
 
+# --- the server's own side: one line, at its start, that says why its peers will not find it
+lab_expect_eq 'a server within reach says nothing' "$(cat "$(lab_log echo9000)" "$(lab_log echo9001)" | grep -c punch:)" 0
+# mute NAME REASON: with bob's punch.conf as it is now, and no resolver there
+mute() {
+	lab_run bob punchctl stop
+	lab_bg bob "mute-$1" punch python3 -c '
+import socket, time
+servers = [socket.create_server(("", port)) for port in (9000, 9001)]
+print("listening", flush=True)
+time.sleep(60)'
+	lab_wait_log "mute-$1" listening
+	lab_expect_match "$1: the server is told" "$(cat "$(lab_log "mute-$1")")" \
+		"punch: port 9000 is not reachable by peers yet: rendezvous rdv: $2"
+	lab_expect_eq "$1: once" "$(grep -c reachable "$(lab_log "mute-$1")")" 1
+	lab_stop "mute-$1"
+}
+for port in 9000 9001 9002; do lab_stop "echo$port"; done
+conf=$(punch_dir bob)/punch.conf
+cp "$conf" "$LAB_DIR/right.conf"
+sed -i 's/^rendezvous-key = .*/rendezvous-key = AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=/' "$conf"
+mute 'wrong rendezvous-key' 'it showed the key .* but .*punch.conf has rendezvous-key'
+cp "$LAB_DIR/right.conf" "$conf"
+lab_run rdv ip route add blackhole 198.51.100.2
+mute 'no answer' 'cannot be reached: 203.0.113.10:4430: no answer yet .*firewall drops TCP 4430'
+lab_run rdv ip route del blackhole 198.51.100.2
+lab_stop rendezvous
+mute 'rendezvous down' 'cannot be reached: 203.0.113.10:4430: Connection refused .*TCP 4430'
+mkdir -p "$LAB_DIR/host/rdv/home/allow"
+punch_key alice >"$LAB_DIR/host/rdv/home/allow/keys"
+printf '[rendezvous]\nallow = keys\nkey = %s\n' "$LAB_DIR/host/rdv/home/.local/state/punch/rendezvous.key" \
+	>"$LAB_DIR/host/rdv/home/allow/rendezvous.conf"
+punch_servers "$LAB_DIR/host/rdv/home/allow/rendezvous.conf"
+mute 'not allowed there' 'does not serve this node: its owner has to allow the key'
+lab_expect_match 'quick mode without a name' "$(lab_run bob env PUNCH_SECRET='a long secret that only you two know' \
+	PUNCH_RENDEZVOUS=rdv timeout 1 punch socat TCP-LISTEN:9000,reuseaddr EXEC:cat 2>&1)" \
+	'punch: port 9000 is not published: quick mode without a name only calls: add --as NAME'
+
 # --- a name that is a peer's never leaks
 lab_expect_eq 'without the shim a stand-in address goes nowhere' "$(lab_run alice python3 -c '
 import errno, socket

@@ -214,6 +214,22 @@ enum uplink_state uplink_state(const struct uplink *uplink)
 	return UPLINK_READY;
 }
 
+bool uplink_tried(const struct uplink *uplink)
+{
+	(void)uplink;
+	return true;
+}
+
+void uplink_explain(const struct uplink *uplink, char *text, size_t size)
+{
+	snprintf(text, size, "%s", uplink_problem(uplink));
+}
+
+void uplink_wake(struct uplink *uplink)
+{
+	(void)uplink;
+}
+
 const char *uplink_state_name(enum uplink_state state)
 {
 	(void)state;
