@@ -21,13 +21,15 @@
 static ssize_t file_read(const char *path, char **text)
 {
 	ssize_t n = 0, size = 0;
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);	/* a FIFO must not hold us */
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);	/* a FIFO must not hold us */
+	struct stat st;
 
 	*text = NULL;
 	if (fd < 0)
 		return -errno;
-	*text = malloc(KNOWN_BYTES + 1);
-	if (!*text)
+	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
+		size = -EINVAL;		/* what has no lines is not a file without ours */
+	else if (!(*text = malloc(KNOWN_BYTES + 1)))
 		size = -ENOMEM;
 	while (size >= 0 && size < KNOWN_BYTES) {
 		n = read(fd, *text + size, (size_t)(KNOWN_BYTES - size));

@@ -23,7 +23,7 @@
  * @key:	the key of the first matching line
  * @line:	its number, also for -EBADMSG
  * Return: 0; -ENOENT no such line or file; -EBADMSG a line for this server whose key is
- * malformed (never to be taken as "not known yet"); -EFBIG; -errno of open()
+ * malformed (never to be taken as "not known yet"); -EFBIG; -EINVAL not a regular file; -errno of open()
  */
 int known_find(const char *path, const char *host, uint16_t port, uint8_t key[KEY_SIZE],
 	       unsigned int *line);

@@ -70,13 +70,46 @@ static int refuse_other(const uint8_t key[KEY_SIZE], const uint8_t remembered[KE
 	return -EKEYREJECTED;
 }
 
-/* Nothing known forbids this key: remember it */
-static void trust(struct pin *pin, const uint8_t key[KEY_SIZE], const char *path, int error)
+/*
+ * What the file says of this key.  Only where it is known to have no line for the server is nothing known: whoever
+ * can use up our descriptors must not make us forget.
+ * Return: 0 the one remembered, -ENOENT nothing is remembered, or why it is refused
+ */
+static int look_up(const struct pin *pin, const char *path, const uint8_t key[KEY_SIZE], char *why, size_t size)
+{
+	char where[LIMIT_PATH + 32];
+	uint8_t remembered[KEY_SIZE];
+	unsigned int line;
+	int found = known_find(path, pin->host, pin->port, remembered, &line);
+
+	if (found == -ENOENT || found == -ENOTDIR)
+		return -ENOENT;
+	snprintf(where, sizeof(where), "%s line %u", path, line);
+	if (found == 0)
+		return memcmp(remembered, key, KEY_SIZE) ? refuse_other(key, remembered, where, why, size) : 0;
+	if (found == -EBADMSG || found == -EFBIG) {
+		snprintf(why, size, "%s: %s; correct or remove it", where,
+			 found == -EFBIG ? "the file is too long" : "should be HOST PORT KEY");
+		return -EBADMSG;
+	}
+	snprintf(why, size, "whether its key is the one of before cannot be told: %s: %s; mend that, "
+		 "or set rendezvous-key in [node]", path, found == -EINVAL ? "not a regular file" : strerror(-found));
+	return found;
+}
+
+/* Nothing known forbids this key: remember it. @error: why there is no file for it, or 0. Return: as look_up(), but for -ENOENT */
+static int trust(struct pin *pin, const uint8_t key[KEY_SIZE], const char *path, int error, char *why, size_t size)
 {
 	char text[KEY_TEXT_SIZE];
+	int found;
 
-	if (!error)
+	if (!error) {
 		error = known_add(path, pin->host, pin->port, key);
+		/* Another resolver may have come before us, with another key; or the file was not even read */
+		found = error ? look_up(pin, path, key, why, size) : -ENOENT;
+		if (found != -ENOENT)
+			return found;
+	}
 	if (error)
 		log_warn("rendezvous %s port %u: key %s trusted for now, but %s: %s; set rendezvous-key in [node]",
 			 pin->host, pin->port, key_text(key, text), *path ? path : "there is no state folder",
@@ -87,35 +120,25 @@ static void trust(struct pin *pin, const uint8_t key[KEY_SIZE], const char *path
 	/* Only then: whoever removes the line from the file wants the server to be trusted anew */
 	pin->seen = error != 0;
 	memcpy(pin->key, key, KEY_SIZE);
+	return 0;
 }
 
 int pin_check(struct pin *pin, const struct conf_node *conf, const uint8_t key[KEY_SIZE],
 	      char *why, size_t size)
 {
-	char path[LIMIT_PATH] = "", where[LIMIT_PATH + 32];
-	uint8_t remembered[KEY_SIZE];
-	unsigned int line = 0;
-	int found;
+	char path[LIMIT_PATH];
+	int no_folder, found = -ENOENT;
 
 	if (*conf->rendezvous_key)
 		return check_configured(conf, key, why, size);
-	found = conf_state_path(path, KNOWN_FILE, secure_getenv);
-	if (found)
+	no_folder = conf_state_path(path, KNOWN_FILE, secure_getenv);
+	if (no_folder)
 		*path = '\0';
 	else
-		found = known_find(path, pin->host, pin->port, remembered, &line);
-	snprintf(where, sizeof(where), "%s line %u", path, line);
-	if (!found)
-		return memcmp(remembered, key, KEY_SIZE) ?
-		       refuse_other(key, remembered, where, why, size) : 0;
-	if (found == -EBADMSG || found == -EFBIG) {
-		snprintf(why, size, "%s: %s; correct or remove it", where,
-			 found == -EFBIG ? "the file is too long" : "should be HOST PORT KEY");
-		return -EBADMSG;
-	}
+		found = look_up(pin, path, key, why, size);
+	if (found != -ENOENT)
+		return found;
 	if (!pin->seen)
-		trust(pin, key, path, found == -ENOENT ? 0 : found);
-	else if (memcmp(pin->key, key, KEY_SIZE))
-		return refuse_other(key, pin->key, MEMORY, why, size);
-	return 0;
+		return trust(pin, key, path, no_folder, why, size);
+	return memcmp(pin->key, key, KEY_SIZE) ? refuse_other(key, pin->key, MEMORY, why, size) : 0;
 }

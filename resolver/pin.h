@@ -4,7 +4,7 @@
  *
  * [node] rendezvous-key decides where it is set.  Without it the first key seen is
  * trusted, remembered (known.h) and demanded from then on; where the file cannot be
- * written it is remembered for the life of the process.
+ * written it is remembered for the life of the process.  Where it cannot be read no key is trusted.
  */
 #ifndef PUNCH_PIN_H
 #define PUNCH_PIN_H
@@ -28,7 +28,8 @@ void pin_init(struct pin *pin, const char *text);
  * @conf:	for rendezvous_key and the file's name
  * @key:	as proved by TLS
  * @why:	on refusal: what differs, which file says so and what to do
- * Return: 0, -EKEYREJECTED (another key is pinned or remembered), -EBADMSG (what is pinned or remembered is malformed)
+ * Return: 0, -EKEYREJECTED (another key is pinned or remembered), -EBADMSG (what is pinned or remembered is malformed),
+ * or another -errno: what is remembered cannot be read now
  */
 int pin_check(struct pin *pin, const struct conf_node *conf, const uint8_t key[KEY_SIZE],
 	      char *why, size_t size);

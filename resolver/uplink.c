@@ -137,10 +137,12 @@ static void on_secure(void *arg, const uint8_t key[KEY_SIZE])
 {
 	struct uplink *u = arg;
 	char why[UPLINK_PROBLEM];
+	int refused = pin_check(&u->pin, &u->node->conf, key, why, sizeof(why));
 
-	if (pin_check(&u->pin, &u->node->conf, key, why, sizeof(why))) {
-		u->wrong_key = true;
-		uplink_fail(u, UPLINK_REFUSED, "%s", why);
+	if (refused) {
+		u->wrong_key = refused == -EKEYREJECTED || refused == -EBADMSG;
+		/* Another reason, as a lack of descriptors, may soon be gone */
+		uplink_fail(u, u->wrong_key ? UPLINK_REFUSED : UPLINK_IDLE, "%s", why);
 		return;
 	}
 	if (uplink_say_hello(u)) {

@@ -3,6 +3,9 @@
  * test_known.c - resolver/known.c and resolver/pin.c: whose key is trusted, and what is said when not
  */
 #include <errno.h>
+#include <stdbool.h>
+#include <sys/file.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 
 #include "tests/unit/scratch.h"
@@ -105,7 +108,7 @@ static void file_without_end_is_refused(void **state)
 	assert_int_equal(known_find(path, "a.test", 1, key, &line), -EFBIG);
 	assert_int_equal(known_add(path, "a.test", 1, key_a), -EFBIG);
 	assert_int_equal(mkfifo(scratch_path("fifo"), 0600), 0);
-	assert_int_equal(known_find(scratch_path("fifo"), "a.test", 1, key, &line), -ENOENT);	/* and does not hang */
+	assert_int_equal(known_find(scratch_path("fifo"), "a.test", 1, key, &line), -EINVAL);	/* and does not hang */
 }
 
 static void many_resolvers_at_once_lose_no_line(void **state)
@@ -229,6 +232,104 @@ static void broken_memory_is_no_reason_to_trust(void **state)
 	assert_non_null(strstr(why, "broken/punch/known_servers line 1"));
 }
 
+/* Up to here it is remembered that rdv.test has key_a; from here on that cannot be read */
+static void memory_that_cannot_be_read_is_no_reason_to_trust(void **state)
+{
+	struct rlimit limit, none;
+	struct pin pin;
+	char why[1024];
+	const char *file = scratch_path("unread/punch/known_servers");
+	int lowest;
+
+	(void)state;
+	setenv("XDG_STATE_HOME", scratch_path("unread"), 1);
+	pin = pin_of("rdv.test");
+	assert_int_equal(pin_check(&pin, &conf, key_a, why, sizeof(why)), 0);
+	lowest = dup(STDIN_FILENO);
+	close(lowest);
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+	none = (struct rlimit){ (rlim_t)lowest, limit.rlim_max };
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+	assert_int_equal(pin_check(&pin, &conf, key_b, why, sizeof(why)), -EMFILE);
+	pin = pin_of("rdv.test");
+	assert_int_equal(pin_check(&pin, &conf, key_b, why, sizeof(why)), -EMFILE);	/* and by the next process */
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+	assert_non_null(strstr(why, "unread/punch/known_servers: Too many open files"));
+	assert_non_null(strstr(why, "rendezvous-key"));
+	assert_false(pin.seen);
+	assert_int_equal(pin_check(&pin, &conf, key_b, why, sizeof(why)), -EKEYREJECTED);
+
+	assert_int_equal(unlink(file), 0);
+	assert_int_equal(symlink("known_servers", file), 0);
+	assert_int_equal(pin_check(&pin, &conf, key_b, why, sizeof(why)), -ELOOP);
+	assert_int_equal(unlink(file), 0);
+	assert_int_equal(mkfifo(file, 0600), 0);
+	assert_int_equal(pin_check(&pin, &conf, key_b, why, sizeof(why)), -EINVAL);
+	assert_non_null(strstr(why, "not a regular file"));
+}
+
+/* Is @pid waiting for a lock of a file? */
+static bool waits_for_lock(pid_t pid)
+{
+	FILE *locks = fopen("/proc/locks", "re");
+	char line[256];
+	bool found = false;
+	int waiting;
+
+	assert_non_null(locks);
+	while (fgets(line, sizeof(line), locks))
+		found |= sscanf(line, "%*d: -> FLOCK %*s %*s %d", &waiting) == 1 && waiting == pid;
+	fclose(locks);
+	return found;
+}
+
+/* @line is what somebody writes between our look into the file and our own line. Return: pin_check()'s for key_a */
+static int overtaken(const char *line, char *why, size_t size)
+{
+	int folder, status, ends[2], rc = 0;
+	struct pin pin = pin_of("rdv.test");
+	pid_t pid;
+
+	unlink(scratch_path("race/punch/known_servers"));
+	folder = open(scratch_path("race/punch"), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	assert_true(folder >= 0);
+	assert_int_equal(flock(folder, LOCK_EX), 0);
+	assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
+	pid = fork();
+	if (pid == 0) {
+		close(folder);
+		rc = pin_check(&pin, &conf, key_a, why, size);
+		_exit(write(ends[1], &rc, sizeof(rc)) != sizeof(rc) || write(ends[1], why, size) != (ssize_t)size);
+	}
+	while (!waits_for_lock(pid))
+		usleep(1000);
+	scratch_write("race/punch/known_servers", line, strlen(line), 0600);
+	close(folder);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+	assert_int_equal(read(ends[0], &rc, sizeof(rc)), sizeof(rc));
+	assert_int_equal(read(ends[0], why, size), size);
+	close(ends[0]);
+	close(ends[1]);
+	return rc;
+}
+
+static void who_is_overtaken_trusts_no_other_key(void **state)
+{
+	char why[1024] = "", line[128];
+
+	(void)state;
+	mkdir(scratch_path("race"), 0700);
+	mkdir(scratch_path("race/punch"), 0700);
+	setenv("XDG_STATE_HOME", scratch_path("race"), 1);
+	snprintf(line, sizeof(line), "rdv.test 4430 %s\n", text_a);
+	assert_int_equal(overtaken(line, why, sizeof(why)), 0);
+	snprintf(line, sizeof(line), "rdv.test 4430 %s\n", text_b);
+	assert_int_equal(overtaken(line, why, sizeof(why)), -EKEYREJECTED);
+	assert_non_null(strstr(why, text_b));
+	assert_int_equal(overtaken("rdv.test 4430 ?\n", why, sizeof(why)), -EBADMSG);
+}
+
 static int setup(void **state)
 {
 	unsetenv("STATE_DIRECTORY");
@@ -252,6 +353,8 @@ int main(void)
 		cmocka_unit_test(first_key_is_trusted_and_then_demanded),
 		cmocka_unit_test(without_a_folder_the_process_remembers),
 		cmocka_unit_test(broken_memory_is_no_reason_to_trust),
+		cmocka_unit_test(memory_that_cannot_be_read_is_no_reason_to_trust),
+		cmocka_unit_test(who_is_overtaken_trusts_no_other_key),
 	};
 
 	return cmocka_run_group_tests(tests, setup, scratch_teardown);

@@ -65,7 +65,8 @@ static unsigned int accepted;
 static bool speaks_tls;
 static uint8_t script[1 << 17];		/* said when the first bytes have come */
 static size_t script_size;
-static size_t heard;			/* bytes since the last accept */
+static size_t heard;			/* bytes since the last accept, without those of TLS */
+static bool left;			/* the node has ended the connection */
 static uint8_t said_to_us[1 << 16];
 
 static void on_client_bytes(struct bufferevent *bev, void *arg)
@@ -77,6 +78,13 @@ static void on_client_bytes(struct bufferevent *bev, void *arg)
 	if (!heard && script_size)
 		bufferevent_write(bev, script, script_size);
 	heard += (size_t)evbuffer_remove(input, said_to_us + heard, room);
+}
+
+static void on_client_event(struct bufferevent *bev, short what, void *arg)
+{
+	(void)bev;
+	(void)arg;
+	left = left || what & (BEV_EVENT_EOF | BEV_EVENT_ERROR);
 }
 
 static void on_accept(struct evconnlistener *from, evutil_socket_t fd, struct sockaddr *sa, int size, void *arg)
@@ -94,7 +102,7 @@ static void on_accept(struct evconnlistener *from, evutil_socket_t fd, struct so
 							BEV_OPT_CLOSE_ON_FREE | BEV_OPT_DEFER_CALLBACKS);
 	else
 		client = bufferevent_socket_new(base, fd, BEV_OPT_CLOSE_ON_FREE);
-	bufferevent_setcb(client, on_client_bytes, NULL, NULL, NULL);
+	bufferevent_setcb(client, on_client_bytes, NULL, on_client_event, NULL);
 	bufferevent_enable(client, EV_READ | EV_WRITE);
 }
 
@@ -212,6 +220,7 @@ static int begin(void **state)
 	(void)state;
 	told = messages = accepted = 0;
 	heard = script_size = 0;
+	left = false;
 	speaks_tls = true;
 	return 0;
 }
@@ -253,6 +262,43 @@ static void silence_after_tls_is_given_up(void **state)
 	(void)state;
 	run(UPLINK_IDLE, "does not answer");
 	assert_true(heard > 0);		/* our Hello */
+}
+
+static bool has_left(void *arg)
+{
+	(void)arg;
+	return left;
+}
+
+/* Refused for its key, with @problem, before the node has said a byte */
+static void refuse_unheard(const char *problem)
+{
+	run(UPLINK_REFUSED, problem);
+	assert_true(uplink_wrong_key(node.uplinks[0]));
+	assert_true(world_until(base, has_left, NULL));
+	assert_int_equal(heard, 0);
+}
+
+static void another_server_hears_nothing(void **state)
+{
+	char mine[KEY_TEXT_SIZE], pinned[KEY_TEXT_SIZE], line[128];
+	struct sockaddr_in sin;
+	socklen_t size = sizeof(sin);
+
+	(void)state;
+	strcpy(pinned, node.conf.rendezvous_key);
+	strcpy(node.conf.rendezvous_key, key_text(node.key.public, mine));
+	refuse_unheard("rendezvous-key");
+	end(NULL);
+	begin(NULL);
+	node.conf.rendezvous_key[0] = '\0';
+	mkdir(scratch_path("punch"), 0700);
+	setenv("XDG_STATE_HOME", scratch_path(""), 1);
+	getsockname(evconnlistener_get_fd(listener), (struct sockaddr *)&sin, &size);
+	snprintf(line, sizeof(line), "127.0.0.1 %u %s\n", ntohs(sin.sin_port), mine);
+	scratch_write("punch/known_servers", line, strlen(line), 0600);
+	refuse_unheard("known_servers");
+	strcpy(node.conf.rendezvous_key, pinned);
 }
 
 /* --- bytes */
@@ -479,6 +525,7 @@ int main(void)
 		LIVE(server_without_tls_is_told_from_a_rendezvous),
 		LIVE(silent_listener_is_given_up),
 		LIVE(silence_after_tls_is_given_up),
+		LIVE(another_server_hears_nothing),
 		LIVE(frames_out_of_bounds_end_the_connection),
 		LIVE(garbage_in_a_frame_ends_the_connection),
 		LIVE(largest_frame_in_small_pieces_is_read),
