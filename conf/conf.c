@@ -422,15 +422,15 @@ out:
 
 int conf_walk(struct conf_walk *walk)
 {
-	char *own = NULL;
+	size_t size;
+	char *text;
 
 	memset(walk->error, 0, sizeof(*walk->error));
-	if (!walk->text)
-		walk->text = own = slurp(walk, &walk->size);
-	if (!walk->text)
+	text = slurp(walk, &size);
+	if (!text)
 		return walk->error->code;
-	walk->next = walk->text;
-	walk->end = walk->text + walk->size;
+	walk->next = text;
+	walk->end = text + size;
 	walk->line = 0;
 
 	ini_allow_multiline = false;
@@ -439,6 +439,6 @@ int conf_walk(struct conf_walk *walk)
 	/* its result repeats what read_line() and on_setting() have seen */
 	ini_parse_stream(read_line, walk, on_setting, walk);
 	check_pending(walk);
-	free(own);
+	free(text);
 	return walk->error->code;
 }

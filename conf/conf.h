@@ -89,13 +89,6 @@ struct conf_node {
  */
 int conf_node_load(struct conf_node *conf, const char *path, struct conf_error *error);
 
-/**
- * conf_node_load_text() - the same of a text that was read before
- * @path:	absolute; for messages and relative names, not opened
- * @text:	@size bytes, the whole file; not kept
- */
-int conf_node_load_text(struct conf_node *conf, const char *path, const char *text, size_t size,
-			struct conf_error *error);
 void conf_node_free(struct conf_node *conf);
 
 /**

@@ -336,15 +336,9 @@ static const struct conf_section sections[] = {
 
 int conf_node_load(struct conf_node *conf, const char *path, struct conf_error *error)
 {
-	return conf_node_load_text(conf, path, NULL, 0, error);
-}
-
-int conf_node_load_text(struct conf_node *conf, const char *path, const char *text, size_t size,
-			struct conf_error *error)
-{
 	struct reading *reading = calloc(1, sizeof(*reading));
 	struct conf_walk walk = {
-		.path = conf->path, .out = reading, .text = text, .size = size, .error = error,
+		.path = conf->path, .out = reading, .error = error,
 		.sections = sections, .section_count = sizeof(sections) / sizeof(sections[0]),
 	};
 	int rc;

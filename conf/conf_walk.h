@@ -48,7 +48,6 @@ struct conf_section {
  * struct conf_walk - one reading of one file
  * @path:	absolute path, for messages and relative names
  * @out:	what the take() functions fill
- * @text:	the file's content where it was read before, @size bytes; NULL: read it
  * @line:	of the text being looked at, 1 is the first
  * @header:	"[peer bob]", for messages
  * @key:	being taken, or NULL
@@ -56,8 +55,6 @@ struct conf_section {
 struct conf_walk {
 	const char *path;
 	void *out;
-	const char *text;
-	size_t size;
 	struct conf_error *error;
 	const struct conf_section *sections;
 	size_t section_count;

@@ -2,11 +2,10 @@
 /*
  * config.c - which names, addresses and ports are ours
  *
- * Parsed at the first call that could be ours, and read again by a look-up that finds the file
- * changed.  A process of root takes the text at once when it is loaded: what comes next may be
- * chroot() or setuid(), and then the file is out of reach and every
- * peer's name would have to be refused.  Taking it costs a program that never needs it five system calls and
- * some 10 us, parsing it would cost 80.
+ * Loaded by the constructor, which costs each program 70 us, one that never connects as well.  Later it
+ * would be too late: the first connect() may come in a signal handler, where nothing may be allocated, or after
+ * chroot() or setuid(), when the file is out of reach.  A look-up, which no handler makes, reads
+ * it again when it has changed.
  *
  * One that was published is never freed: other threads may hold it.
  */
@@ -15,13 +14,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include <sys/auxv.h>
 #include <sys/stat.h>
 
 #include "conf/conf.h"
 #include "shim/config.h"
 #include "shim/env.h"
-#include "shim/raw.h"
 
 /**
  * struct config
@@ -29,7 +26,7 @@
  * @tag:		found out at once: the folder may be out of reach later
  * @quick:		no file: names end in ".punch", every port is ours
  * @unreadable:		the file is there but says nothing: every name may be a peer's
- * @passing:		... for want of descriptors or memory: the next call tries again
+ * @passing:		... for want of descriptors or memory: the next look-up tries again
  * @node:		file mode
  * @aliases:		literal aliases, sorted
  * @error:		first complaint of the loader; code 0: none
@@ -48,26 +45,8 @@ struct config {
 	struct stat version;
 };
 
-/**
- * struct early - what the constructor took for root; does not change afterwards
- * @path:	of the file, absolute; NULL: nothing was taken
- * @text:	@size bytes
- * @tag:	as in struct config
- */
-struct early {
-	const char *path;
-	const char *text;
-	size_t size;
-	struct stat version;
-	char tag[LOCAL_TAG];
-};
-
-/* NULL: not read yet.  NONE: there is none */
-static _Atomic(struct config *) current;
-static char none;
-static struct early early;
-
-#define NONE	((struct config *)(void *)&none)	/* only ever compared */
+static struct config first;			/* the constructor's: the heap is not touched for it */
+static _Atomic(struct config *) current;	/* NULL: there is none */
 
 static int compare_addresses(const void *a, const void *b)
 {
@@ -155,19 +134,13 @@ static void load_quick(struct config *config)
 	}
 }
 
-/* @taken: the text, or NULL to read it now */
-static void load_file(struct config *config, const struct early *taken)
+static void load_file(struct config *config)
 {
 	int rc;
 
-	if (taken)
-		config->version = taken->version;
-	else if (stat(config->local.path, &config->version) < 0)
+	if (stat(config->local.path, &config->version) < 0)
 		memset(&config->version, 0, sizeof(config->version));
-	if (taken)
-		rc = conf_node_load_text(&config->node, taken->path, taken->text, taken->size, &config->error);
-	else
-		rc = conf_node_load(&config->node, config->local.path, &config->error);
+	rc = conf_node_load(&config->node, config->local.path, &config->error);
 	if (rc == 0 && !aliases_build(config))
 		rc = -ENOMEM;
 	else if (rc < 0)
@@ -180,57 +153,23 @@ static void load_file(struct config *config, const struct early *taken)
 	config->passing = rc == -EMFILE || rc == -ENFILE || rc == -ENOMEM;
 }
 
-/* @config: new, its path is there, or none for quick mode. @taken: of that file, or NULL */
-static struct config *fill(struct config *config, const struct early *taken)
+/* @config: new, its path is there, or none for quick mode */
+static void fill(struct config *config)
 {
 	if (config->local.path[0])
-		load_file(config, taken);
+		load_file(config);
 	else
 		load_quick(config);
-	if (taken)
-		strcpy(config->tag, taken->tag);
-	else
-		local_tag(config->tag, &config->local);		/* fails where the file cannot be read either */
-	return config;
+	local_tag(config->tag, &config->local);		/* fails where the file cannot be read either */
 }
 
-/*
- * Return: NULL when out of memory.  The first call may come in a thread with the smallest of stacks (16 kB,
- * of which libc has taken some), so the path has its place on the heap.
- */
-static struct config *load(void)
+/* Return: false when there is no configuration */
+static bool load(void)
 {
-	struct config *config = calloc(1, sizeof(*config));
-
-	if (!config || env_get("PUNCH_SECRET"))
-		return config ? fill(config, NULL) : NULL;
-	if (early.path) {
-		strcpy(config->local.path, early.path);
-		return fill(config, &early);
-	}
-	if (conf_node_path(config->local.path, env_get) < 0) {
-		free(config);
-		return NONE;
-	}
-	return fill(config, NULL);
-}
-
-/* Not read yet, or nothing is to be. Return: as config_get() */
-static struct config *first_get(void)
-{
-	struct config *config, *before = NULL;
-	int errno_kept = errno;
-
-	if (env_off())
-		return NULL;
-	config = load();
-	if (config && !atomic_compare_exchange_strong(&current, &before, config)) {
-		if (config != NONE)
-			config_free(config);
-		config = before;
-	}
-	errno = errno_kept;
-	return config == NONE ? NULL : config;
+	if (!env_get("PUNCH_SECRET") && conf_node_path(first.local.path, env_get) < 0)
+		return false;
+	fill(&first);
+	return true;
 }
 
 /* @old stays what counts when it could be read and the file now cannot be. Return: what counts */
@@ -241,7 +180,7 @@ static struct config *reload(struct config *old)
 	if (!config)
 		return old;
 	strcpy(config->local.path, old->local.path);
-	fill(config, NULL);
+	fill(config);
 	/* a tag stays: it names the resolver that this process has to do with */
 	strcpy(config->tag, old->tag[0] ? old->tag : config->tag);
 	if (config->passing || (config->unreadable && !old->unreadable) ||
@@ -252,18 +191,7 @@ static struct config *reload(struct config *old)
 
 const struct config *config_get(void)
 {
-	struct config *config = atomic_load_explicit(&current, memory_order_acquire);
-	int errno_kept = errno;
-
-	if (!config)
-		return first_get();
-	if (config == NONE)
-		return NULL;
-	if (config->passing) {
-		config = reload(config);
-		errno = errno_kept;
-	}
-	return config;
+	return atomic_load_explicit(&current, memory_order_acquire);
 }
 
 static bool has_changed(const struct config *config)
@@ -279,69 +207,23 @@ static bool has_changed(const struct config *config)
 
 const struct config *config_fresh(void)
 {
+	struct config *old = atomic_load(&current);
 	int errno_kept = errno;
-	struct config *old;
 
-	if (!config_get())
+	if (!old)
 		return NULL;
-	old = atomic_load(&current);
-	if (has_changed(old))
+	if (old->passing || has_changed(old))
 		reload(old);
 	errno = errno_kept;
 	return atomic_load(&current);
-}
-
-/* The whole file into @text. Return: its bytes, 0 when it is no ordinary one or does not fit */
-static size_t take_text(const char *path, char *text, size_t room)
-{
-	int fd = raw_open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-	size_t size = 0;
-	long n = 0;
-
-	if (fd < 0)
-		return 0;
-	if (fstat(fd, &early.version) == 0 && S_ISREG(early.version.st_mode)) {
-		do {
-			n = raw_read(fd, text + size, room - size);
-			size += n > 0 ? (size_t)n : 0;
-		} while (n > 0 && size < (size_t)early.version.st_size);
-	}
-	raw_close(fd);
-	return n < 0 || size == room ? 0 : size;
-}
-
-/* Return: false when the file must be read in the usual way, which tells what is wrong with it */
-static bool take(void)
-{
-	size_t left, size;
-	char *path = env_spare(0, &left), *text;
-
-	if (left < 2 * LIMIT_PATH)
-		return false;
-	if (conf_node_path(path, env_get) < 0) {
-		atomic_store(&current, NONE);
-		return true;
-	}
-	if (local_tag_of(early.tag, path) < 0)
-		return false;
-	env_spare(strlen(path) + 1, &left);
-	text = env_spare(0, &left);
-	size = take_text(path, text, left);
-	if (!size)
-		return false;
-	env_spare(size, &left);
-	early.text = text;
-	early.size = size;
-	early.path = path;
-	return true;
 }
 
 void config_init(void)
 {
 	int errno_kept = errno;
 
-	if (getauxval(AT_EUID) == 0 && !env_off() && !env_get("PUNCH_SECRET") && !take())
-		config_get();
+	if (!env_off() && load())
+		atomic_store(&current, &first);
 	errno = errno_kept;
 }
 

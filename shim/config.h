@@ -14,20 +14,19 @@
 
 struct config;
 
-/** config_init() - read the file now if this process may lose the right or the way to it later; constructor only */
+/** config_init() - read the file; constructor only, after env_init() */
 void config_init(void);
 
 /**
- * config_get() - the configuration, read at the first call
- * Safe in any thread and without a lock: two threads that come first both
- * read, and one result is kept for good.
+ * config_get() - the configuration, as config_init() or config_fresh() have read it
+ * Costs nothing, and is safe in any thread and in a signal handler.
  * Return: NULL when there is none: nothing is ours
  */
 const struct config *config_get(void);
 
 /**
  * config_fresh() - the same, read again when the file has changed since; for look-ups, which may
- * cost a stat(): a name that has become a peer's must not go to DNS
+ * cost a stat() and allocate: a name that has become a peer's must not go to DNS
  */
 const struct config *config_fresh(void);
 

@@ -16,8 +16,8 @@
 #include "conf/conf.h"
 #include "shim/env.h"
 
-/* Three paths, the secret, the rest, and a short punch.conf; a PATH that does not fit is left out */
-#define ARENA_SIZE	(7 * LIMIT_PATH)
+/* Three paths, the secret, and the rest; a PATH that does not fit is left out */
+#define ARENA_SIZE	(5 * LIMIT_PATH)
 #define TIMEOUT_MOST_S	60	/* the resolver's own limit; a parked socket gives up after 127 s */
 
 static struct {
@@ -246,15 +246,6 @@ char *env_get(const char *name)
 char *const *env_array(void)
 {
 	return state.kept;
-}
-
-char *env_spare(size_t take, size_t *left)
-{
-	char *from = state.arena + state.used;
-
-	state.used += take;
-	*left = sizeof(state.arena) - state.used;
-	return from;
 }
 
 uint32_t env_timeout_ms(void)

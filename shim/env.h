@@ -36,15 +36,6 @@ char *env_get(const char *name);
 /** env_array() - the copy in the form that execve() wants; never changes after env_init() */
 char *const *env_array(void);
 
-/**
- * env_spare() - what is left of the copy's room, for the constructor alone: others that have something to
- * keep from the start use it, because its page has been touched already
- * @take:	bytes to take of it, at most what was left before
- * @left:	bytes left after that
- * Return: the first byte taken
- */
-char *env_spare(size_t take, size_t *left);
-
 /** env_timeout_ms() - PUNCH_TIMEOUT, 1 to 60 s, default TIMEOUT_DEFAULT_S */
 uint32_t env_timeout_ms(void);
 

@@ -342,6 +342,7 @@ int any_begin(const char *folder, char *const *command)
 	int pair = -1, rc = EX_UNAVAILABLE;
 
 	env_init(folder);
+	config_init();
 	if (!config_get())
 		return EX_CONFIG;
 	find_names(&hosts, command);
