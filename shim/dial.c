@@ -47,16 +47,13 @@ static bool is_blocking(const struct dial *dial)
 	return !(dial->flags & O_NONBLOCK);
 }
 
-/* A look-up in memory, once the configuration is loaded */
+/* A look-up in memory */
 static bool is_ours(const struct sockaddr *address, socklen_t size, struct endpoint *target)
 {
-	const struct config *config;
+	const struct config *config = config_get();
 
-	if (!raw_plausible(address) || size < (socklen_t)sizeof(sa_family_t) ||
+	if (!config || !raw_plausible(address) || size < (socklen_t)sizeof(sa_family_t) ||
 	    (address->sa_family != AF_INET && address->sa_family != AF_INET6))
-		return false;
-	config = config_get();
-	if (!config)
 		return false;
 	if (standin_is_sockaddr(address, size))
 		return endpoint_from_sockaddr(target, address, size) == 0;

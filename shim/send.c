@@ -10,6 +10,8 @@
  */
 #include <errno.h>
 
+#include <sys/uio.h>
+
 #include "common/standin.h"
 #include "shim/config.h"
 #include "shim/dial.h"
@@ -17,6 +19,10 @@
 #include "shim/pending.h"
 #include "shim/raw.h"
 #include "shim/send.h"
+
+#ifndef UIO_MAXIOV
+#define UIO_MAXIOV	1024	/* most messages that one sendmmsg() looks at, whatever it is given */
+#endif
 
 enum verdict {
 	VERDICT_NATIVE,		/* as the program has it */
@@ -29,11 +35,11 @@ static enum verdict judge(int fd, int flags, const struct sockaddr *address, soc
 	enum verdict verdict = VERDICT_NATIVE;
 	struct guard guard;
 
-	if (!raw_plausible(address))
+	if (!config_get() || !raw_plausible(address))
 		return VERDICT_NATIVE;
 	if (flags & MSG_FASTOPEN)
 		return VERDICT_CONNECT;		/* whose address it is connect() finds out */
-	if (!standin_is_sockaddr(address, size) || !config_get())
+	if (!standin_is_sockaddr(address, size))
 		return VERDICT_NATIVE;
 	guard_enter(&guard);
 	if (raw_sockopt_int(fd, SOL_SOCKET, SO_TYPE) != SOCK_STREAM)
@@ -47,7 +53,7 @@ static bool is_peer(const struct sockaddr *address, socklen_t size)
 	const struct config *config = config_get();
 	struct endpoint ep;
 
-	if (!config || endpoint_from_sockaddr(&ep, address, size) < 0)
+	if (!config || !raw_plausible(address) || endpoint_from_sockaddr(&ep, address, size) < 0)
 		return false;
 	return standin_slot(&ep) || config_owns_address(config, &ep);
 }
@@ -113,19 +119,37 @@ ssize_t send_message(int fd, const struct msghdr *message, int flags)
 	return libc_sendmsg(fd, &nameless, flags & ~MSG_FASTOPEN);
 }
 
-int send_messages(int fd, struct mmsghdr *messages, unsigned int count, int flags)
+/* Return: how many of the first @count messages may be sent as they are */
+static unsigned int count_harmless(int fd, const struct mmsghdr *messages, unsigned int count)
 {
 	unsigned int i;
 
-	for (i = 0; messages && i < count; i++) {
+	for (i = 0; i < count; i++) {
 		const struct msghdr *message = &messages[i].msg_hdr;
 
-		if (judge(fd, flags & ~MSG_FASTOPEN, message->msg_name, message->msg_namelen) == VERDICT_REFUSE)
+		if (judge(fd, 0, message->msg_name, message->msg_namelen) == VERDICT_REFUSE)
 			break;
 	}
-	if (messages && count && i == 0) {
+	return i;
+}
+
+int send_messages(int fd, struct mmsghdr *messages, unsigned int count, int flags)
+{
+	unsigned int most = count < UIO_MAXIOV ? count : UIO_MAXIOV, harmless;
+
+	if (!config_get() || !most || !raw_plausible(messages))
+		return is_connected(fd) ? libc_sendmmsg(fd, messages, count, flags) : -1;
+	harmless = count_harmless(fd, messages, most);
+	if (!harmless) {
 		errno = ENETUNREACH;
 		return -1;
 	}
-	return libc_sendmmsg(fd, messages, messages ? i : count, flags);	/* those before it are sent */
+	if ((flags & MSG_FASTOPEN) && is_peer(messages->msg_hdr.msg_name, messages->msg_hdr.msg_namelen)) {
+		if (dial_connect(fd, messages->msg_hdr.msg_name, messages->msg_hdr.msg_namelen) < 0)
+			return -1;
+		flags &= ~MSG_FASTOPEN;		/* a connected TCP socket does not look at the name */
+	}
+	if (!is_connected(fd))
+		return -1;
+	return libc_sendmmsg(fd, messages, harmless < most ? harmless : count, flags);	/* those before it are sent */
 }

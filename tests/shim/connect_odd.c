@@ -155,6 +155,8 @@ static void fast_open_connects_first(void **state)
 	struct address bob = peer("bob", AF_INET, port);
 	struct iovec iov = { .iov_base = (char[]){ "a" }, .iov_len = 1 };
 	struct msghdr message = { .msg_iov = &iov, .msg_iovlen = 1, .msg_name = &bob.ss, .msg_namelen = bob.size };
+	struct sockaddr_in alias = { .sin_family = AF_INET, .sin_port = htons(port) };
+	struct mmsghdr many;
 	int fd = tcp(AF_INET, 0), far;
 	char c;
 
@@ -168,6 +170,18 @@ static void fast_open_connects_first(void **state)
 
 	fd = tcp(AF_INET, 0);
 	assert_int_equal(sendmsg(fd, &message, MSG_FASTOPEN), 1);
+	far = accept(listener, NULL, NULL);
+	assert_int_equal(read(far, &c, 1), 1);
+	assert_int_equal(c, 'a');
+	close(far);
+	close(fd);
+
+	inet_aton("10.9.0.2", &alias.sin_addr);		/* would leave for a host of this address */
+	many.msg_hdr = message;
+	many.msg_hdr.msg_name = &alias;
+	many.msg_hdr.msg_namelen = sizeof(alias);
+	fd = tcp(AF_INET, 0);
+	assert_int_equal(sendmmsg(fd, &many, 1, MSG_FASTOPEN), 1);
 	far = accept(listener, NULL, NULL);
 	assert_int_equal(read(far, &c, 1), 1);
 	assert_int_equal(c, 'a');

@@ -631,6 +631,55 @@ static void try_sendmsg(const struct kind *kind)
 	}
 }
 
+static void many_one(const struct kind *kind, struct mmsghdr *many, unsigned int count, int flags, const char *what)
+{
+	struct outcome hook, bare;
+	int fds[2];
+
+	make_two(kind, fds);
+	clear(&hook, &bare);
+	SIDE(&bare, syscall(SYS_sendmmsg, fds[1], many, count, flags | MSG_NOSIGNAL));
+	SIDE(&hook, sendmmsg(fds[0], many, count, flags | MSG_NOSIGNAL));
+	compare(&hook, &bare, "%s, %s, %u, %#x", kind->name, what, count, (unsigned int)flags);
+	close_two(fds);
+}
+
+static void try_sendmmsg(const struct kind *kind)
+{
+	static const unsigned int counts[] = { 0, 1, 2, 1024, 1025, 0x7fffffff, 0xffffffff };
+	struct iovec iov = { .iov_base = (char[]){ "x" }, .iov_len = 1 };
+	/* as many as the kernel looks at, so that the hook's next look would be at @nothing */
+	static struct mmsghdr *full;
+	unsigned int a, b, c, f, i;
+	char *room;
+
+	if (!full) {
+		size_t size = (1024 * sizeof(*full) + PAGE - 1) / PAGE * PAGE;
+
+		room = mmap(NULL, size + PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		mprotect(room + size, PAGE, PROT_NONE);
+		full = (void *)(room + size - 1024 * sizeof(*full));
+	}
+	for (f = 0; f < COUNT(send_flags); f++) {
+		for (c = 0; c < COUNT(counts); c++) {
+			for (b = 0; b < COUNT(bad); b++)
+				many_one(kind, bad[b], counts[c], send_flags[f], "bad messages");
+			for (i = 0; i < 1024; i++)
+				full[i] = (struct mmsghdr){ .msg_hdr = { .msg_iov = &iov, .msg_iovlen = 1 } };
+			full[1].msg_hdr.msg_iov = (void *)-1;	/* the first one is sent */
+			many_one(kind, full, counts[c], send_flags[f], "bad iov");
+			full[0].msg_hdr.msg_iov = (void *)-1;
+			full[0].msg_hdr.msg_name = (void *)-1;
+			full[0].msg_hdr.msg_namelen = 16;
+			many_one(kind, full, counts[c], send_flags[f], "bad name");
+			for (a = 0; a < address_count; a++) {
+				full[0].msg_hdr.msg_name = &addresses[a];
+				many_one(kind, full, counts[c], send_flags[f], "address");
+			}
+		}
+	}
+}
+
 /* ------------------------------------------------------------ main */
 
 static void run(const char *name, void (*attempt)(const struct kind *))
@@ -699,5 +748,6 @@ int main(int argc, char **argv)
 	run("setsockopt", try_setsockopt);
 	run("sendto", try_sendto);
 	run("sendmsg", try_sendmsg);
+	run("sendmmsg", try_sendmmsg);
 	return different != 0;
 }
