@@ -92,6 +92,7 @@ static int tell(const struct pump *pump, struct pump_note *note, const char *tex
 	return local_send(pump->link, note, sizeof(*note), pass);
 }
 
+/* Of what never became a connection */
 static void tell_failed(const struct pump *pump, uint64_t id, int error, const char *text)
 {
 	struct pump_note note = { .what = PUMP_FAILED, .id = id, .error = error, .cover = ENCRYPT_BARE };
@@ -101,21 +102,23 @@ static void tell_failed(const struct pump *pump, uint64_t id, int error, const c
 
 /* ------------------------------------------------------------ connections */
 
-static void connection_free(struct connection *c)
+/* @last: what the resolver is told, with the number of those that are left; @pass comes with it, -1 none */
+static void connection_end(struct connection *c, struct pump_note *last, const char *text, int pass)
 {
-	struct pump_note ended = { .what = PUMP_ENDED, .id = c->id, .cover = ENCRYPT_PUMP };
 	struct pump *pump = c->pump;
 
 	TAILQ_REMOVE(&pump->connections, c, link);
 	pump->count--;
+	last->id = c->id;
+	tell(pump, last, text, pass);
 	if (c->local)
 		event_free(c->local);
 	if (c->wire)
 		event_free(c->wire);
-	event_free(c->timer);
+	if (c->timer)
+		event_free(c->timer);
 	if (c->state == CONNECTION_FLOWING) {
 		flow_stop(&c->flow);
-		tell(pump, &ended, "", -1);
 	} else {
 		seal_free(c->flow.seal);
 		if (c->flow.wire >= 0)
@@ -126,14 +129,22 @@ static void connection_free(struct connection *c)
 		event_base_loopexit(pump->base, NULL);
 }
 
-static void fail(struct connection *c, int error, const char *text)
+static void connection_free(struct connection *c)
 {
-	log_info("pump: connection %llu: %s", (unsigned long long)c->id, text);
-	tell_failed(c->pump, c->id, error, text);
-	connection_free(c);
+	struct pump_note ended = { .what = PUMP_ENDED, .cover = ENCRYPT_PUMP };
+
+	connection_end(c, &ended, "", -1);
 }
 
-/* Ask libevent for what is wanted now; a socket of which nothing is wanted is still watched for nothing */
+static void fail(struct connection *c, int error, const char *text)
+{
+	struct pump_note failed = { .what = PUMP_FAILED, .error = error, .cover = ENCRYPT_BARE };
+
+	log_info("pump: connection %llu: %s", (unsigned long long)c->id, text);
+	connection_end(c, &failed, text, -1);
+}
+
+/* Ask libevent for what is wanted now */
 static int watch(struct event *event, short wanted, event_callback_fn callback, struct connection *c, int fd)
 {
 	/* Nearly always the same as before: no system call */
@@ -179,7 +190,7 @@ static void set_blocking(int fd)
 /* The keys go into the socket, the socket to the program. Return: 0 or -errno */
 static int into_kernel(struct connection *c)
 {
-	struct pump_note ready = { .what = PUMP_READY, .id = c->id, .cover = ENCRYPT_KERNEL };
+	struct pump_note ready = { .what = PUMP_READY, .cover = ENCRYPT_KERNEL };
 	struct seal_keys keys;
 	int rc = seal_take_keys(c->flow.seal, &keys), off = 0;
 
@@ -190,8 +201,7 @@ static int into_kernel(struct connection *c)
 		return rc;
 	setsockopt(c->flow.wire, IPPROTO_TCP, TCP_NODELAY, &off, sizeof(off));
 	set_blocking(c->flow.wire);
-	tell(c->pump, &ready, seal_cipher(c->flow.seal), c->flow.wire);
-	connection_free(c);
+	connection_end(c, &ready, seal_cipher(c->flow.seal), c->flow.wire);
 	return 0;
 }
 

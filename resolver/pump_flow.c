@@ -14,6 +14,11 @@
  * Both sockets have SO_LINGER 0 from the start: when this process is killed, or one side breaks, the
  * kernel resets the other one, and nobody takes a cut for an end.  It is taken back when both
  * directions have ended in order.
+ *
+ * A socket whose end of file was read is not left alone: a reset, or a far end that answers no more, ends the flow.  It is
+ * readable for good, so it is watched for edges (EV_ET), and asked for its error.  A program that has closed altogether looks
+ * like one that has but sent its last byte; so the local socket asks by keepalives, as often as the kernel forgets
+ * what was closed (tcp_fin_timeout), and gets a reset then.
  */
 #include <assert.h>
 #include <errno.h>
@@ -29,6 +34,7 @@
 #include "resolver/pump_internal.h"
 
 #define FLOW_IDLE_S	120	/* then TCP keepalives on the wire, as SPLICE_IDLE_S */
+#define FLOW_ORPHAN_S	60	/* tcp_fin_timeout where it is not said: as the kernel has it */
 #define FLOW_TURN	4	/* chunks for one wake-up, so that others get their turn */
 
 static const char *const way_names[] = { "open", "ending", "ended" };
@@ -51,9 +57,40 @@ static void set_linger(int fd, int on)
 	setsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger));
 }
 
+static void set_keepalive(int fd, int option, int seconds)
+{
+	const int on = 1;
+
+	setsockopt(fd, IPPROTO_TCP, option, &seconds, sizeof(seconds));
+	setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
+}
+
+/* A punched socket has its own times, which its NATs need */
+static void keep_wire(int fd)
+{
+	socklen_t size = sizeof(int);
+	int kept = 0;
+
+	getsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &kept, &size);
+	if (!kept)
+		set_keepalive(fd, TCP_KEEPIDLE, FLOW_IDLE_S);
+}
+
+/* The program has sent its last byte: has it closed altogether? */
+static void ask_local(int fd)
+{
+	socklen_t size = sizeof(int);
+	int seconds = 0;
+
+	if (getsockopt(fd, IPPROTO_TCP, TCP_LINGER2, &seconds, &size) < 0 || seconds < 1)
+		seconds = FLOW_ORPHAN_S;
+	set_keepalive(fd, TCP_KEEPINTVL, seconds);
+	set_keepalive(fd, TCP_KEEPIDLE, seconds);
+}
+
 int flow_start(struct flow *flow)
 {
-	const int on = 1, idle = FLOW_IDLE_S;
+	const int on = 1;
 
 	evutil_make_socket_nonblocking(flow->local);
 	set_linger(flow->local, 1);
@@ -61,8 +98,7 @@ int flow_start(struct flow *flow)
 	/* The writer has decided already what goes together */
 	setsockopt(flow->local, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 	setsockopt(flow->wire, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-	setsockopt(flow->wire, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
-	setsockopt(flow->wire, IPPROTO_TCP, TCP_KEEPIDLE, &idle, sizeof(idle));
+	keep_wire(flow->wire);
 	/* An urgent byte arrives where it stands in the stream, rather than not at all */
 	setsockopt(flow->local, SOL_SOCKET, SO_OOBINLINE, &on, sizeof(on));
 	flow->again = true;
@@ -118,8 +154,10 @@ static int take_local(struct flow *flow)
 
 	if (n < 0)
 		return errno == EINTR || errno == EWOULDBLOCK ? -EAGAIN : -errno;
-	if (n == 0)
+	if (n == 0) {
 		way_set_state(&flow->out, WAY_ENDING);
+		ask_local(flow->local);
+	}
 	n = seal_close(flow->seal, plain, (size_t)n, sealed);
 	return n < 0 ? (int)n : way_give(&flow->out, flow->wire, sealed, (size_t)n);
 }
@@ -151,6 +189,15 @@ static int way_run(struct flow *flow, struct way *way, int to, int (*take)(struc
 	return rc;
 }
 
+/* Of a socket that is read no more */
+static int error_of(int fd)
+{
+	socklen_t size = sizeof(int);
+	int error = 0;
+
+	return getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size) < 0 ? -errno : -error;
+}
+
 int flow_run(struct flow *flow)
 {
 	int rc;
@@ -159,21 +206,30 @@ int flow_run(struct flow *flow)
 	rc = way_run(flow, &flow->out, flow->wire, take_local);
 	if (rc == 0)
 		rc = way_run(flow, &flow->in, flow->local, take_wire);
-	if (rc < 0)
-		return rc;
-	return flow->out.state == WAY_ENDED && flow->in.state == WAY_ENDED;
+	if (rc == 0 && flow->out.state == WAY_ENDED && flow->in.state == WAY_ENDED)
+		return 1;
+	if (rc == 0 && flow->out.state == WAY_ENDED)
+		rc = error_of(flow->local);
+	if (rc == 0 && flow->in.state == WAY_ENDED)
+		rc = error_of(flow->wire);
+	return rc;
+}
+
+/* @from: the way that reads the socket; @to: that writes it */
+static short wants(const struct way *from, const struct way *to)
+{
+	return (short)((from->state == WAY_OPEN && !from->left ? EV_READ : 0) | (to->left ? EV_WRITE : 0) |
+		       (from->state == WAY_ENDED ? EV_READ | EV_ET : 0));
 }
 
 short flow_wants_local(const struct flow *flow)
 {
-	return (short)((flow->out.state == WAY_OPEN && !flow->out.left ? EV_READ : 0) |
-		       (flow->in.left ? EV_WRITE : 0));
+	return wants(&flow->out, &flow->in);
 }
 
 short flow_wants_wire(const struct flow *flow)
 {
-	return (short)((flow->in.state == WAY_OPEN && !flow->in.left ? EV_READ : 0) |
-		       (flow->out.left ? EV_WRITE : 0));
+	return wants(&flow->in, &flow->out);
 }
 
 void flow_stop(struct flow *flow)

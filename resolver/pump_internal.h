@@ -49,7 +49,7 @@ int flow_start(struct flow *flow);
 /** flow_run() - move what can be moved. Return: 0; 1 both directions have ended; -errno broken */
 int flow_run(struct flow *flow);
 
-/** flow_wants() - what to wait for: EV_READ and EV_WRITE of either socket */
+/** flow_wants() - what to wait for: EV_READ and EV_WRITE of either socket; with EV_ET where there is nothing more to read, for errors */
 short flow_wants_local(const struct flow *flow);
 short flow_wants_wire(const struct flow *flow);
 

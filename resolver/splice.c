@@ -18,7 +18,8 @@
  * left over, and to write its target while something is.
  *
  * Direction: OPEN -> ENDING (end of file read, bytes left over) -> ENDED
- * (shutdown() done).  Both ENDED, or any error: the pair is closed.
+ * (shutdown() done).  Both ENDED, or any error: the pair is closed.  A socket that has ended
+ * is readable for good; it is watched for edges alone, and asked for its error: a reset after it.
  */
 #include <assert.h>
 #include <errno.h>
@@ -67,8 +68,7 @@ struct pair {
 	LIST_ENTRY(pair) entry;
 	struct splices *splices;
 	int fd[2];
-	struct event *readable[2];
-	struct event *writable[2];
+	struct event *event[2];		/* of what is wanted now */
 	struct direction way[2];	/* way[i] reads from fd[i] */
 };
 
@@ -93,10 +93,8 @@ static void pair_free(struct pair *pair)
 	LIST_REMOVE(pair, entry);
 	pair->splices->count--;
 	for (i = 0; i < 2; i++) {
-		if (pair->readable[i])
-			event_free(pair->readable[i]);
-		if (pair->writable[i])
-			event_free(pair->writable[i]);
+		if (pair->event[i])
+			event_free(pair->event[i]);
 		close(pair->fd[i]);
 		free(pair->way[i].left);
 	}
@@ -184,36 +182,53 @@ static int direction_run(struct pair *pair, struct direction *way)
 	return rc;
 }
 
-static void interest(struct event *ev, bool wanted)
+static void on_pair(evutil_socket_t fd, short what, void *arg);
+
+/* Return: 0 or -ENOMEM */
+static int watch(struct pair *pair, unsigned int i)
 {
-	if (wanted)
-		event_add(ev, NULL);
-	else
-		event_del(ev);
+	const struct direction *from = &pair->way[i], *to = &pair->way[1 - i];
+	short wanted = (short)((from->state == DIRECTION_OPEN && !from->left ? EV_READ : 0) | (to->left ? EV_WRITE : 0) |
+			       (from->state == DIRECTION_ENDED ? EV_READ | EV_ET : 0) | EV_PERSIST);
+	struct event *event = pair->event[i];
+
+	/* Nearly always the same as before: no system call */
+	if (event_get_events(event) == wanted && event_pending(event, EV_READ | EV_WRITE, NULL))
+		return 0;
+	event_del(event);
+	if (wanted == EV_PERSIST)
+		return 0;
+	return event_assign(event, pair->splices->node->base, pair->fd[i], wanted, on_pair, pair) < 0 ||
+	       event_add(event, NULL) < 0 ? -ENOMEM : 0;
+}
+
+/* Of a socket that is read no more */
+static int error_of(int fd)
+{
+	socklen_t size = sizeof(int);
+	int error = 0;
+
+	return getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size) < 0 ? -errno : -error;
 }
 
 static void pair_run(struct pair *pair)
 {
 	unsigned int i;
-	int rc;
+	int rc = 0;
 
-	for (i = 0; i < 2; i++) {
+	for (i = 0; rc == 0 && i < 2; i++)
 		rc = direction_run(pair, &pair->way[i]);
-		if (rc < 0) {
-			pair_break(pair, -rc);
-			return;
-		}
-	}
-	if (pair->way[0].state == DIRECTION_ENDED && pair->way[1].state == DIRECTION_ENDED) {
+	if (rc == 0 && pair->way[0].state == DIRECTION_ENDED && pair->way[1].state == DIRECTION_ENDED) {
 		pair_free(pair);
 		return;
 	}
-	for (i = 0; i < 2; i++) {
-		struct direction *way = &pair->way[i];
-
-		interest(pair->readable[way->from], way->state == DIRECTION_OPEN && !way->left);
-		interest(pair->writable[way->to], way->left != NULL);
-	}
+	for (i = 0; rc == 0 && i < 2; i++)
+		if (pair->way[i].state == DIRECTION_ENDED)
+			rc = error_of(pair->fd[i]);
+	for (i = 0; rc == 0 && i < 2; i++)
+		rc = watch(pair, i);
+	if (rc < 0)
+		pair_break(pair, -rc);
 }
 
 static void on_pair(evutil_socket_t fd, short what, void *arg)
@@ -261,14 +276,13 @@ int splice_start(struct splices *splices, int a, int b)
 		prepare(pair->fd[i]);
 		pair->way[i].from = i;
 		pair->way[i].to = 1 - i;
-		pair->readable[i] = event_new(splices->node->base, pair->fd[i], EV_READ | EV_PERSIST, on_pair, pair);
-		pair->writable[i] = event_new(splices->node->base, pair->fd[i], EV_WRITE | EV_PERSIST, on_pair, pair);
-		if (!pair->readable[i] || !pair->writable[i])
+		pair->event[i] = event_new(splices->node->base, pair->fd[i], EV_READ | EV_PERSIST, on_pair, pair);
+		if (!pair->event[i])
 			goto undo;
 	}
 	/* The first look is left to the loop: the caller must not see the pair end under it */
 	for (i = 0; i < 2; i++)
-		event_add(pair->readable[i], NULL);
+		event_add(pair->event[i], NULL);
 	return 0;
 undo:
 	pair_free(pair);

@@ -177,6 +177,28 @@ static void a_reset_is_passed_on_as_one(void **state)
 	close(j.far);
 }
 
+static bool has_broken(void *arg)
+{
+	struct pollfd pollfd = { .fd = *(int *)arg };
+
+	return poll(&pollfd, 1, 0) == 1 && pollfd.revents & POLLERR;
+}
+
+static void a_reset_after_the_end_is_passed_on(void **state)
+{
+	const struct linger reset = { .l_onoff = 1 };
+	struct joint j = join();
+
+	(void)state;
+	shutdown(j.near, SHUT_WR);
+	expect(j.far, "");
+	assert_int_equal(setsockopt(j.near, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset)), 0);
+	close(j.near);
+	assert_true(world_until(node.base, has_broken, &j.far));
+	assert_true(world_until(node.base, is_over, NULL));
+	close(j.far);
+}
+
 static void the_number_of_pairs_is_bounded(void **state)
 {
 	static int nears[SPLICES_MAX], fars[SPLICES_MAX];
@@ -212,6 +234,7 @@ int main(void)
 		cmocka_unit_test(each_direction_ends_by_itself),
 		cmocka_unit_test(no_byte_is_lost_behind_a_slow_reader),
 		cmocka_unit_test(a_reset_is_passed_on_as_one),
+		cmocka_unit_test(a_reset_after_the_end_is_passed_on),
 		cmocka_unit_test(the_number_of_pairs_is_bounded),
 	};
 
