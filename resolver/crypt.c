@@ -5,13 +5,15 @@
  * Each processor gets one pump at most, and a new one is started as long as all others have something to
  * do.  A pump is forked and executed anew, so that it holds nothing of ours; end of file on its link
  * means that it died, and with it its connections, which the kernel resets.  When we leave, the link is all
- * that ends: a pump that still has connections stays.
+ * that ends: a pump that still has connections stays.  One that says what no pump says is ended; how
+ * one has ended is asked for now and then until it has, for nobody waits for a process.
  *
  * A pump has not the right to make sockets (sandbox.h).  So the local connection between it and a program is made
  * here, when the handshake is done and the kernel cannot go on from there.
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/queue.h>
@@ -26,9 +28,12 @@
 #include "resolver/pair.h"
 #include "resolver/process.h"
 #include "resolver/pump.h"
+#include "resolver/timer.h"
 
 #define CRYPT_PUMPS	8	/* at most; of more processors the rest is left to the programs */
 #define CRYPT_BATCH	64	/* notes taken for one wake-up */
+#define CRYPT_MOURN	(1 * MS)	/* its link is closed but a moment before it can be waited for; doubled up to ... */
+#define CRYPT_MOURN_MOST (10 * SECOND)	/* ... this: it may have closed the link, and live on */
 
 struct crypt_pump {
 	struct crypts *crypts;
@@ -47,11 +52,22 @@ struct crypt_job {
 	void *arg;
 };
 
+/* A pump without a link, until it has ended */
+struct mourned {
+	TAILQ_ENTRY(mourned) link;
+	struct crypts *crypts;
+	pid_t pid;
+	unsigned int connections;
+	uint64_t wait;
+	struct event *timer;
+};
+
 struct crypts {
 	struct node *node;
 	struct crypt_pump pumps[CRYPT_PUMPS];
 	unsigned int most;
 	TAILQ_HEAD(, crypt_job) jobs;
+	TAILQ_HEAD(, mourned) mourned;
 	uint64_t last_id;
 };
 
@@ -88,28 +104,78 @@ static void pump_close(struct crypt_pump *pump)
 	pump->link = -1;
 }
 
+static void mourned_free(struct mourned *mourned)
+{
+	TAILQ_REMOVE(&mourned->crypts->mourned, mourned, link);
+	if (mourned->timer)
+		event_free(mourned->timer);
+	free(mourned);
+}
+
+static void on_mourned(evutil_socket_t fd, short what, void *arg)
+{
+	struct mourned *mourned = arg;
+	int status = 0;
+	pid_t pid = waitpid(mourned->pid, &status, WNOHANG);
+
+	(void)fd;
+	(void)what;
+	if (pid == 0 || (pid < 0 && errno == EINTR)) {
+		timer_set(mourned->timer, mourned->wait);
+		mourned->wait = clock_before(2 * mourned->wait, CRYPT_MOURN_MOST);
+		return;
+	}
+	if (pid > 0 && WIFSIGNALED(status))
+		log_warn("pump %d was ended by signal %d (%s), and with it %u encrypted connections", (int)pid,
+			 WTERMSIG(status), strsignal(WTERMSIG(status)), mourned->connections);
+	else if (pid > 0)
+		log_warn("pump %d ended with status %d, and with it %u encrypted connections", (int)pid,
+			 WEXITSTATUS(status), mourned->connections);
+	mourned_free(mourned);
+}
+
+/* Without memory it stays a zombie until we leave */
+static void mourn(const struct crypt_pump *pump)
+{
+	struct mourned *mourned = calloc(1, sizeof(*mourned));
+
+	if (!mourned)
+		return;
+	mourned->crypts = pump->crypts;
+	mourned->pid = pump->pid;
+	mourned->connections = pump->connections;
+	mourned->wait = CRYPT_MOURN;
+	TAILQ_INSERT_TAIL(&pump->crypts->mourned, mourned, link);
+	mourned->timer = evtimer_new(pump->crypts->node->base, on_mourned, mourned);
+	if (mourned->timer)
+		on_mourned(-1, 0, mourned);
+	else
+		mourned_free(mourned);
+}
+
+/* The first of its jobs up to @last: what hears that they have failed may begin others */
+static struct crypt_job *job_of(const struct crypt_pump *pump, uint64_t last)
+{
+	struct crypt_job *job;
+
+	TAILQ_FOREACH(job, &pump->crypts->jobs, link) {
+		if (job->pump == pump && job->id <= last)
+			return job;
+	}
+	return NULL;
+}
+
 static void pump_died(struct crypt_pump *pump)
 {
 	const struct crypt_result dead = { .error = ECONNRESET, .fd = -1, .text = "the process that encrypts it died" };
-	struct crypt_job *job, *next;
-	int status = 0;
+	uint64_t last = pump->crypts->last_id;
+	struct crypt_job *job;
 
 	pump_close(pump);
-	/* Its link is closed but a moment before it can be waited for */
-	while (waitpid(pump->pid, &status, 0) < 0 && errno == EINTR)
-		;
-	if (WIFSIGNALED(status))
-		log_warn("pump %d was ended by signal %d (%s), and with it %u encrypted connections", (int)pump->pid,
-			 WTERMSIG(status), strsignal(WTERMSIG(status)), pump->connections);
-	else
-		log_warn("pump %d ended with status %d, and with it %u encrypted connections", (int)pump->pid,
-			 WEXITSTATUS(status), pump->connections);
+	mourn(pump);
 	pump->connections = 0;
-	for (job = TAILQ_FIRST(&pump->crypts->jobs); job; job = next) {
-		next = TAILQ_NEXT(job, link);
-		if (job->pump == pump)
-			finish(job, &dead);
-	}
+	while ((job = job_of(pump, last)))
+		finish(job, &dead);
 }
 
 /* One end for the pump, one for the program. Return: the latter, or -errno */
@@ -185,6 +251,8 @@ static void on_note(evutil_socket_t fd, short what, void *arg)
 		if (n != -EMFILE && (n != sizeof(note) || note.magic != PUMP_MAGIC)) {
 			if (pass >= 0)
 				close(pass);
+			if (n > 0)
+				kill(pump->pid, SIGKILL);	/* no pump of ours says that */
 			pump_died(pump);
 			return;
 		}
@@ -226,7 +294,7 @@ static int pump_start(struct crypt_pump *pump)
 	pump->event = event_new(pump->crypts->node->base, pump->link, EV_READ | EV_PERSIST, on_note, pump);
 	if (!pump->event || event_add(pump->event, NULL) < 0) {
 		pump_close(pump);	/* which ends it, too */
-		waitpid(pump->pid, NULL, 0);
+		mourn(pump);
 		return -ENOMEM;
 	}
 	log_debug("pump %d started", (int)pump->pid);
@@ -310,6 +378,7 @@ struct crypts *crypts_new(struct node *node)
 	crypts->node = node;
 	crypts->most = processors < 1 ? 1 : processors > CRYPT_PUMPS ? CRYPT_PUMPS : (unsigned int)processors;
 	TAILQ_INIT(&crypts->jobs);
+	TAILQ_INIT(&crypts->mourned);
 	for (i = 0; i < CRYPT_PUMPS; i++) {
 		crypts->pumps[i].crypts = crypts;
 		crypts->pumps[i].link = -1;
@@ -325,6 +394,8 @@ void crypts_free(struct crypts *crypts)
 		return;
 	while (!TAILQ_EMPTY(&crypts->jobs))
 		crypt_cancel(TAILQ_FIRST(&crypts->jobs));
+	while (!TAILQ_EMPTY(&crypts->mourned))
+		mourned_free(TAILQ_FIRST(&crypts->mourned));
 	for (i = 0; i < CRYPT_PUMPS; i++)
 		pump_close(&crypts->pumps[i]);
 	free(crypts);

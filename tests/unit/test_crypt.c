@@ -197,6 +197,74 @@ static void a_reset_is_passed_on_as_one(void **state)
 	line_end(&line);
 }
 
+static bool has_broken(void *arg)
+{
+	struct pollfd pollfd = { .fd = *(int *)arg };
+
+	return poll(&pollfd, 1, 0) == 1 && pollfd.revents & POLLERR;
+}
+
+static void a_reset_after_the_end_is_passed_on(void **state)
+{
+	const struct linger reset = { .l_onoff = 1 };
+	struct line line = line_new();
+
+	(void)state;
+	shutdown(line.near, SHUT_WR);
+	expect(line.far, "");
+	assert_int_equal(setsockopt(line.near, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset)), 0);
+	close(line.near);
+	line.near = -1;
+	assert_true(world_until(node.base, has_broken, &line.far));
+	line_end(&line);
+}
+
+static void fin_timeout(const char *seconds)
+{
+	int fd = open("/proc/sys/net/ipv4/tcp_fin_timeout", O_WRONLY);
+
+	assert_int_equal(write(fd, seconds, strlen(seconds)), (ssize_t)strlen(seconds));
+	close(fd);
+}
+
+/* Nothing says that it is no half-close; the far end is silent, and has its socket open */
+static void a_program_that_has_closed_is_forgotten(void **state)
+{
+	struct line line;
+
+	(void)state;
+	fin_timeout("1");
+	line = line_new();
+	close(line.near);
+	line.near = -1;
+	expect(line.far, "");
+	assert_true(world_until(node.base, has_broken, &line.far));
+	line_end(&line);
+	fin_timeout("60");
+}
+
+/* The times of a punched socket are made for its NATs */
+static void the_keepalive_of_a_path_is_left_alone(void **state)
+{
+	const int on = 1, idle = 17;
+	int ends[2], copy, got = 0;
+	socklen_t size = sizeof(got);
+	struct line line;
+
+	(void)state;
+	assert_int_equal(pair_make(AF_INET, ends), 0);
+	assert_int_equal(setsockopt(ends[0], SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on)), 0);
+	assert_int_equal(setsockopt(ends[0], IPPROTO_TCP, TCP_KEEPIDLE, &idle, sizeof(idle)), 0);
+	copy = dup(ends[0]);
+	line = line_of(ends[0], ends[1]);
+	assert_int_equal(send(line.near, "flows", 5, 0), 5);
+	expect(line.far, "flows");
+	assert_int_equal(getsockopt(copy, IPPROTO_TCP, TCP_KEEPIDLE, &got, &size), 0);
+	assert_int_equal(got, idle);
+	close(copy);
+	line_end(&line);
+}
+
 static void a_peek_and_an_urgent_byte_keep_the_order(void **state)
 {
 	struct line line = line_new();
@@ -653,6 +721,62 @@ static void who_gives_up_late_leaves_nothing_behind(void **state)
 	assert_true(world_until(node.base, are_gone, NULL));
 }
 
+/* Which has nothing to do with pump.c; see main() */
+static struct crypt_job *fake_pump(struct crypts *side, const char *how, struct outcome *outcome, int *far)
+{
+	struct crypt_job *job;
+	int ends[2];
+
+	assert_true(world_until(node.base, are_gone, NULL));
+	assert_int_equal(pair_make(AF_INET, ends), 0);
+	setenv("FAKE_PUMP", how, 1);
+	job = crypt_start(side, true, session, key, ends[0], PATIENCE, on_done, outcome);
+	unsetenv("FAKE_PUMP");
+	*far = ends[1];
+	return job;
+}
+
+static bool are_waited_for(void *arg)
+{
+	pid_t pids[64];
+
+	(void)arg;
+	return children(pids, 64) == 0;
+}
+
+static void a_pump_that_says_rubbish_is_ended(void **state)
+{
+	struct outcome outcomes[2] = { { .done = false }, { .done = true } };
+	struct crypts *side = crypts_new(&node);
+	int far;
+
+	(void)state;
+	assert_non_null(fake_pump(side, "rubbish", &outcomes[0], &far));
+	assert_true(world_until(node.base, are_done, outcomes));
+	assert_int_equal(outcomes[0].error, ECONNRESET);
+	assert_true(world_until(node.base, are_waited_for, NULL));
+	crypts_free(side);
+	close(far);
+}
+
+static void a_pump_that_hangs_up_and_lives_on_keeps_nobody_waiting(void **state)
+{
+	struct outcome outcomes[2] = { { .done = false }, { .done = true } };
+	struct crypts *side = crypts_new(&node);
+	pid_t pids[64];
+	int far;
+
+	(void)state;
+	assert_non_null(fake_pump(side, "deaf", &outcomes[0], &far));
+	assert_true(world_until(node.base, are_done, outcomes));
+	assert_int_equal(outcomes[0].error, ECONNRESET);
+	assert_int_equal(children(pids, 64), 1);
+	kill(pids[0], SIGKILL);
+	assert_true(world_until(node.base, are_waited_for, NULL));
+	crypts_free(side);
+	close(far);
+}
+
 static int begin(void **state)
 {
 	struct rlimit files;
@@ -681,6 +805,9 @@ int main(int argc, char **argv)
 		cmocka_unit_test(each_direction_ends_by_itself),
 		cmocka_unit_test(the_callee_may_speak_and_end_first),
 		cmocka_unit_test(a_reset_is_passed_on_as_one),
+		cmocka_unit_test(a_reset_after_the_end_is_passed_on),
+		cmocka_unit_test(a_program_that_has_closed_is_forgotten),
+		cmocka_unit_test(the_keepalive_of_a_path_is_left_alone),
 		cmocka_unit_test(a_peek_and_an_urgent_byte_keep_the_order),
 		cmocka_unit_test(no_byte_is_lost_in_either_direction),
 		cmocka_unit_test(tiny_writes_arrive_whole),
@@ -697,8 +824,19 @@ int main(int argc, char **argv)
 		cmocka_unit_test(a_killed_pump_takes_only_its_own),
 		cmocka_unit_test(who_gives_up_leaves_nothing_behind),
 		cmocka_unit_test(who_gives_up_late_leaves_nothing_behind),
+		cmocka_unit_test(a_pump_that_says_rubbish_is_ended),
+		cmocka_unit_test(a_pump_that_hangs_up_and_lives_on_keeps_nobody_waiting),
 	};
 
+	if (argc == 2 && strcmp(argv[1], "--pump") == 0 && getenv("FAKE_PUMP")) {
+		if (strcmp(getenv("FAKE_PUMP"), "deaf") == 0)
+			process_clean(PUMP_LINK_FD);
+		else if (write(PUMP_LINK_FD, "?", 1) != 1)
+			return 1;
+		alarm(60);		/* if nobody ends it */
+		for (;;)
+			pause();
+	}
 	if (argc == 2 && strcmp(argv[1], "--pump") == 0) {
 		process_title_init(argc, argv);
 		process_clean(PUMP_LINK_FD + 1);
