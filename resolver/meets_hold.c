@@ -12,13 +12,17 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include <openssl/crypto.h>
 
 #include "common/log.h"
 #include "resolver/session_internal.h"
 #include "resolver/talk.h"
 #include "resolver/timer.h"
 
-#define MEETS_GUESTS	32		/* connections that have not said yet who they are */
+/* Connections that came to a listener and have not said yet who they are, of one place and of all; where there are more the
+ * oldest goes: who is expected says so within a round trip.  The socket of a place is not counted, for there is but one */
+#define MEETS_GUESTS_HOLD 8
+#define MEETS_GUESTS	32
 
 /* Until a refused SYN is renewed: soon where it was the kernel's repetition that met the peer's NAT, so that our own NAT
  * is open again; else the peer's NAT refuses all, and its owner is to be spared */
@@ -80,14 +84,35 @@ static void on_guest(void *arg, struct talk *talk, const Punch__Message *message
 	guest_free(guest);
 }
 
-static void guest_new(struct hold *hold, int fd, bool opener)
+/* @hold: whose, NULL of all */
+static void make_room(struct meets *meets, const struct hold *hold, unsigned int most)
+{
+	struct guest *guest, *oldest = NULL;
+	unsigned int count = 0;
+
+	TAILQ_FOREACH(guest, &meets->guests, link) {
+		if (guest->opener || (hold && guest->hold != hold))
+			continue;
+		oldest = oldest ? oldest : guest;
+		count++;
+	}
+	if (count >= most)
+		guest_free(oldest);
+}
+
+/* Takes @fd along. Return: 0 or -ENOMEM */
+static int guest_new(struct hold *hold, int fd, bool opener)
 {
 	struct meets *meets = hold->spot->meets;
-	struct guest *guest = meets->guest_count < MEETS_GUESTS ? calloc(1, sizeof(*guest)) : NULL;
+	struct guest *guest = calloc(1, sizeof(*guest));
 
 	if (!guest) {
 		close(fd);
-		return;
+		return -ENOMEM;
+	}
+	if (!opener) {
+		make_room(meets, hold, MEETS_GUESTS_HOLD);
+		make_room(meets, NULL, MEETS_GUESTS);
 	}
 	guest->meets = meets;
 	guest->hold = hold;
@@ -95,8 +120,10 @@ static void guest_new(struct hold *hold, int fd, bool opener)
 	TAILQ_INSERT_TAIL(&meets->guests, guest, link);
 	meets->guest_count++;
 	guest->talk = talk_new(meets->node->base, fd, hold->where.callee_key, hold->where.caller_key, on_guest, guest);
-	if (!guest->talk)
-		guest_free(guest);
+	if (guest->talk)
+		return 0;
+	guest_free(guest);
+	return -ENOMEM;
 }
 
 /* ------------------------------------------------------------ holds */
@@ -161,8 +188,10 @@ static void on_hold(evutil_socket_t fd, short what, void *arg)
 		return;
 	}
 	hold_set_state(hold, HOLD_ENGAGED);
-	guest_new(hold, hold_take(hold), true);
-	spot_tend(hold->spot);
+	if (guest_new(hold, hold_take(hold), true) == 0)
+		spot_tend(hold->spot);
+	else
+		hold_renew(hold, RENEW_LATER);
 }
 
 static int hold_connect(struct hold *hold)
@@ -242,6 +271,7 @@ void hold_free(struct hold *hold)
 		event_free(hold->timer);
 	if (hold->listener >= 0)
 		close(hold->listener);
+	OPENSSL_cleanse(&hold->where, sizeof(hold->where));
 	free(hold);
 }
 

@@ -1,0 +1,273 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * test_meets_hold.c - a place that is held for a peer, and strangers who come to it
+ */
+#include <malloc.h>
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+
+#include "resolver/meets_internal.h"
+#include "resolver/session_internal.h"
+#include "resolver/talk.h"
+
+static void checked_free(void *memory);
+
+#define free checked_free
+#include "resolver/meets_hold.c"
+#undef free
+
+#include "tests/unit/scratch.h"
+#include "tests/unit/world.h"
+
+#define STRANGERS (MEETS_GUESTS + 4)
+
+static struct node node;
+static struct meets meets;
+static struct pal pal;
+static uint8_t watched[32];		/* must not be in what is freed */
+static bool leaked;
+
+static void checked_free(void *memory)
+{
+	if (memory && memmem(memory, malloc_usable_size(memory), watched, sizeof(watched)))
+		leaked = true;
+	free(memory);
+}
+
+static int begin(void **state)
+{
+	(void)state;
+	node.base = event_base_new();
+	node.sessions = sessions_new(&node);
+	meets.node = &node;
+	TAILQ_INIT(&meets.spots);
+	TAILQ_INIT(&meets.guests);
+	pal.meets = &meets;
+	strcpy(pal.peer.name, "peer");
+	secret_random(&pal.meeting, sizeof(pal.meeting));
+	if (!node.base || !node.sessions || world_isolate())
+		return -1;
+	endpoint_parse(&pal.address, "127.0.0.1", 0);
+	return 0;
+}
+
+static int end(void **state)
+{
+	(void)state;
+	sessions_free(node.sessions);
+	event_base_free(node.base);
+	return 0;
+}
+
+/* Each test has a bucket of its own, and so its own ports */
+static struct spot *spot_of_test(void)
+{
+	static uint64_t bucket = 1000;
+	struct spot *spot = calloc(1, sizeof(*spot));
+
+	assert_non_null(spot);
+	*spot = (struct spot){ .meets = &meets, .pal = &pal, .port = 80, .family = AF_INET, .bucket = bucket++ };
+	TAILQ_INIT(&spot->holds);
+	TAILQ_INSERT_TAIL(&meets.spots, spot, link);
+	return spot;
+}
+
+static void spot_end(struct spot *spot)
+{
+	while (!TAILQ_EMPTY(&spot->holds))
+		hold_free(TAILQ_FIRST(&spot->holds));
+	guests_free(&meets);
+	TAILQ_REMOVE(&meets.spots, spot, link);
+	free(spot);
+}
+
+static struct sockaddr_in at(uint16_t port)
+{
+	return (struct sockaddr_in){ .sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+}
+
+static int come(const struct hold *hold)
+{
+	struct sockaddr_in to = at(hold->where.callee_port);
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	assert_int_equal(connect(fd, (struct sockaddr *)&to, sizeof(to)), 0);
+	return fd;
+}
+
+struct many {
+	const struct hold *hold;
+	unsigned int left;
+	int *fds;
+};
+
+/* One after another, for a backlog is short */
+static bool have_come(void *arg)
+{
+	struct many *many = arg;
+
+	if (many->left)
+		many->fds[--many->left] = come(many->hold);
+	return !many->left;
+}
+
+static bool are_guests(void *arg)
+{
+	return meets.guest_count >= *(unsigned int *)arg;
+}
+
+static void strangers(const struct hold *hold, int fds[STRANGERS])
+{
+	struct many many = { .hold = hold, .left = STRANGERS, .fds = fds };
+	unsigned int most = MEETS_GUESTS_HOLD;
+
+	assert_true(world_until(node.base, have_come, &many));
+	assert_true(world_until(node.base, are_guests, &most));
+}
+
+static void close_all(int fds[STRANGERS])
+{
+	unsigned int i;
+
+	for (i = 0; i < STRANGERS; i++)
+		close(fds[i]);
+}
+
+static void on_nothing(void *arg, struct talk *talk, const Punch__Message *message)
+{
+	(void)arg;
+	(void)talk;
+	(void)message;
+}
+
+/* An Invite, under the right key; what it says is not looked at here */
+static struct talk *invite(const struct meeting_place *where, int fd)
+{
+	Punch__Message message = PUNCH__MESSAGE__INIT;
+	Punch__Invite invitation = PUNCH__INVITE__INIT;
+	struct talk *talk;
+
+	assert_int_equal(evutil_make_socket_nonblocking(fd), 0);
+	talk = talk_new(node.base, fd, where->caller_key, where->callee_key, on_nothing, NULL);
+	assert_non_null(talk);
+	message.kind_case = PUNCH__MESSAGE__KIND_INVITE;
+	message.invite = &invitation;
+	assert_int_equal(talk_send(talk, &message), 0);
+	return talk;
+}
+
+static bool is_used(void *arg)
+{
+	return ((struct spot *)arg)->used & 1;
+}
+
+static void silent_strangers_keep_nobody_out(void **state)
+{
+	struct spot *spot = spot_of_test();
+	struct hold *hold = hold_new(spot, 0);
+	struct meeting_place where;
+	int fds[STRANGERS];
+	struct talk *talk;
+
+	(void)state;
+	assert_non_null(hold);
+	where = hold->where;
+	strangers(hold, fds);
+	assert_true(meets.guest_count <= MEETS_GUESTS_HOLD);
+	talk = invite(&where, come(hold));
+	assert_true(world_until(node.base, is_used, spot));
+	talk_free(talk);
+	close_all(fds);
+	spot_end(spot);
+}
+
+static void nor_do_those_of_other_places(void **state)
+{
+	struct spot *others[6], *spot;
+	int fds[6][STRANGERS];
+	struct talk *talk;
+	struct hold *hold;
+	unsigned int i;
+
+	(void)state;
+	for (i = 0; i < 6; i++) {
+		others[i] = spot_of_test();
+		assert_non_null(hold_new(others[i], 0));
+		strangers(TAILQ_FIRST(&others[i]->holds), fds[i]);
+	}
+	assert_int_equal(meets.guest_count, MEETS_GUESTS);
+	spot = spot_of_test();
+	hold = hold_new(spot, 0);
+	assert_non_null(hold);
+	talk = invite(&hold->where, come(hold));
+	assert_true(world_until(node.base, is_used, spot));
+	talk_free(talk);
+	for (i = 0; i < 6; i++) {
+		close_all(fds[i]);
+		spot_end(others[i]);
+	}
+	spot_end(spot);
+}
+
+static bool is_engaged(void *arg)
+{
+	return ((struct hold *)arg)->state == HOLD_ENGAGED;
+}
+
+/* The hold's own socket has met the peer's, and the strangers are there already, or come afterwards */
+static void whom_we_wait_for_is_always_heard(void **state)
+{
+	struct sockaddr_in from;
+	struct spot *spot = spot_of_test();
+	struct hold *hold = hold_new(spot, 0);
+	int fds[2][STRANGERS], on = 1, listener, fd;
+	struct meeting_place where;
+	struct talk *talk;
+
+	(void)state;
+	assert_non_null(hold);
+	where = hold->where;
+	from = at(where.caller_port);
+	strangers(hold, fds[0]);
+	listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+	assert_int_equal(bind(listener, (struct sockaddr *)&from, sizeof(from)), 0);
+	assert_int_equal(listen(listener, 1), 0);
+	assert_true(world_until(node.base, is_engaged, hold));
+	fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+	assert_true(fd >= 0);
+	strangers(hold, fds[1]);
+	talk = invite(&where, fd);
+	assert_true(world_until(node.base, is_used, spot));
+	talk_free(talk);
+	close(listener);
+	close_all(fds[0]);
+	close_all(fds[1]);
+	spot_end(spot);
+}
+
+static void keys_of_a_place_are_wiped(void **state)
+{
+	struct spot *spot = spot_of_test();
+	struct hold *hold = hold_new(spot, 0);
+
+	(void)state;
+	assert_non_null(hold);
+	memcpy(watched, hold->where.callee_key, sizeof(watched));
+	leaked = false;
+	spot_end(spot);
+	assert_false(leaked);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(silent_strangers_keep_nobody_out),
+		cmocka_unit_test(nor_do_those_of_other_places),
+		cmocka_unit_test(whom_we_wait_for_is_always_heard),
+		cmocka_unit_test(keys_of_a_place_are_wiped),
+	};
+
+	return cmocka_run_group_tests_name("meets hold", tests, begin, end);
+}
