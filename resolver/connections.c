@@ -6,6 +6,9 @@
  * is revoked.  Whether it still lives and how many bytes it carried is the kernel's knowledge, asked when
  * somebody wants to see it.  One that is closed is shown for a while, since
  * "which path did it take?" is mostly asked afterwards; or until room is needed.
+ *
+ * Where there is no room the peer that has most loses its oldest.  One that came to us is ended with it: nobody
+ * may stay connected, once revoked, by having had very many.
  */
 #include <errno.h>
 #include <netinet/tcp.h>
@@ -16,23 +19,29 @@
 #include "common/clock.h"
 #include "common/log.h"
 #include "resolver/connections_internal.h"
+#include "resolver/revoke.h"
 #include "resolver/sockdiag.h"
 #include "resolver/state.h"
 
+#define CONNECTIONS_SWEEP (1 * SECOND)	/* between two looks at all of a full table: 4,096 questions to the kernel */
 #define CONNECTIONS_MEMORY (600 * SECOND)	/* a closed one is shown: as long as an idle resolver stays */
 
 struct connections {
 	struct connection *list;
 	unsigned int count, room;
 	unsigned int full;	/* at so many those that are closed are looked for */
+	unsigned int most;
+	uint64_t swept;
 };
 
 struct connections *connections_new(void)
 {
 	struct connections *connections = calloc(1, sizeof(*connections));
 
-	if (connections)
-		connections->full = CONNECTIONS_SHOWN;
+	if (!connections)
+		return NULL;
+	connections->full = CONNECTIONS_SHOWN;
+	connections->most = CONNECTIONS_MAX;
 	return connections;
 }
 
@@ -120,24 +129,74 @@ void connections_track_end(int fd, struct track *track)
 	look_at(fd, &track->end);
 }
 
-/* Room for one more. The kernel is asked about all of them only when they have doubled: adding stays cheap */
-static int make_room(struct connections *connections)
+static int compare_owner(const void *a, const void *b, void *list)
+{
+	const unsigned int *i = a, *k = b;
+	const struct connection *first = (const struct connection *)list + *i, *second = (const struct connection *)list + *k;
+	int order = memcmp(first->key, second->key, KEY_SIZE);
+
+	return order ? order : first->incoming != second->incoming ? first->incoming - second->incoming : *i < *k ? -1 : 1;
+}
+
+/* The oldest of the peer that has most, of those that came from it and of those to it each. Return: its index; -ENOMEM */
+static int find_excess(const struct connections *connections)
+{
+	unsigned int *order = calloc(connections->count, sizeof(*order)), i, start = 0, longest = 0, count = connections->count;
+	int found = -ENOMEM;
+
+	for (i = 0; order && i < count; i++)
+		order[i] = i;
+	if (order)
+		qsort_r(order, count, sizeof(*order), compare_owner, connections->list);
+	for (i = 0; order && i < count; i++) {
+		const struct connection *c = &connections->list[order[i]], *first = &connections->list[order[start]];
+
+		if (memcmp(c->key, first->key, KEY_SIZE) != 0 || c->incoming != first->incoming)
+			start = i;
+		if (i - start + 1 > longest) {
+			longest = i - start + 1;
+			found = (int)order[start];
+		}
+	}
+	free(order);
+	return found;
+}
+
+/* Return: 0 or -ENOMEM */
+static int forget_one(const struct node *node, struct connections *connections)
 {
 	static struct log_limit limit;
+	struct connection *c;
+	bool ended;
+	int i = find_excess(connections);
+
+	if (i < 0)
+		return i;
+	c = &connections->list[i];
+	ended = c->incoming && !node->quick_mode && revoke_end(&c->track) == 0;
+	if (log_limited(&limit))
+		log_warn("more than %u connections are open, most of them %s %s: its oldest is %s", connections->most,
+			 c->incoming ? "from" : "to", c->peer, ended ? "ended" : "not shown any more, nor ended when the peer is revoked");
+	connections->count--;
+	memmove(c, c + 1, (connections->count - (unsigned int)i) * sizeof(*c));
+	return 0;
+}
+
+/* Room for one more. The kernel is asked about all of them only when they have doubled: adding stays cheap */
+static int make_room(const struct node *node, struct connections *connections)
+{
+	uint64_t now = clock_now();
 	struct connection *list;
 	unsigned int room;
 
-	if (connections->count >= connections->full) {
+	if (connections->count >= connections->full ||
+	    (connections->count >= connections->most && now - connections->swept >= CONNECTIONS_SWEEP)) {
 		sweep(connections, true);
+		connections->swept = now;
 		connections->full = connections->count * 2 > CONNECTIONS_SHOWN ? connections->count * 2 : CONNECTIONS_SHOWN;
 	}
-	if (connections->count == CONNECTIONS_MAX) {
-		if (log_limited(&limit))
-			log_warn("more than %d connections are open: the oldest are forgotten, so that they are neither "
-				 "shown nor ended when their peer is revoked", CONNECTIONS_MAX);
-		connections->count--;
-		memmove(&connections->list[0], &connections->list[1], connections->count * sizeof(connections->list[0]));
-	}
+	if (connections->count >= connections->most && forget_one(node, connections) < 0)
+		return -ENOMEM;
 	if (connections->count < connections->room)
 		return 0;
 	room = connections->room ? connections->room * 2 : 16;
@@ -155,7 +214,7 @@ void connections_add(struct node *node, const struct peer *peer, uint16_t port, 
 	struct connections *connections = node->connections;
 	struct connection *c;
 
-	if (!track->path.cookie || make_room(connections) < 0)
+	if (!track->path.cookie || make_room(node, connections) < 0)
 		return;
 	c = &connections->list[connections->count++];
 	memset(c, 0, sizeof(*c));
@@ -174,7 +233,7 @@ void connections_restore(struct node *node, const struct connection *saved)
 {
 	struct connection c = *saved;
 
-	if (!refresh(&c) || make_room(node->connections) < 0)
+	if (!refresh(&c) || make_room(node, node->connections) < 0)
 		return;
 	if (c.since > clock_now())
 		c.since = clock_now();

@@ -42,7 +42,7 @@ static int end_socket(const struct track_socket *s)
 	return rc < 0 ? rc : holder_shutdown(socket.inode, s->cookie);
 }
 
-static int end_connection(const struct track *track)
+int revoke_end(const struct track *track)
 {
 	int rc;
 
@@ -67,7 +67,7 @@ void revoke_connections(struct node *node, const struct conf_node *conf)
 		if (c->closed || revoke_allows(conf, c->key, c->incoming, c->port))
 			continue;
 		endpoint_format(&c->track.path.remote, remote);
-		rc = end_connection(&c->track);
+		rc = revoke_end(&c->track);
 		if (rc == 0)
 			log_warn("%s is revoked: its connection %s port %u (%s) was ended", c->peer,
 				 c->incoming ? "to our" : "from its", c->port, remote);

@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "resolver/connections.h"
 #include "resolver/node.h"
 
 /**
@@ -19,6 +20,12 @@
  * @incoming:	to our service on @port; else from us to the peer
  */
 bool revoke_allows(const struct conf_node *conf, const uint8_t key[KEY_SIZE], bool incoming, uint16_t port);
+
+/**
+ * revoke_end() - end one connection, in the ways of revoke_connections()
+ * Return: 0 ended or gone already, else -errno: why not
+ */
+int revoke_end(const struct track *track);
 
 /**
  * revoke_connections() - end all that @conf does not allow
