@@ -55,7 +55,10 @@ enum local_kind {
 	LOCAL_STATUS,		/* followed by text (JSON) */
 	LOCAL_DOCTOR,		/* followed by text (JSON) */
 	LOCAL_PING,		/* followed by text lines (one JSON object each) as things happen */
-	LOCAL_STOP,
+	LOCAL_STOP,		/* followed by text lines: what is unpublished by it.  With an empty config, from the
+				 * resolver's own user: whatever it serves */
+	LOCAL_YIELD,		/* from the resolver's own user, of any config: leave if nothing is published or under way,
+				 * for all names of the tag are taken; else EBUSY */
 	LOCAL_KIND_COUNT
 };
 

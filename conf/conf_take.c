@@ -247,6 +247,11 @@ static bool host_port_ok(const char *word, bool need_port)
 	return conf_host_ok(host) && conf_number(colon + 1, 1, UINT16_MAX, &port);
 }
 
+bool conf_server_ok(const char *text)
+{
+	return host_port_ok(text, false);
+}
+
 bool conf_take_hosts(struct conf_walk *walk, const char *value, bool need_port, char out[CONF_WORDS])
 {
 	char word[CONF_WORDS];

@@ -27,7 +27,7 @@ static const struct command commands[] = {
 	{ "dial", "[--fdpass] PEER PORT", "join a peer's port to stdin and stdout, or pass the socket", ctl_dial },
 	{ "serve", "--inetd PORT -- COMMAND [ARG...]", "run COMMAND for each peer that connects to PORT", ctl_serve },
 	{ "ping", "[--json] PEER[:PORT]", "punch to a peer, show each step with its time", ctl_ping },
-	{ "stop", "", "ask the resolver to leave", ctl_stop },
+	{ "stop", "[--all]", "ask the resolver to leave, or all of this user", ctl_stop },
 };
 #define COMMANDS (sizeof(commands) / sizeof(*commands))
 

@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -185,18 +186,14 @@ static bool is_own(int fd)
 	return !getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) && peer.uid == geteuid();
 }
 
-/* Return: a socket to our own user's process at place @n, or -errno */
-static int reach(const struct local_config *config, unsigned int n)
+/* Return: a socket to our own user's process at that name, or -errno */
+static int reach_name(const struct sockaddr_un *sun, int size)
 {
-	struct sockaddr_un sun;
-	int size = local_address(&sun, geteuid(), config, n), fd, error = 0;
+	int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0), error = 0;
 
-	if (size < 0)
-		return size;
-	fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return -errno;
-	if (connect(fd, (struct sockaddr *)&sun, (socklen_t)size))
+	if (connect(fd, (const struct sockaddr *)sun, (socklen_t)size))
 		error = -errno;
 	else if (!is_own(fd))	/* anyone may sit at an abstract name: say nothing to him */
 		error = -EPERM;
@@ -204,6 +201,15 @@ static int reach(const struct local_config *config, unsigned int n)
 		return fd;
 	close(fd);
 	return error;
+}
+
+/* Return: the same for place @n */
+static int reach(const struct local_config *config, unsigned int n)
+{
+	struct sockaddr_un sun;
+	int size = local_address(&sun, geteuid(), config, n);
+
+	return size < 0 ? size : reach_name(&sun, size);
 }
 
 /* Return: 0, -ETIMEDOUT, or -errno when nobody of use is there */
@@ -301,6 +307,33 @@ int ctl_ask(const struct local_request *request, int pass, enum ctl_effort effor
 	else if (came >= 0)
 		close(came);
 	return CTL_OK;
+}
+
+int ctl_ask_name(const char *name, const struct local_request *request, struct local_reply *reply, int *stream)
+{
+	struct sockaddr_un sun = { .sun_family = AF_UNIX };
+	size_t size = strlen(name);
+	int fd = -1, error;
+
+	*stream = -1;
+	if (size >= sizeof(sun.sun_path))
+		return CTL_OK;
+	memcpy(sun.sun_path + 1, name, size);
+	*stream = reach_name(&sun, (int)(offsetof(struct sockaddr_un, sun_path) + 1 + size));
+	if (*stream < 0) {
+		*stream = -1;
+		return CTL_OK;
+	}
+	error = exchange(*stream, request, -1, reply, &fd);
+	if (fd >= 0)
+		close(fd);
+	if (!error)
+		return CTL_OK;
+	log_error("%s: %s", name, error == -EPROTO ? "of another version of punch: run that one's \"punchctl stop\"" :
+		  strerror(-error));
+	close(*stream);
+	*stream = -1;
+	return CTL_FAILED;
 }
 
 int ctl_explain(const struct local_reply *reply)

@@ -35,6 +35,14 @@ enum ctl_effort {
 int ctl_ask(const struct local_request *request, int pass, enum ctl_effort effort,
 	    struct local_reply *reply, int *fd, int *stream);
 
+/**
+ * ctl_ask_name() - the same of whoever of our own user listens at an abstract name
+ * @name:	"punch/UID/TAG/N"
+ * @stream:	as above; -1: nobody of ours is there (any more), and there is no reply
+ * Return: CTL_OK, or CTL_FAILED after a line on stderr
+ */
+int ctl_ask_name(const char *name, const struct local_request *request, struct local_reply *reply, int *stream);
+
 /** ctl_explain() - line on stderr for a reply that is not LOCAL_OK. Return: CTL_FAILED */
 int ctl_explain(const struct local_reply *reply);
 

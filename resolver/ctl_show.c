@@ -114,8 +114,54 @@ int ctl_doctor(int argc, char **argv)
 	return simple(argc, argv, LOCAL_DOCTOR, CTL_START);
 }
 
+/* One of ours, whatever it serves: an empty configuration stands for any */
+static int stop_one(const char *name)
+{
+	struct local_config any;
+	struct local_request request;
+	struct local_reply reply;
+	struct tail tail = { .size = 0 };
+	int stream, status;
+
+	memset(&any, 0, sizeof(any));
+	ctl_request(&request, &any, LOCAL_STOP);
+	status = ctl_ask_name(name, &request, &reply, &stream);
+	if (status || stream < 0)
+		return status;
+	status = reply.status == LOCAL_OK ? print_stream(stream, &tail) : ctl_explain(&reply);
+	close(stream);
+	return status;
+}
+
+/* The kernel lists the names: "@punch/UID/TAG/N", once for the listener and once for each connection */
+static int stop_all(void)
+{
+	char line[512], prefix[32], seen[512] = "", *name;
+	int status = CTL_OK, one;
+	FILE *names = fopen("/proc/net/unix", "re");
+
+	if (!names) {
+		log_error("/proc/net/unix: %s", strerror(errno));
+		return CTL_FAILED;
+	}
+	snprintf(prefix, sizeof(prefix), "@punch/%u/", (unsigned int)geteuid());
+	while (fgets(line, sizeof(line), names)) {
+		line[strcspn(line, "\n")] = '\0';
+		name = strstr(line, prefix);
+		if (!name || !strcmp(name, seen))
+			continue;
+		strcpy(seen, name);
+		one = stop_one(name + 1);
+		status = one ? one : status;
+	}
+	fclose(names);
+	return status;
+}
+
 int ctl_stop(int argc, char **argv)
 {
+	if (argc == 2 && !strcmp(argv[1], "--all"))
+		return stop_all();
 	if (argc > 1)
 		return ctl_usage(argv[0], "\"%s\" is not understood", argv[1]);
 	return simple(argc, argv, LOCAL_STOP, CTL_RUNNING);

@@ -43,8 +43,8 @@ static int shut_copy(pid_t pid, int number, uint64_t cookie)
 	return rc;
 }
 
-/* Does the process have it? Return: 0 and it is shut, -ENOENT, or -errno: it has it, but we may not */
-static int search(pid_t pid, const char *wanted, uint64_t cookie)
+/* Each descriptor of the process that is the socket. Return: what @look says of the last one, -ENOENT: none */
+static int search(pid_t pid, const char *wanted, int (*look)(pid_t pid, int number, uint64_t cookie), uint64_t cookie)
 {
 	char path[HOLDER_PATH], link[HOLDER_PATH];
 	struct dirent *entry;
@@ -64,29 +64,66 @@ static int search(pid_t pid, const char *wanted, uint64_t cookie)
 			continue;
 		link[size] = '\0';
 		if (strcmp(link, wanted) == 0)
-			rc = shut_copy(pid, number, cookie);
+			rc = look(pid, number, cookie);
 	}
 	if (dir)
 		closedir(dir);
 	return rc;
 }
 
-int holder_shutdown(uint32_t inode, uint64_t cookie)
+/* All processes, until @look is content. @pid: the last one that has it. Return: as search(), -EPERM: none has it */
+static int search_all(uint32_t inode, int (*look)(pid_t pid, int number, uint64_t cookie), uint64_t cookie, pid_t *pid)
 {
 	DIR *proc = opendir("/proc");
 	struct dirent *entry;
 	char wanted[HOLDER_PATH];
-	int pid, found, rc = -EPERM;
+	int number, found, rc = -EPERM;
 
 	if (!proc)
 		return -errno;
 	snprintf(wanted, sizeof(wanted), "socket:[%u]", inode);
 	while (rc && (entry = readdir(proc))) {
-		pid = number_of(entry->d_name);
-		found = pid > 0 ? search(pid, wanted, cookie) : -ENOENT;
-		if (found != -ENOENT)
-			rc = found;
+		number = number_of(entry->d_name);
+		found = number > 0 ? search(number, wanted, look, cookie) : -ENOENT;
+		if (found == -ENOENT)
+			continue;
+		rc = found;
+		*pid = number;
 	}
 	closedir(proc);
 	return rc;
+}
+
+int holder_shutdown(uint32_t inode, uint64_t cookie)
+{
+	pid_t pid;
+
+	return search_all(inode, shut_copy, cookie, &pid);
+}
+
+static int content(pid_t pid, int number, uint64_t cookie)
+{
+	(void)pid;
+	(void)number;
+	(void)cookie;
+	return 0;
+}
+
+pid_t holder_find(uint32_t inode, char *name, size_t size)
+{
+	char path[HOLDER_PATH];
+	pid_t pid = 0;
+	FILE *file;
+
+	if (search_all(inode, content, 0, &pid))
+		return 0;
+	snprintf(path, sizeof(path), "/proc/%d/comm", (int)pid);
+	file = fopen(path, "re");
+	if (!file)
+		return 0;
+	if (!fgets(name, (int)size, file))
+		*name = '\0';
+	fclose(file);
+	name[strcspn(name, "\n")] = '\0';
+	return pid;
 }

@@ -5,7 +5,9 @@
 #ifndef PUNCH_HOLDER_H
 #define PUNCH_HOLDER_H
 
+#include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 /**
  * holder_shutdown() - shutdown(SHUT_RDWR) of a socket, by way of a process that has it
@@ -18,5 +20,13 @@
  * Return: 0, -EPERM (a process that we may not look into has it, or none has), or -errno
  */
 int holder_shutdown(uint32_t inode, uint64_t cookie);
+
+/**
+ * holder_find() - who has it?
+ * @inode:	as above
+ * @name:	receives the process's name (/proc/PID/comm), at most @size bytes
+ * Return: the first such process, or 0: none, or one that we may not look into
+ */
+pid_t holder_find(uint32_t inode, char *name, size_t size);
 
 #endif

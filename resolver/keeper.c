@@ -70,7 +70,8 @@ enum neighbour {
 	NEIGHBOUR_SILENT,	/* ours, but does not answer */
 };
 
-static enum neighbour judge_answer(int fd, const struct local_config *config)
+/* @kind: LOCAL_STATUS, or LOCAL_YIELD: then NEIGHBOUR_SAME means that it has left */
+static enum neighbour judge_answer(int fd, const struct local_config *config, enum local_kind kind)
 {
 	struct local_request request;
 	struct local_reply reply;
@@ -79,7 +80,7 @@ static enum neighbour judge_answer(int fd, const struct local_config *config)
 
 	memset(&request, 0, sizeof(request));
 	request.magic = LOCAL_MAGIC;
-	request.kind = LOCAL_STATUS;
+	request.kind = kind;
 	request.config = *config;
 	rc = local_send(fd, &request, sizeof(request), -1);
 	n = rc < 0 ? rc : local_recv(fd, &reply, sizeof(reply), &pass);
@@ -94,7 +95,8 @@ static enum neighbour judge_answer(int fd, const struct local_config *config)
 	return reply.status == LOCAL_OK ? NEIGHBOUR_SAME : NEIGHBOUR_OTHER;
 }
 
-static enum neighbour ask_neighbour(const struct sockaddr_un *sun, socklen_t size, const struct local_config *config)
+static enum neighbour ask_neighbour(const struct sockaddr_un *sun, socklen_t size, const struct local_config *config,
+				    enum local_kind kind)
 {
 	const struct timeval limit = { .tv_sec = KEEPER_ASK_S };
 	enum neighbour result = NEIGHBOUR_GONE;
@@ -111,7 +113,7 @@ static enum neighbour ask_neighbour(const struct sockaddr_un *sun, socklen_t siz
 	else if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &length) < 0 || peer.uid != geteuid())
 		result = NEIGHBOUR_OTHER;	/* squatting: not a word to it */
 	else
-		result = judge_answer(fd, config);
+		result = judge_answer(fd, config, kind);
 	close(fd);
 	return result;
 }
@@ -141,7 +143,7 @@ static int bind_place(const struct local_config *config, unsigned int n)
 		rc = bind_one(&sun, (socklen_t)size);
 		if (rc != -EADDRINUSE)
 			return rc;
-		switch (ask_neighbour(&sun, (socklen_t)size, config)) {
+		switch (ask_neighbour(&sun, (socklen_t)size, config, LOCAL_STATUS)) {
 		case NEIGHBOUR_SAME:
 			return -EALREADY;
 		case NEIGHBOUR_SILENT:
@@ -158,6 +160,24 @@ static int bind_place(const struct local_config *config, unsigned int n)
 	}
 }
 
+/*
+ * All places are taken: with many words under one name, by resolvers of our own user.  The first of them
+ * that has nothing to do makes room.  Return: as bind_place()
+ */
+static int take_over(const struct local_config *config)
+{
+	struct sockaddr_un sun;
+	int size, rc = -EADDRINUSE;
+	unsigned int n;
+
+	for (n = 0; n < LOCAL_NAMES && rc == -EADDRINUSE; n++) {
+		size = local_address(&sun, geteuid(), config, n);
+		if (size > 0 && ask_neighbour(&sun, (socklen_t)size, config, LOCAL_YIELD) == NEIGHBOUR_SAME)
+			rc = bind_place(config, n);
+	}
+	return rc;
+}
+
 int keeper_bind(const struct local_config *config, char *why, size_t size)
 {
 	unsigned int n;
@@ -166,6 +186,11 @@ int keeper_bind(const struct local_config *config, char *why, size_t size)
 	for (n = 0; n < LOCAL_NAMES && rc == -EADDRINUSE; n++)
 		rc = bind_place(config, n);
 	if (rc == -EADDRINUSE)
+		rc = take_over(config);
+	if (rc == -EADDRINUSE && config->secret[0])
+		snprintf(why, size, "%d resolvers for PUNCH_AS=%s run already, with other words or servers, and all have "
+			 "something to do: see \"punchctl stop --all\"", LOCAL_NAMES, config->as);
+	else if (rc == -EADDRINUSE)
 		snprintf(why, size, "all %d places for a resolver of user %u with this configuration are taken by "
 			 "other programs", LOCAL_NAMES, (unsigned int)geteuid());
 	else if (rc == -ETIMEDOUT)

@@ -93,11 +93,16 @@ bool node_receives(const struct node *node)
 	return services_count(node) > 0;
 }
 
-/* Something that would be lost with this process */
+/* Things that would be lost with this process */
+static unsigned int work_count(const struct node *node)
+{
+	return local_count(node->local) + parked_count(node->parked) + doorbells_count(node->doorbells) +
+	       splices_count(node->splices) + (node->sessions ? sessions_count(node->sessions) : 0);
+}
+
 static bool under_way(const struct node *node)
 {
-	return local_count(node->local) || parked_count(node->parked) || doorbells_count(node->doorbells) ||
-	       splices_count(node->splices) || (node->sessions && sessions_count(node->sessions));
+	return work_count(node) > 0;
 }
 
 bool node_busy(const struct node *node)
@@ -149,6 +154,15 @@ void life_stop(struct node *node)
 {
 	log_info("asked to stop");
 	life_close(node->life, LIFE_END_STOP);
+}
+
+bool life_yield(struct node *node)
+{
+	if (node_receives(node) || work_count(node) > 1)
+		return false;
+	log_info("asked to leave the place to another configuration");
+	life_close(node->life, LIFE_END_STOP);
+	return true;
 }
 
 static void on_look(evutil_socket_t fd, short what, void *arg)

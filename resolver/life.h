@@ -38,6 +38,12 @@ void life_touch(struct node *node);
 void life_stop(struct node *node);
 
 /**
+ * life_yield() - as life_stop(), if nothing is published or under way but the request that asks for it
+ * Return: false: there is, we stay
+ */
+bool life_yield(struct node *node);
+
+/**
  * life_config_changed() - is there a new configuration file, good and complete?
  * Then, when nothing is under way, the process leaves to be started again with
  * it. Return: true in this case: take no new work

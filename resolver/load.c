@@ -57,12 +57,29 @@ static const char *meeting_host(const char *rendezvous)
 	return strncmp(rendezvous, prefix, sizeof(prefix) - 1) == 0 ? rendezvous + sizeof(prefix) - 1 : NULL;
 }
 
+/* HOST[:PORT]s, as conf/ wants them */
+static int check_server(const char *rendezvous, char *why, size_t size)
+{
+	char word[LIMIT_HOST];
+
+	while (conf_word_next(&rendezvous, word, sizeof(word))) {
+		if (conf_server_ok(word))
+			continue;
+		snprintf(why, size, "PUNCH_RENDEZVOUS=%s: expected HOST or HOST:PORT, as rdv.example.org:4430; a port is "
+			 "1 to 65535", word);
+		return -EINVAL;
+	}
+	return 0;
+}
+
 static int check_meeting(const char *rendezvous, char *why, size_t size)
 {
 	const char *host = meeting_host(rendezvous);
 	struct endpoint ep;
 
-	if (!host || (endpoint_parse(&ep, host, 0) == 0 ? !ep.port && endpoint_is_unicast(&ep) && !endpoint_is_loopback(&ep) :
+	if (!host)
+		return check_server(rendezvous, why, size);
+	if ((endpoint_parse(&ep, host, 0) == 0 ? !ep.port && endpoint_is_unicast(&ep) && !endpoint_is_loopback(&ep) :
 		      conf_host_ok(host)))
 		return 0;
 	snprintf(why, size, "PUNCH_RENDEZVOUS=%s: none@ADDRESS wants the other side's public address, or a name for it, "

@@ -248,7 +248,7 @@ static void request_read(struct request *rq)
 	judge(rq, &in);
 	request_set_state(rq, REQUEST_WAITING);
 	event_remove_timer(rq->readable);	/* the work may take as long as it takes */
-	if (rq->kind != LOCAL_STATUS)	/* to look is no need */
+	if (rq->kind != LOCAL_STATUS && rq->kind != LOCAL_YIELD)	/* to look is no need */
 		life_touch(rq->node);
 	request_handle(rq, &in, pass);
 	OPENSSL_cleanse(&in, sizeof(in));
@@ -452,7 +452,7 @@ void local_stopped(struct local *local)
 	struct request *rq;
 
 	TAILQ_FOREACH(rq, &local->requests, link) {
-		if (rq->kind == LOCAL_STOP && rq->state == REQUEST_WAITING)
+		if ((rq->kind == LOCAL_STOP || rq->kind == LOCAL_YIELD) && rq->state == REQUEST_WAITING)
 			request_stopped(rq);
 	}
 }

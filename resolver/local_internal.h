@@ -37,7 +37,7 @@ bool local_pending(const struct local *local);
  */
 void local_close(struct local *local);
 
-/** local_stopped() - answer all LOCAL_STOP requests; they are sent when the call returns */
+/** local_stopped() - answer all LOCAL_STOP and LOCAL_YIELD requests; they are sent when the call returns */
 void local_stopped(struct local *local);
 
 #endif

@@ -285,6 +285,23 @@ static void handle_doctor(struct request *rq, const struct local_request *in, in
 	doctor_start(rq->node, in->as_json != 0, on_doctor, rq);
 }
 
+/*
+ * Another word or file of our user needs the place: it is his when we have nothing to do.  What counts
+ * is what would be lost; this request itself is under way, too, but asks for nothing.
+ */
+static void handle_yield(struct request *rq, const struct local_request *in, int *pass)
+{
+	struct local_reply reply;
+
+	(void)in;
+	(void)pass;
+	if (life_yield(rq->node))
+		return;		/* request_stopped() answers */
+	reply_init(rq, &reply, LOCAL_OK);
+	reply_fail(&reply, EBUSY, "something is published or under way");
+	answer(rq, &reply, -1);
+}
+
 /* The answer comes last of all: then the name is free, and the next resolver can take it */
 static void handle_stop(struct request *rq, const struct local_request *in, int *pass)
 {
@@ -293,12 +310,44 @@ static void handle_stop(struct request *rq, const struct local_request *in, int 
 	life_stop(rq->node);
 }
 
+static bool port_was_told(const struct node *node, unsigned int i)
+{
+	unsigned int before;
+
+	for (before = 0; before < i; before++)
+		if (services_get(node, before)->port == services_get(node, i)->port)
+			return true;
+	return false;
+}
+
+/* Who stops us may not think of the servers that were published through us */
+static void tell_unpublished(struct request *rq)
+{
+	const struct service *service;
+	char name[64];
+	unsigned int i;
+	pid_t pid;
+
+	for (i = 0; (service = services_get(rq->node, i)); i++) {
+		if (port_was_told(rq->node, i) || !service_alive(service))
+			continue;
+		pid = service_holder(service, name, sizeof(name));
+		request_printf(rq, "port %u", service->port);
+		if (pid)
+			request_printf(rq, " (PID %d %s)", (int)pid, name);
+		request_printf(rq, " is not reachable by peers until punch runs again here: \"punchctl doctor\", or any "
+			       "program under punch that needs it, starts it\n");
+	}
+}
+
 void request_stopped(struct request *rq)
 {
 	struct local_reply reply;
 
 	reply_init(rq, &reply, LOCAL_OK);
-	answer(rq, &reply, -1);
+	if (request_reply(rq, &reply, -1) == 0)
+		tell_unpublished(rq);
+	request_end(rq);
 }
 
 /* ------------------------------------------------------------ who may ask for what */
@@ -325,6 +374,7 @@ static const struct handler handlers[] = {
 	[LOCAL_DOCTOR] = { handle_doctor, false, false },
 	[LOCAL_PING] = { handle_ping, false, false },
 	[LOCAL_STOP] = { handle_stop, false, false },
+	[LOCAL_YIELD] = { handle_yield, false, false },
 };
 _Static_assert(sizeof(handlers) / sizeof(handlers[0]) == LOCAL_KIND_COUNT, "each kind has a handler");
 
@@ -337,6 +387,13 @@ static enum local_status refuse_stranger(const struct local_request *in)
 	return memcmp(in->token, none, LOCAL_TOKEN) ? LOCAL_OTHER_CONFIG : LOCAL_DENIED;
 }
 
+/* Those of our user may end us whatever we serve: "stop" without a configuration, and who needs the place */
+static bool any_configuration(const struct request *rq, const struct local_request *in)
+{
+	return rq->own && (in->kind == LOCAL_YIELD ||
+			   (in->kind == LOCAL_STOP && !in->config.path[0] && !in->config.secret[0]));
+}
+
 void request_handle(struct request *rq, const struct local_request *in, int pass)
 {
 	const struct handler *handler = &handlers[in->kind];
@@ -345,7 +402,7 @@ void request_handle(struct request *rq, const struct local_request *in, int pass
 
 	if (!rq->trusted && !(handler->proof && pass >= 0))
 		refused = refuse_stranger(in);
-	else if (rq->trusted && !local_config_equal(&in->config, &rq->node->config))
+	else if (rq->trusted && !any_configuration(rq, in) && !local_config_equal(&in->config, &rq->node->config))
 		refused = LOCAL_OTHER_CONFIG;
 	if (refused == LOCAL_OK && handler->fd && pass < 0) {
 		reply_init(rq, &reply, LOCAL_OK);

@@ -27,6 +27,7 @@
 #include <sys/stat.h>
 
 #include "common/log.h"
+#include "resolver/holder.h"
 #include "resolver/revoke.h"
 #include "resolver/services_internal.h"
 #include "resolver/sockdiag.h"
@@ -97,6 +98,13 @@ bool service_alive(const struct service *service)
 	struct sockdiag_socket found;
 
 	return look_up(service, &found) == 0;
+}
+
+pid_t service_holder(const struct service *service, char *name, size_t size)
+{
+	struct sockdiag_socket found;
+
+	return look_up(service, &found) == 0 ? holder_find(found.inode, name, size) : 0;
 }
 
 /* ------------------------------------------------------------ the table */

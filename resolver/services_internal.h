@@ -36,4 +36,7 @@ const struct service *services_get(const struct node *node, unsigned int i);
  */
 bool service_alive(const struct service *service);
 
+/** service_holder() - the process that has the listener, and its name. Return: 0 when that cannot be found out */
+pid_t service_holder(const struct service *service, char *name, size_t size);
+
 #endif

@@ -108,6 +108,37 @@ kill -9 "$pid"
 punch_published bob 9001
 lab_expect_eq 'served again after a kill' "$(printf 'again\n' | lab_run alice punchctl dial bob 9001 | head -n 1)" AGAIN
 
+# --- stop: whose ports go, and that what it advises brings them back
+exits 'stop of a server' 0 lab_run bob punchctl stop
+lab_expect_match 'stop: says what goes' "$(cat "$LAB_DIR/out")" \
+	"port 9001 \\(PID ${LAB_BGPID[upper]} punchctl\\) is not reachable by peers until punch runs again here: \"punchctl doctor\""
+lab_expect_eq 'stop: each port once' "$(cut -d' ' -f1,2 "$LAB_DIR/out" | sort | uniq -c | xargs)" \
+	'1 port 22 1 port 9000 1 port 9001'
+exits 'as it advises' 0 lab_run bob punchctl doctor
+punch_published bob 9001
+lab_expect_eq 'served again after it' "$(printf 'again\n' | lab_run alice punchctl dial bob 9001 | head -n 1)" AGAIN
+
+# --- many words under one name, here none: more than there are places
+words() { # FROM TO COMMAND...: with each of these words
+	local i
+	for i in $(seq "$1" "$2"); do
+		lab_run bob env PUNCH_RENDEZVOUS=rdv PUNCH_SECRET="a long secret that only you two know $i" "${@:3}" || return 1
+	done
+}
+lab_expect 'twelve words one after another: the idle ones make room' words 1 12 punchctl doctor
+exits 'a rendezvous that is none' 78 lab_run bob env PUNCH_RENDEZVOUS=rdv: PUNCH_SECRET="$word" punchctl doctor
+lab_expect_match 'a rendezvous that is none: what is wrong' "$(cat "$LAB_DIR/err")" 'PUNCH_RENDEZVOUS=rdv:: expected HOST'
+for i in 21 22 23 24 25 26 27 28; do
+	lab_bg bob "busy$i" env PUNCH_RENDEZVOUS=rdv PUNCH_SECRET="a long secret that only you two know $i" \
+		punch --as busy socat "TCP-LISTEN:91$i,fork,reuseaddr" EXEC:cat
+	lab_wait 20 "words $i $i env PUNCH_AS=busy punchctl status 2>/dev/null | grep -q 'service 91$i'"
+done
+exits 'one more where all have something to do' 1 words 29 29 env PUNCH_AS=busy punchctl doctor
+lab_expect_match 'one more: why' "$(cat "$LAB_DIR/err")" '8 resolvers for PUNCH_AS=busy .*punchctl stop --all'
+exits 'stop --all' 0 lab_run bob punchctl stop --all
+lab_expect_eq 'stop --all: says what goes' "$(grep -c '^port 912[1-8] (PID [0-9]* socat) is not reachable' "$LAB_DIR/out")" 8
+lab_expect_eq 'stop --all: nobody is left' "$(lab_run bob grep -c '@punch/' /proc/net/unix)" 0
+
 # --- stop
 exits 'stop' 0 lab_run alice punchctl stop
 exits 'status after stop' 1 lab_run alice punchctl status

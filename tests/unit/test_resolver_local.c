@@ -181,10 +181,29 @@ static int ask_status(const void *arg)
 	return (int)reply.status;
 }
 
+/* As "punchctl stop --all" and another configuration's resolver do */
+static int ask_to_leave(const void *arg)
+{
+	static const enum local_kind kinds[] = { LOCAL_STOP, LOCAL_YIELD };
+	struct local_request request;
+	struct local_reply reply;
+
+	(void)arg;
+	for (size_t i = 0; i < COUNT(kinds); i++) {
+		side_request(&request, kinds[i]);
+		memset(&request.config, 0, sizeof(request.config));
+		side_ask(&request, -1, &reply, NULL);
+		if (reply.status != LOCAL_DENIED)
+			break;
+	}
+	return (int)reply.status;
+}
+
 static void another_user_is_refused(void **state)
 {
 	(void)state;
 	assert_int_equal(as_nobody(ask_status, NULL), LOCAL_DENIED);
+	assert_int_equal(as_nobody(ask_to_leave, NULL), LOCAL_DENIED);
 }
 
 static void another_user_with_the_token_is_served(void **state)
