@@ -258,6 +258,13 @@ uint32_t env_route(void)
 	return state.route;
 }
 
+bool env_loopback(void)
+{
+	const char *text = env_get("PUNCH_LOOPBACK");
+
+	return text && strcmp(text, "yes") == 0;
+}
+
 const char *env_resolver(void)
 {
 	return state.resolver ? state.resolver : "";

@@ -42,6 +42,9 @@ uint32_t env_timeout_ms(void);
 /** env_route() - PUNCH_ROUTE as enum conf_route; 0 (auto) when absent or not understood */
 uint32_t env_route(void);
 
+/** env_loopback() - PUNCH_LOOPBACK=yes: quick mode publishes listeners on loopback too */
+bool env_loopback(void);
+
 /** env_resolver() - absolute path of punch-resolver as it lies beside this library, or "" */
 const char *env_resolver(void);
 

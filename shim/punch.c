@@ -29,6 +29,7 @@ struct options {
 	const char *rendezvous;
 	bool any;
 	bool weak_secret;
+	bool loopback;
 	char **command;
 };
 
@@ -44,6 +45,8 @@ static const char help[] =
 "                                 better in $PUNCH_SECRET, where \"ps\" does not show it\n"
 "      --weak-secret              take a WORD that could be guessed ($PUNCH_WEAK_SECRET=yes)\n"
 "  -a, --as NAME                  quick mode: be reached as NAME.punch\n"
+"      --loopback                 quick mode: publish listeners on 127.0.0.1 and ::1 too\n"
+"                                 ($PUNCH_LOOPBACK=yes); else only those that the network reaches\n"
 "  -r, --rendezvous HOST[:PORT]   quick mode: where the two sides meet; none@ADDRESS: no server,\n"
 "                                 the other side is at this public address\n"
 "  -A, --any                      serve every kind of program: static ones, Go, and what they start\n"
@@ -62,8 +65,8 @@ static _Noreturn void usage(const char *problem)
 {
 	if (problem)
 		fprintf(stderr, "punch: %s\n", problem);
-	fputs("punch: usage: punch [--conf FILE] [--secret WORD] [--weak-secret] [--as NAME] [--rendezvous HOST[:PORT]] [--any] "
-	      "[--] COMMAND [ARG...]; see punch --help\n", stderr);
+	fputs("punch: usage: punch [--conf FILE] [--secret WORD] [--weak-secret] [--as NAME] [--loopback] [--rendezvous HOST[:PORT]] "
+	      "[--any] [--] COMMAND [ARG...]; see punch --help\n", stderr);
 	exit(EX_USAGE);
 }
 
@@ -82,11 +85,12 @@ static const char *take_secret(char *word)
 
 static void parse(int argc, char **argv, struct options *options)
 {
-	enum { HELP = 256, VERSION, WEAK_SECRET };
+	enum { HELP = 256, VERSION, WEAK_SECRET, LOOPBACK };
 	static const struct option names[] = {
 		{ "conf", required_argument, NULL, 'c' },
 		{ "secret", required_argument, NULL, 's' },
 		{ "weak-secret", no_argument, NULL, WEAK_SECRET },
+		{ "loopback", no_argument, NULL, LOOPBACK },
 		{ "as", required_argument, NULL, 'a' },
 		{ "rendezvous", required_argument, NULL, 'r' },
 		{ "any", no_argument, NULL, 'A' },
@@ -115,6 +119,9 @@ static void parse(int argc, char **argv, struct options *options)
 			break;
 		case WEAK_SECRET:
 			options->weak_secret = true;
+			break;
+		case LOOPBACK:
+			options->loopback = true;
 			break;
 		case HELP:
 			fputs(help, stdout);
@@ -152,6 +159,8 @@ static void set_quick(const struct options *options)
 		set("PUNCH_SECRET", options->secret);
 	if (options->weak_secret)
 		set("PUNCH_WEAK_SECRET", "yes");
+	if (options->loopback)
+		set("PUNCH_LOOPBACK", "yes");
 	if (options->as)
 		set("PUNCH_AS", options->as);
 	if (options->rendezvous)
@@ -205,8 +214,8 @@ static void check_file(void)
 
 static void configure(const struct options *options)
 {
-	if (!options->secret && (options->as || options->rendezvous || options->weak_secret) && !*variable("PUNCH_SECRET"))
-		usage("--as, --rendezvous and --weak-secret belong to quick mode: give --secret WORD too, or PUNCH_SECRET");
+	if (!options->secret && (options->as || options->rendezvous || options->weak_secret || options->loopback) && !*variable("PUNCH_SECRET"))
+		usage("--as, --loopback, --rendezvous and --weak-secret belong to quick mode: give --secret WORD too, or PUNCH_SECRET");
 	if (options->conf && !options->secret)
 		unsetenv("PUNCH_SECRET");	/* the nearer wish counts */
 	set_quick(options);

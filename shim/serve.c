@@ -35,11 +35,21 @@
 #include "shim/serve.h"
 #include "shim/swap.h"
 
+#define PORTS_CHOSEN		32768	/* from here on the kernel gives numbers to who wants any (ip_local_port_range) */
 #define LISTEN_FDS_START	3	/* sd_listen_fds(3) */
 #define LISTEN_FDS_MOST		64
 
 /* A doorbell for an IPv6-only listener comes from ::1; looked at only where one was published */
 static _Atomic(bool) six_only;
+
+/*
+ * Quick mode publishes what listens, and asks nobody which port.  What listens on loopback alone was not meant for
+ * other hosts: it stays where it is, unless that is said
+ */
+static bool is_private(const struct config *config, const struct endpoint *bound)
+{
+	return config_is_quick(config) && endpoint_is_loopback(bound) && !env_loopback();
+}
 
 /* Where @fd is bound. Return: false when it is no TCP socket with a port of ours */
 static bool is_service(int fd, const struct config *config, struct endpoint *bound)
@@ -50,7 +60,7 @@ static bool is_service(int fd, const struct config *config, struct endpoint *bou
 	if (raw_getsockname(fd, &ss, &size) < 0 || (ss.ss_family != AF_INET && ss.ss_family != AF_INET6) ||
 	    endpoint_from_sockaddr(bound, (struct sockaddr *)&ss, size) < 0)
 		return false;
-	if (!config_owns_port(config, bound->port))
+	if (!config_owns_port(config, bound->port) || is_private(config, bound))
 		return false;
 	return raw_sockopt_int(fd, SOL_SOCKET, SO_PROTOCOL) == IPPROTO_TCP || mptcp_is(fd);
 }
@@ -142,14 +152,38 @@ static void publish_guarded(int fd, const struct config *config, const struct en
 	guard_leave(&guard);
 }
 
+/*
+ * A port that is not published, of a program that was started to serve peers: said once.  Not of one that calls a
+ * peer (ssh -L, an FTP client), and nothing of ports that the kernel chooses, or of loopback in file mode, where each
+ * service is named: these are most programs' own business.
+ */
+static void tell_left_out(int fd, const struct config *config, const struct endpoint *bound)
+{
+	static _Atomic(bool) told;
+	bool private = is_private(config, bound);
+
+	if (bound->family == AF_UNSPEC || bound->port >= PORTS_CHOSEN || remote_any() ||
+	    !(private ? config_local(config)->as[0] : !config_is_quick(config) && !endpoint_is_loopback(bound)) ||
+	    raw_sockopt_int(fd, SOL_SOCKET, SO_TYPE) != SOCK_STREAM || atomic_exchange(&told, true))
+		return;
+	if (private)
+		log_warn("port %u is not published: it is bound to loopback alone; if peers are to reach it, say so with "
+			 "--loopback (PUNCH_LOOPBACK=yes)", bound->port);
+	else
+		log_write(config_has_services(config) ? LOG_LEVEL_WARN : LOG_LEVEL_INFO,
+			  "port %u is not published: no [service] of %s has it", bound->port, config_local(config)->path);
+}
+
 /* @fd listens */
 static void look_at(int fd, const struct config *config)
 {
 	int errno_kept = errno;
-	struct endpoint bound;
+	struct endpoint bound = { 0 };
 
 	if (is_service(fd, config, &bound))
 		publish_guarded(fd, config, &bound);
+	else
+		tell_left_out(fd, config, &bound);
 	errno = errno_kept;
 }
 
@@ -188,6 +222,9 @@ static int listen_here(int fd, int backlog, const struct config *config)
 		publish_guarded(fd, config, &bound);
 	else if (bound.family && !bound.port)
 		look_at(fd, config);
+	else
+		tell_left_out(fd, config, &bound);
+	errno = errno_kept;
 	return rc;
 }
 
@@ -195,7 +232,7 @@ int serve_listen(int fd, int backlog)
 {
 	const struct config *config = env_any() ? NULL : config_get();
 
-	if (!config || !config_has_services(config))
+	if (!config || (!config_has_services(config) && !log_enabled(LOG_LEVEL_INFO)))
 		return libc_listen(fd, backlog);
 	return listen_here(fd, backlog, config);
 }

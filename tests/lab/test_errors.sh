@@ -62,6 +62,34 @@ lab_set natA mapping=address-port port=random
 lab_set natB mapping=address-port port=random
 fails 'no path in time' alice bob 9000 ETIMEDOUT 'bob.*direct.*relay' PUNCH_TIMEOUT=4 PUNCH_ROUTE=direct
 
+# --- a port of which the file says nothing: told to who serves, not to who calls
+lab_bg bob left-out punch python3 -c '
+import socket, time
+servers = [socket.create_server(("", port)) for port in (8080, 8081)]
+print("listening", flush=True)
+time.sleep(60)'
+lab_wait_log left-out listening
+lab_expect_eq 'a port of no [service]: said once' "$(grep -c 'punch: warning: port 808[01] is not published: no \[service\] of .*/punch.conf has it' "$(lab_log left-out)")" 1
+lab_stop left-out
+sed -i '$a [service any]\nport = 22' "$(punch_dir alice)/punch.conf"
+lab_bg alice any punch socat TCP-LISTEN:22,fork,reuseaddr EXEC:cat
+punch_published alice 22
+lab_expect_eq 'of loopback, a port that the kernel chose, and one who has called: nothing' "$(lab_run bob punch python3 -c '
+import socket
+servers = [socket.create_server(("127.0.0.1", 8080)), socket.create_server(("", 0))]
+try:
+    socket.create_connection(("alice", 22), 15)
+    print("connected")
+except OSError:
+    pass
+servers.append(socket.create_server(("", 8081)))
+print("listening")' 2>"$LAB_DIR/err"; grep 'not published' "$LAB_DIR/err")" $'connected\nlistening'
+sed -i '/^\[service any\]/,$d' "$(punch_dir alice)/punch.conf"
+lab_stop any
+lab_expect_eq 'without any [service]: nothing' "$(lab_run alice punch python3 -c '
+import socket
+socket.create_server(("", 8080))' 2>&1)" ''
+
 # --- the server's own side: one line, at its start, that says why its peers will not find it
 lab_expect_eq 'a server within reach says nothing' "$(cat "$(lab_log echo9000)" "$(lab_log echo9001)" | grep -c punch:)" 0
 # mute NAME REASON: with bob's punch.conf as it is now, and no resolver there
