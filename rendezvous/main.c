@@ -123,6 +123,32 @@ static void make_folders(const char *path)
 	}
 }
 
+/*
+ * A file without "key" keeps it beside itself, what had no file before kept it in the state folder: nodes that have pinned
+ * that one would refuse this server, and nobody would know why
+ */
+static void tell_new_key(const char *path)
+{
+	char other[LIMIT_PATH];
+
+	if (conf_state_path(other, "rendezvous.key", secure_getenv) == 0 && strcmp(other, path) != 0 &&
+	    access(other, F_OK) == 0)
+		log_warn("made a new key, %s: nodes that know this server by that of %s will refuse it; to keep that one, write "
+			 "key = %s", path, other, other);
+	else
+		printf("made a new key: %s\n", path);
+}
+
+/* Where a service that systemd confines may write */
+static void tell_folder(const char *path)
+{
+	const char *folder = secure_getenv("STATE_DIRECTORY");
+
+	if (folder && strncmp(path, folder, strlen(folder)) != 0)
+		log_error("this service may write to %s alone: set key = %s/rendezvous.key and relay-secret = "
+			  "%s/relay.secret", folder, folder, folder);
+}
+
 /* Return: 0 or -errno, told */
 static int load_key(struct key *key, const char *path)
 {
@@ -137,10 +163,12 @@ static int load_key(struct key *key, const char *path)
 		else
 			err = key_save(key, path, why, sizeof(why));
 		if (!err)
-			log_info("made a new key, %s", path);
+			tell_new_key(path);
 	}
-	if (err)
+	if (err) {
 		log_error("%s", why);
+		tell_folder(path);
+	}
 	return err;
 }
 

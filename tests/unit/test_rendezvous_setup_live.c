@@ -289,6 +289,52 @@ static void test_check_names_file_and_line(void **state)
 	live_folder_remove(folder);
 }
 
+/* The first file of a server that had none before: another folder, another key, other nodes' pins */
+static void test_new_key_in_place_of_an_old_one_is_said(void **state)
+{
+	uint16_t port = live_port();
+	char name[] = "punch-rendezvous", dash_c[] = "-c", path[256], text[128], expected[512];
+	char *argv[] = { name, dash_c, path, NULL }, folder[64], files[64];
+	struct program program;
+
+	(void)state;
+	live_folder(folder);
+	live_folder(files);
+	snprintf(text, sizeof(text), "[rendezvous]\nlisten = 127.0.0.1:%u\nrelay = none\n", port);
+	live_write(files, "r.conf", text);
+	snprintf(path, sizeof(path), "%s", live_path(files, "r.conf"));
+	assert_true(live_start(&program, "punch-rendezvous", argv, folder, "listening:", 0));
+	assert_non_null(strstr(program.said, "made a new key: "));
+	assert_non_null(strstr(program.said, live_path(files, "rendezvous.key")));
+	assert_int_equal(live_stop(&program), 0);
+	assert_false(live_log_has(folder, "warning"));
+
+	assert_int_equal(rename(live_path(files, "rendezvous.key"), live_path(folder, "rendezvous.key")), 0);
+	assert_true(live_start(&program, "punch-rendezvous", argv, folder, "listening:", 0));
+	assert_int_equal(live_stop(&program), 0);
+	snprintf(expected, sizeof(expected), "will refuse it; to keep that one, write key = %s",
+		 live_path(folder, "rendezvous.key"));
+	assert_true(live_log_has(folder, expected));
+	live_folder_remove(files);
+	live_folder_remove(folder);
+}
+
+static void test_where_a_service_may_write_is_said(void **state)
+{
+	char name[] = "punch-rendezvous", dash_c[] = "-c", path[256], expected[256];
+	char *argv[] = { name, dash_c, path, NULL }, folder[64];
+	struct program program;
+
+	(void)state;
+	live_folder(folder);
+	live_write(folder, "r.conf", "[rendezvous]\nkey = /proc/rendezvous.key\n");
+	snprintf(path, sizeof(path), "%s", live_path(folder, "r.conf"));
+	assert_false(live_start(&program, "punch-rendezvous", argv, folder, "listening:", 0));
+	snprintf(expected, sizeof(expected), "this service may write to %s alone: set key = %s/rendezvous.key", folder, folder);
+	assert_true(live_log_has(folder, expected));
+	live_folder_remove(folder);
+}
+
 static void test_port_in_use_is_said(void **state)
 {
 	char name[] = "punch-rendezvous", dash_c[] = "-c", path[128], text[256];
@@ -322,6 +368,8 @@ int main(void)
 		cmocka_unit_test(test_relay_that_cannot_listen_is_not_offered),
 		cmocka_unit_test(test_allow_list),
 		cmocka_unit_test(test_check_names_file_and_line),
+		cmocka_unit_test(test_new_key_in_place_of_an_old_one_is_said),
+		cmocka_unit_test(test_where_a_service_may_write_is_said),
 		cmocka_unit_test(test_port_in_use_is_said),
 	};
 
