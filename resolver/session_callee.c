@@ -40,6 +40,7 @@ static int send_reply(struct uplink *uplink, struct talk *talk, const ProtobufCB
 	return uplink ? uplink_send(uplink, &message) : talk_send(talk, &message);
 }
 
+/* Asked of known peers' alone, and remembered: strangers, whose keys cost nothing, make nothing forgotten */
 static bool is_replay(struct sessions *sessions, const uint8_t id[SESSION_SIZE])
 {
 	unsigned int i;
@@ -64,7 +65,7 @@ static int identify(struct node *node, const struct invitation *in, struct peer 
 	return peer_guest(node, in->caller_key, name, peer);
 }
 
-/* Is the invitation whole, for us, from whom the server says, and new? */
+/* Is the invitation whole, for us, and from whom the server says? */
 static int check(struct node *node, const Punch__Invited *message, bool met, struct invitation *in, struct body *body)
 {
 	/* Without a server, in quick mode, it was sealed by somebody who knows the word; the key is as good as its signature */
@@ -80,8 +81,6 @@ static int check(struct node *node, const Punch__Invited *message, bool met, str
 	    (!anybody && (message->from.len != KEY_SIZE || memcmp(in->caller_key, message->from.data, KEY_SIZE))) ||
 	    message->session.len != SESSION_SIZE || memcmp(in->session, message->session.data, SESSION_SIZE))
 		return -EBADMSG;
-	if (is_replay(node->sessions, in->session))
-		return -EEXIST;
 	return 0;
 }
 
@@ -212,24 +211,18 @@ void callee_invited(struct node *node, struct uplink *uplink, struct talk *talk,
 	struct invitation in;
 	struct body body = { 0 };
 	struct peer peer;
-	struct session *s;
+	struct session *s = NULL;
 	uint32_t status;
 	int err = check(node, message, talk != NULL, &in, &body);
 
-	if (err) {
-		if (log_limited(&stranger_limit))
-			log_warn("%s: invitation refused: %s", from_where(uplink), strerror(-err));
-		ignore(uplink, talk, &message->session);
-		body_free(&body);
-		return;
-	}
-	if (identify(node, &in, &peer)) {
+	if (!err && identify(node, &in, &peer))
 		log_stranger(uplink, &in);
-		ignore(uplink, talk, &message->session);
-		body_free(&body);
-		return;
-	}
-	s = session_new(node, false);
+	else if (!err && is_replay(node->sessions, in.session))
+		err = -EEXIST;
+	else if (!err)
+		s = session_new(node, false);
+	if (err && log_limited(&stranger_limit))
+		log_warn("%s: invitation refused: %s", from_where(uplink), strerror(-err));
 	if (!s) {
 		ignore(uplink, talk, &message->session);
 		body_free(&body);

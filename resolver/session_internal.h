@@ -31,7 +31,7 @@
 #define SESSION_FILES_BASE 40
 #define SESSION_PATHS	16	/* sockets of one session that are being proven; strangers may hold some */
 #define SESSION_LEGS	2	/* relays tried side by side */
-#define SESSION_REPLAYS	1024	/* identifiers remembered, so that an invitation works once */
+#define SESSION_REPLAYS	1024	/* identifiers of known peers' invitations: each works once. What is repeated later opens nothing, see docs/security.md */
 
 /* A rendezvous that is restarting is back within this; longer waiting is only annoying */
 #define SESSION_UPLINK_PATIENCE	(6 * SECOND)

@@ -13,9 +13,12 @@
 #include <sys/wait.h>
 
 #include "common/preamble.h"
+#include "resolver/names.h"
 #include "resolver/pair.h"
 #include "resolver/process.h"
 #include "resolver/pump.h"
+#include "resolver/services_internal.h"
+#include "resolver/talk.h"
 #include "tests/unit/scratch.h"
 #include "tests/unit/world.h"
 
@@ -34,7 +37,9 @@ static int begin(void **state)
 	node.base = event_base_new();
 	node.sessions = sessions_new(&node);
 	node.crypts = crypts_new(&node);
-	return node.base && node.sessions && node.crypts ? world_isolate() : -1;
+	node.names = names_new();
+	node.services = services_new(&node);
+	return node.base && node.sessions && node.crypts && node.names && node.services ? world_isolate() : -1;
 }
 
 static int end(void **state)
@@ -42,6 +47,8 @@ static int end(void **state)
 	(void)state;
 	sessions_free(node.sessions);
 	crypts_free(node.crypts);
+	services_free(node.services);
+	names_free(node.names);
 	event_base_free(node.base);
 	return 0;
 }
@@ -336,6 +343,82 @@ static void what_we_dialled_makes_room_for_nobody(void **state)
 	close(stranger[1]);
 }
 
+/* ------------------------------------------------------------ invitations */
+
+static void on_nothing(void *arg, struct talk *talk, const Punch__Message *message)
+{
+	(void)arg;
+	(void)talk;
+	(void)message;
+}
+
+/* For a port where nothing is. Return: how many sessions came of it */
+static unsigned int invited(const struct invitation *in, const struct body *body)
+{
+	Punch__Invited message = PUNCH__INVITED__INIT;
+	Punch__Signed payload = PUNCH__SIGNED__INIT;
+	static const uint8_t sealing[32];
+	uint8_t signature[SIGNATURE_SIZE];
+	unsigned int count;
+	int ends[2];
+
+	memcpy(signature, body->signature, sizeof(signature));
+	payload.body = (ProtobufCBinaryData){ .len = body->size, .data = body->data };
+	payload.signature = (ProtobufCBinaryData){ .len = sizeof(signature), .data = signature };
+	message.session = convert_bytes(in->session, SESSION_SIZE);
+	message.from = convert_bytes(in->caller_key, KEY_SIZE);
+	message.payload = &payload;
+	connected(ends);
+	callee_invited(&node, NULL, talk_new(node.base, ends[0], sealing, sealing, on_nothing, NULL), &message);
+	count = sessions_count(node.sessions);
+	assert_true(world_until(node.base, is_gone, NULL));
+	close(ends[1]);
+	return count;
+}
+
+static void sign(struct invitation *in, const struct key *key, struct body *body)
+{
+	struct ephemeral ephemeral;
+
+	*in = (struct invitation){ .port = 9 };
+	assert_int_equal(ephemeral_make(&ephemeral), 0);
+	memcpy(in->ephemeral, ephemeral.public, KEY_SIZE);
+	secret_random(in->session, SESSION_SIZE);
+	memcpy(in->caller_key, key->public, KEY_SIZE);
+	memcpy(in->callee_key, node.key.public, KEY_SIZE);
+	assert_int_equal(invitation_sign(in, key, body), 0);
+}
+
+static void strangers_make_no_old_invitation_new(void **state)
+{
+	struct invitation old, other;
+	struct body old_body = { 0 }, body = { 0 };
+	struct key alice, stranger;
+	unsigned int i;
+
+	(void)state;
+	assert_int_equal(key_generate(&node.key), 0);
+	assert_int_equal(key_generate(&alice), 0);
+	assert_int_equal(key_generate(&stranger), 0);
+	node.conf.peer_count = 1;
+	node.conf.peers = calloc(1, sizeof(*node.conf.peers));
+	assert_non_null(node.conf.peers);
+	strcpy(node.conf.peers[0].name, "alice");
+	key_text(alice.public, node.conf.peers[0].key);
+	sign(&old, &alice, &old_body);
+	assert_int_equal(invited(&old, &old_body), 1);	/* which says that nothing is there */
+	assert_int_equal(invited(&old, &old_body), 0);
+	for (i = 0; i < SESSION_REPLAYS; i++) {
+		sign(&other, &stranger, &body);
+		assert_int_equal(invited(&other, &body), 0);
+		body_free(&body);
+	}
+	assert_int_equal(invited(&old, &old_body), 0);
+	body_free(&old_body);
+	free(node.conf.peers);
+	node.conf.peer_count = 0;
+}
+
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
@@ -346,6 +429,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(who_hangs_up_as_the_pump_is_done_is_told_nothing),
 		cmocka_unit_test(silent_strangers_keep_nobody_out),
 		cmocka_unit_test(what_we_dialled_makes_room_for_nobody),
+		cmocka_unit_test(strangers_make_no_old_invitation_new),
 	};
 
 	if (argc == 2 && strcmp(argv[1], "--pump") == 0) {
