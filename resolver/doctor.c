@@ -13,6 +13,7 @@
 #include <json-c/json.h>
 
 #include "resolver/doctor.h"
+#include "resolver/doctor_doors.h"
 #include "resolver/doctor_verdict.h"
 #include "resolver/inlet.h"
 #include "resolver/lifetime.h"
@@ -30,6 +31,7 @@ struct doctor {
 	int as_json;
 	struct event *timer;
 	uint64_t until;
+	struct doors doors;
 	void (*done)(void *arg, const char *text);
 	void *arg;
 };
@@ -59,7 +61,7 @@ static bool all_known(const struct node *node)
 	return facts.mapping != PUNCH__MAPPING__MAPPING_UNKNOWN && !ports_studying(node->ports) && (mapper || !node->inlets);
 }
 
-static void gather(const struct node *node, struct doctor_facts *facts)
+static void gather(const struct node *node, const struct doors *doors, struct doctor_facts *facts)
 {
 	struct description nat = { .count = 0 };
 	unsigned int i;
@@ -90,6 +92,8 @@ static void gather(const struct node *node, struct doctor_facts *facts)
 	facts->gateway_off = node->conf.port_mapping == CONF_MAPPING_NO;
 	facts->gateway = inlets_mapping(node->inlets, AF_INET, &facts->gateway_known, &facts->gateway_external);
 	facts->nats = doctor_nats(facts);
+	facts->probes_shut = doors_shut(doors, false);
+	facts->relay_shut = doors_shut(doors, true);
 	facts->serverless = node->conf.serverless;
 	facts->ipv6_address = reach_has_global_ipv6();
 	facts->ipv6_route = !reach_source(AF_INET6, &facts->ipv6_source);
@@ -155,7 +159,26 @@ static struct json_object *json_ipv6(const struct doctor_facts *facts)
 	return ipv6;
 }
 
-static char *as_json(const struct node *node, const struct doctor_facts *facts)
+static struct json_object *json_doors(const struct doors *doors)
+{
+	struct json_object *list = json_object_new_array();
+	char where[ENDPOINT_TEXT_SIZE], text[DOCTOR_LINE];
+	unsigned int i;
+
+	for (i = 0; i < doors->count; i++) {
+		struct json_object *item = json_object_new_object();
+		const char *problem = door_problem(&doors->list[i], text, sizeof(text));
+
+		add_text(item, "address", endpoint_format(&doors->list[i].at, where));
+		add_text(item, "what", doors->list[i].relay ? "relay" : "probe");
+		json_object_object_add(item, "answers", problem ? json_object_new_boolean(!*problem) : NULL);
+		add_text(item, "problem", problem && *problem ? problem : NULL);
+		json_object_array_add(list, item);
+	}
+	return list;
+}
+
+static char *as_json(const struct node *node, const struct doors *doors, const struct doctor_facts *facts)
 {
 	struct json_object *root = json_object_new_object(), *list = json_object_new_array();
 	struct json_object *nat = json_object_new_object();
@@ -166,6 +189,7 @@ static char *as_json(const struct node *node, const struct doctor_facts *facts)
 	for (i = 0; i < node->uplink_count; i++)
 		json_object_array_add(list, json_uplink(node->uplinks[i]));
 	json_object_object_add(root, "rendezvous", list);
+	json_object_object_add(root, "server_ports", json_doors(doors));
 	add_text(nat, "mapping", doctor_mapping(facts->mapping));
 	add_text(nat, "filtering", doctor_filtering(facts->filtering));
 	add_ports(nat, facts);
@@ -225,7 +249,25 @@ static void print_ipv6(FILE *out, const struct doctor_facts *facts)
 		facts->pinhole_at.family ? endpoint_format(&facts->pinhole_at, text) : "");
 }
 
-static char *as_text(const struct node *node, const struct doctor_facts *facts)
+/* Those that do not answer; they are few, or the server is unwell */
+static void print_doors(FILE *out, const struct doors *doors)
+{
+	char where[ENDPOINT_TEXT_SIZE], text[DOCTOR_LINE];
+	unsigned int i, open = 0;
+
+	for (i = 0; i < doors->count; i++) {
+		const char *problem = door_problem(&doors->list[i], text, sizeof(text));
+
+		open += problem && !*problem;
+		if (problem && *problem)
+			fprintf(out, "server ports  %s %s: %s\n", doors->list[i].relay ? "relay" : "probe",
+				endpoint_format(&doors->list[i].at, where), problem);
+	}
+	if (open && open == doors->count)
+		fputs("server ports  probes and relay answer\n", out);
+}
+
+static char *as_text(const struct node *node, const struct doors *doors, const struct doctor_facts *facts)
 {
 	char text[ENDPOINT_TEXT_SIZE], ports[DOCTOR_LINE], hops[32] = "not measured yet", *data = NULL;
 	size_t size = 0;
@@ -236,6 +278,7 @@ static char *as_text(const struct node *node, const struct doctor_facts *facts)
 		return NULL;
 	for (i = 0; i < node->uplink_count; i++)
 		print_uplink(out, node->uplinks[i]);
+	print_doors(out, doors);
 	if (!node->uplink_count)
 		fputs(node->conf.serverless ? "rendezvous    none, as configured\n" :
 		      "rendezvous    none: set [node] rendezvous = HOST\n", out);
@@ -281,12 +324,14 @@ static void on_look(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd;
 	(void)what;
-	if (clock_now() < doctor->until && !all_known(doctor->node)) {
+	doors_knock(&doctor->doors, doctor->node);
+	if (clock_now() < doctor->until && !(all_known(doctor->node) && doors_known(&doctor->doors))) {
 		timer_set(doctor->timer, DOCTOR_LOOK);
 		return;
 	}
-	gather(doctor->node, &facts);
-	text = doctor->as_json ? as_json(doctor->node, &facts) : as_text(doctor->node, &facts);
+	gather(doctor->node, &doctor->doors, &facts);
+	text = doctor->as_json ? as_json(doctor->node, &doctor->doors, &facts) : as_text(doctor->node, &doctor->doors, &facts);
+	doors_close(&doctor->doors);
 	doctor->done(doctor->arg, text ? text : "out of memory\n");
 	free(text);
 	event_free(doctor->timer);

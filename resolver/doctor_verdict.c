@@ -173,6 +173,15 @@ const char *doctor_verdict(const struct doctor_facts *facts)
 		return "No rendezvous is configured, so no peer can be reached: set [node] rendezvous = HOST.";
 	if (!facts->ready)
 		return "No rendezvous answers, so no peer can be reached now: see its line above.";
+	if (facts->probes_shut && facts->relay_shut)
+		return "The server's probe ports and its relay do not answer: the NAT cannot be measured, and nothing can be "
+		       "relayed. Open the ports named above in the firewall of the server, or of this network.";
+	if (facts->relay_shut)
+		return "The server's relay does not answer: peers that cannot be reached directly cannot be reached. Open the "
+		       "port named above in the firewall of the server, or of this network.";
+	if (facts->probes_shut)
+		return "The server's probe ports do not answer: the NAT cannot be measured, and many connections are relayed. "
+		       "Open the ports named above in the firewall of the server, or of this network.";
 	if (opens(facts))
 		return "The gateway opens a port for us: direct connections should work with nearly every peer.";
 	if (facts->filtering == PUNCH__FILTERING__FILTERING_SYN_ACK_ONLY)
@@ -191,6 +200,6 @@ const char *doctor_verdict(const struct doctor_facts *facts)
 		return "The NAT is a hard one (a new port for each destination): direct connections should work with "
 		       "most peers whose own NAT is not like that; between two of the kind they are relayed.";
 	default:
-		return "The NAT is not measured yet: ask again in a few seconds; until then everything can be relayed.";
+		return "The NAT is not measured yet: ask again in a few seconds; what cannot be made directly is relayed.";
 	}
 }

@@ -32,6 +32,7 @@
  * @pinhole_at:		own address and port that everybody reaches so; family 0: none
  */
 struct doctor_facts {
+	bool probes_shut, relay_shut;	/* of the servers that are ready none of these answers */
 	bool serverless;	/* [node] rendezvous = none */
 	unsigned int uplinks, ready;
 	uint32_t mapping, filtering, port_rule, hops, stray_syn, hairpin, lifetime, nats;

@@ -76,12 +76,18 @@ static void on_done(void *arg, const struct session_result *result)
 {
 	struct request *rq = arg;
 	char remote[ENDPOINT_TEXT_SIZE];
+	const char *why = result->text;
+	size_t size = strlen(rq->peer.name);
 
+	if (!strncmp(why, rq->peer.name, size) && !strncmp(why + size, ": ", 2))
+		why += size + 2;	/* it begins with the peer, and so does our line */
+	if (!strncmp(why, LOCAL_PING_FAILED + 2, strlen(LOCAL_PING_FAILED + 2)))
+		why += strlen(LOCAL_PING_FAILED + 2);
 	rq->session = NULL;
 	if (rq->as_json)
 		say_as_json(rq, result);
 	else if (result->error)
-		request_printf(rq, "%s" LOCAL_PING_FAILED "%s (%s)\n", rq->peer.name, result->text, strerror(result->error));
+		request_printf(rq, "%s" LOCAL_PING_FAILED "%s (%s)\n", rq->peer.name, why, strerror(result->error));
 	else
 		request_printf(rq, "%s: %s path to %s in %.1f ms\n", rq->peer.name,
 			       connection_path_name(result->path), endpoint_format(&result->track.path.remote, remote),

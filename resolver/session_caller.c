@@ -228,9 +228,13 @@ static bool caller_accepted(struct session *s, const struct answer *answer)
 		s->grace = false;
 		return true;
 	case PUNCH__ANSWER_STATUS__ANSWER_NO_SERVICE:
-		session_fail(s, ECONNREFUSED, "%s: nothing is published on port %u there; look at [service] in "
-			     "%s's punch.conf, and whether its program runs under punch", s->peer.name, s->port,
-			     s->peer.name);
+		if (s->node->quick_mode)
+			session_fail(s, ECONNREFUSED, "%s: nothing is published on port %u there; does its program run under "
+				     "punch, with a name (PUNCH_AS), and listen on more than loopback?", s->peer.name, s->port);
+		else
+			session_fail(s, ECONNREFUSED, "%s: nothing is published on port %u there; look at [service] in "
+				     "%s's punch.conf, and whether its program runs under punch", s->peer.name, s->port,
+				     s->peer.name);
 		break;
 	case PUNCH__ANSWER_STATUS__ANSWER_NOT_ALLOWED:
 		session_fail(s, ECONNREFUSED, "%s: port %u is not for us; allow in its [service] must name "
@@ -292,8 +296,9 @@ void caller_answered(struct session *s, const Punch__Answered *message)
 		return;
 	}
 	if (err || !caller_answer_matches(s, &answer)) {
-		session_fail(s, EACCES, "%s: the answer through %s was not signed by %s's key; compare [peer %s] key",
-			     s->peer.name, session_via(s), s->peer.name, s->peer.name);
+		session_fail(s, EACCES, "%s: the answer through %s was not signed by %s's key; compare %s%s%s",
+			     s->peer.name, session_via(s), s->peer.name, s->node->quick_mode ? "the secret words" : "[peer ",
+			     s->node->quick_mode ? "" : s->peer.name, s->node->quick_mode ? "" : "] key");
 		return;
 	}
 	if (!caller_accepted(s, &answer) || !caller_encrypt_matches(s, &answer))
@@ -353,9 +358,14 @@ static void caller_offline(struct session *s, bool grace)
 	s->grace = s->grace || grace;
 	if (!s->away_since)
 		s->away_since = clock_now();
-	caller_excuse(s, EHOSTUNREACH, "%s: not connected to %s, or does not know our key %s; is a program under "
-		      "punch running there, and is [peer %s] key right?", s->peer.name, uplink_name(s->uplink),
-		      key_text(s->node->key.public, key), s->peer.name);
+	if (s->node->quick_mode)
+		caller_excuse(s, EHOSTUNREACH, "%s: not connected to %s with the same word; is a program under punch running "
+			      "there, with PUNCH_AS=%.*s and this very PUNCH_SECRET and PUNCH_RENDEZVOUS?", s->peer.name,
+			      uplink_name(s->uplink), (int)(strlen(s->peer.name) - strlen(".punch")), s->peer.name);
+	else
+		caller_excuse(s, EHOSTUNREACH, "%s: not connected to %s, or does not know our key %s; is a program under "
+			      "punch running there, and is [peer %s] key right?", s->peer.name, uplink_name(s->uplink),
+			      key_text(s->node->key.public, key), s->peer.name);
 	for (i = 0; i < s->node->uplink_count; i++)
 		if (s->node->uplinks[i] == s->uplink)
 			s->tried |= 1u << i;
@@ -411,18 +421,29 @@ static const char *direct_problem(const struct session *s)
 	return s->plan.reason ? s->plan.reason : "no attempt came through";
 }
 
+static const char *relay_problem(const struct session *s, char *text, size_t size)
+{
+	if (s->route == PUNCH__ROUTE__ROUTE_DIRECT)
+		return "not wanted (route = direct)";
+	if (*s->relay_problem)
+		return s->relay_problem;
+	if (!s->leg_count)
+		return "none was offered by the rendezvous";
+	snprintf(text, size, "%s: no answer in time (does a firewall drop its port?)", s->relay_asked);
+	return text;
+}
+
 /* Everything was tried */
 void caller_no_path(struct session *s)
 {
+	char text[LIMIT_HOST + 80];
+
 	if (s->disproved)
 		session_fail(s, EACCES, "%s: what answered on its addresses could not prove %s's key",
 			     s->peer.name, s->peer.name);
 	else
 		session_fail(s, ETIMEDOUT, "%s: no path: direct: %s; relay: %s", s->peer.name,
-			     direct_problem(s),
-			     s->route == PUNCH__ROUTE__ROUTE_DIRECT ? "not wanted (route = direct)" :
-			     *s->relay_problem ? s->relay_problem :
-			     s->leg_count ? "no answer in time" : "none was offered by the rendezvous");
+			     direct_problem(s), relay_problem(s, text, sizeof(text)));
 }
 
 void caller_covered(struct session *s, int fd)

@@ -164,6 +164,7 @@ struct session {
 	unsigned int leg_count;
 	bool disproved;			/* somebody we dialled could not prove the key */
 	char relay_problem[160];
+	char relay_asked[LIMIT_HOST + 16];	/* the first one, HOST:PORT */
 
 	session_done *done;
 	session_step *step;

@@ -288,10 +288,11 @@ void meet_no_show(struct session *s)
 			     pal->problem[0] ? pal->problem : "no answer from DNS");
 	else
 		session_fail(s, ETIMEDOUT, "%s: did not come to %s port %u within %u s%s%s; does a program under punch serve "
-			     "that port there, with our key and address in its [peer]? Are both clocks right to %u s? NATs "
+			     "that port there, with our %s? Are both clocks right to %u s? NATs "
 			     "that change port numbers need a rendezvous", s->peer.name, pal ? pal->host : "?", s->port,
 			     (unsigned int)((s->deadline - s->started) / SECOND), error ? ": " : "",
-			     error ? strerror(error) : "", MEETING_MARGIN);
+			     error ? strerror(error) : "", s->node->quick_mode ?
+			     "word, and our address in its PUNCH_RENDEZVOUS" : "key and address in its [peer]", MEETING_MARGIN);
 }
 
 /* ------------------------------------------------------------ callee */

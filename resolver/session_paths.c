@@ -295,8 +295,8 @@ void session_relays(struct session *s, Punch__RelayOffer **offers, size_t count)
 			continue;
 		leg->leg = relayleg_new(s->node, uplink_server_for(s->uplink, s->family), address,
 					(uint16_t)o->port, s->family, o->ticket.data, o->ticket.len, on_leg, leg);
-		if (leg->leg)
-			s->leg_count++;
+		if (leg->leg && !s->leg_count++)
+			snprintf(s->relay_asked, sizeof(s->relay_asked), "%s:%u", address, o->port);
 	}
 }
 

@@ -35,6 +35,7 @@ void caller_no_uplink(struct session *s, uint64_t now)
 {
 	const struct node *node = s->node;
 	const struct uplink *worst = NULL;
+	char why[LOCAL_TEXT];
 	unsigned int i, refused = 0;
 
 	for (i = 0; i < node->uplink_count; i++) {
@@ -52,9 +53,10 @@ void caller_no_uplink(struct session *s, uint64_t now)
 		session_fail(s, uplink_wrong_key(worst) ? EACCES : ENETUNREACH, "%s: rendezvous %s: %s",
 			     s->peer.name, uplink_name(worst), uplink_problem(worst));
 	} else if (now >= caller_patience(s)) {
-		session_fail(s, ENETUNREACH, "%s: rendezvous %s: %s; look at [node] rendezvous",
-			     s->peer.name, uplink_name(worst), *uplink_problem(worst) ? uplink_problem(worst) :
-			     "cannot be reached");
+		uplink_explain(worst, why, sizeof(why));
+		session_fail(s, ENETUNREACH, "%s: rendezvous %s: %s; look at %s",
+			     s->peer.name, uplink_name(worst), why,
+			     node->quick_mode ? "PUNCH_RENDEZVOUS" : "[node] rendezvous");
 	} else {
 		/* Somebody needs it now: its own pauses have grown while nobody did */
 		for (i = 0; i < node->uplink_count; i++)

@@ -62,6 +62,20 @@ lab_set natA mapping=address-port port=random
 lab_set natB mapping=address-port port=random
 fails 'no path in time' alice bob 9000 ETIMEDOUT 'bob.*direct.*relay' PUNCH_TIMEOUT=4 PUNCH_ROUTE=direct
 
+# --- a firewall that lets the rendezvous' own port through alone
+lab_do lab_run rdv nft 'add table inet f; add chain inet f i { type filter hook input priority 0; }; add rule inet f i tcp dport 4431-4433 drop'
+fails 'relay out of reach' alice bob 9000 ETIMEDOUT 'relay 203.0.113.10:4433: no answer|relay: 203.0.113.10:4433: no answer in time .does a firewall' \
+	PUNCH_TIMEOUT=4 PUNCH_ROUTE=relay
+lab_run alice punchctl stop
+said=$(lab_run alice punchctl doctor)
+lab_expect_match 'doctor names each port that does not answer' "$said" \
+	'probe 203.0.113.10:4431: no answer: does a firewall drop TCP 4431.*4432: no answer.*relay 203.0.113.10:4433: no answer: does a firewall drop TCP 4433'
+lab_expect_match 'doctor: what follows' "$(tail -n 1 <<<"$said")" 'probe ports and its relay do not answer.*Open the ports'
+lab_expect_eq 'doctor: the same in JSON' "$(lab_run alice punchctl doctor --json |
+	jq -r '[.server_ports[] | select(.answers == false) | .what] | join(" ")')" 'probe probe relay'
+lab_do lab_run rdv nft flush ruleset
+lab_expect_match 'doctor: all answer' "$(lab_run alice punchctl doctor)" 'server ports  probes and relay answer'
+
 # --- a port of which the file says nothing: told to who serves, not to who calls
 lab_bg bob left-out punch python3 -c '
 import socket, time

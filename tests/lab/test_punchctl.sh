@@ -87,6 +87,7 @@ lab_expect_match 'ping: the path' "$(tail -n 1 "$LAB_DIR/out")" 'bob: direct pat
 exits 'ping --json' 0 lab_run alice punchctl ping --json bob:9000
 lab_expect_eq 'ping --json: each line is an object' "$(jq -r 'select(.done != null) | .path' "$LAB_DIR/out")" direct
 exits 'ping to a port that is not served' 1 lab_run alice punchctl ping bob:9999
+lab_expect_match 'ping: the peer is named once' "$(tail -n 1 "$LAB_DIR/out")" '^bob: no path: nothing is published on port 9999'
 exits 'ping by relay' 0 lab_run alice env PUNCH_ROUTE=relay punchctl ping bob
 lab_expect_match 'ping by relay: the path' "$(tail -n 1 "$LAB_DIR/out")" 'bob: relay path'
 

@@ -17,9 +17,17 @@ try() { echo hello | lab_run alice timeout 20 punch "$@" nc -N -w 18 bob.punch 9
 lab_expect_eq 'with the word: bytes pass' "$(try --secret "$word" --rendezvous rdv)" hello
 lab_expect_eq 'with the word: direct' "$(lab_run alice env PUNCH_SECRET="$word" PUNCH_RENDEZVOUS=rdv \
 	punchctl status --json | jq -r '.connections[-1].path')" direct
+lab_expect_eq 'a port that nobody serves: refused' "$(echo hello | lab_run alice timeout 20 punch --secret "$word" --rendezvous rdv \
+	nc -N -w 18 bob.punch 9 2>"$LAB_DIR/err")" ''
+lab_expect_match 'a port that nobody serves: no word of files' "$(cat "$LAB_DIR/err")" \
+	'^punch: bob.punch: nothing is published on port 9 there; does its program run under punch, with a name \(PUNCH_AS\)[^[]*$'
 lab_expect_eq 'with a name of its own: bytes pass' "$(try --secret "$word" --as alice --rendezvous rdv)" hello
 lab_expect_eq 'with another word: nothing' "$(try --secret 'some other long word' --rendezvous rdv)" ''
-lab_expect_match 'with another word: one line says why' "$(cat "$LAB_DIR/err")" 'bob\.punch.*not connected'
+lab_expect_match 'with another word: one line says why, and has no word of files' "$(cat "$LAB_DIR/err")" \
+	'^punch: bob\.punch: not connected to rdv with the same word; [^[]* PUNCH_AS=bob and [^[]*$'
+lab_expect_match 'another rendezvous: said without files, and without doubled words' "$(try --secret "$word" --rendezvous nowhere.invalid; cat "$LAB_DIR/err")" \
+	'^punch: bob\.punch: rendezvous nowhere\.invalid: [^[]*; look at PUNCH_RENDEZVOUS$'
+lab_expect_eq 'doubled words' "$(grep -c 'nowhere.invalid.*nowhere.invalid' "$LAB_DIR/err")" 0
 
 # --- what listens on loopback alone was not meant for others
 curl() { lab_run alice timeout 20 punch --secret "$word" --rendezvous rdv curl -s -o /dev/null -w '%{http_code}' "$@" 2>"$LAB_DIR/err"; }
