@@ -13,8 +13,10 @@ static const uint8_t *key_of(enum preamble_kind kind, const struct secret *secre
 {
 	switch (kind) {
 	case PREAMBLE_CALLER:
+	case PREAMBLE_CALLER_RELAYED:
 		return secret->caller;
 	case PREAMBLE_CALLEE:
+	case PREAMBLE_CALLEE_RELAYED:
 		return secret->callee;
 	case PREAMBLE_NOMINATE:
 		return secret->nominate;

@@ -174,14 +174,18 @@ uint64_t path_since(const struct path *path)
 	return path->since;
 }
 
+static enum preamble_kind hello_of(const struct path *path, bool caller)
+{
+	return preamble_hello(caller, path->kind == LOCAL_PATH_RELAY);
+}
+
 static void path_received(struct path *path)
 {
 	const struct path_setup *s = &path->setup;
 
 	path->have = 0;
 	if (path->state == PATH_PROVING) {
-		if (!preamble_check(path->in, s->caller ? PREAMBLE_CALLEE : PREAMBLE_CALLER, s->session,
-				    s->secret)) {
+		if (!preamble_check(path->in, hello_of(path, !s->caller), s->session, s->secret)) {
 			path->disproved = path->dialled;
 			path_set_state(path, PATH_DEAD);
 			return;
@@ -254,7 +258,7 @@ struct path *path_new(const struct path_setup *setup, int fd, enum local_path ki
 	path->timer = event_new(setup->base, -1, 0, on_timer, path);
 	if (!path->read || !path->write || !path->report || !path->timer ||
 	    event_add(path->read, NULL) || event_add(path->timer, &proving_patience) ||
-	    path_queue(path, setup->caller ? PREAMBLE_CALLER : PREAMBLE_CALLEE)) {
+	    path_queue(path, hello_of(path, setup->caller))) {
 		path_free(path);
 		return NULL;
 	}

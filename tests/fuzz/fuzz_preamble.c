@@ -20,18 +20,18 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	if (size < 1)
 		return 0;
-	kind = (enum preamble_kind)(1 + *data % 3);
+	kind = (enum preamble_kind)(1 + *data % PREAMBLE_KIND_LAST);
 	secret_random(&secret, sizeof(secret));
 	secret_random(session, sizeof(session));
 	memcpy(bytes, data + 1, size - 1 < sizeof(bytes) ? size - 1 : sizeof(bytes));
-	for (other = PREAMBLE_CALLER; other <= PREAMBLE_NOMINATE; other++)
+	for (other = PREAMBLE_CALLER; other <= PREAMBLE_KIND_LAST; other++)
 		MUST(!preamble_check(bytes, other, session, &secret));
 	MUST(preamble_make(good, kind, session, &secret) == 0);
 	for (i = 0; i < sizeof(good); i++) {
 		same = same && bytes[i] == 0;
 		bytes[i] ^= good[i];
 	}
-	for (other = PREAMBLE_CALLER; other <= PREAMBLE_NOMINATE; other++)
+	for (other = PREAMBLE_CALLER; other <= PREAMBLE_KIND_LAST; other++)
 		MUST(preamble_check(bytes, other, session, &secret) == (same && other == kind));
 	return 0;
 }

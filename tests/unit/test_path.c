@@ -202,6 +202,40 @@ static void echo_of_our_own_preamble_proves_nothing(void **state)
 	close(pair->fds[1]);
 }
 
+/* What a relay has heard is worth nothing at a port of ours, and the other way about */
+static void a_relayed_hello_is_good_on_a_relayed_path_alone(void **state)
+{
+	static const enum local_path kinds[] = { LOCAL_PATH_DIRECT, LOCAL_PATH_LAN, LOCAL_PATH_RELAY };
+	struct pair *pair = *state;
+	uint8_t hello[PREAMBLE_SIZE];
+	unsigned int i;
+
+	close(pair->fds[0]);
+	close(pair->fds[1]);
+	for (i = 0; i < 12; i++) {
+		bool caller = i & 1, relayed = i & 2, is_relay = kinds[i / 4] == LOCAL_PATH_RELAY;
+		struct path_setup setup = {
+			.base = pair->base, .caller = caller, .session = pair->caller.session,
+			.secret = &pair->caller.secret, .event = on_event, .arg = &pair->caller,
+		};
+
+		tcp_pair(pair->fds);
+		pair->caller.events = 0;
+		pair->caller.path = path_new(&setup, pair->fds[0], kinds[i / 4], true);
+		assert_int_equal(preamble_make(hello, preamble_hello(!caller, relayed), pair->callee.session,
+					       &pair->callee.secret), 0);
+		assert_int_equal(send(pair->fds[1], hello, sizeof(hello), 0), PREAMBLE_SIZE);
+		while (!pair->caller.events)
+			event_base_loop(pair->base, EVLOOP_ONCE);
+		assert_int_equal(pair->caller.seen, relayed == is_relay ? PATH_PROVEN : PATH_DEAD);
+		assert_int_equal(recv(pair->fds[1], hello, sizeof(hello), 0), PREAMBLE_SIZE);
+		assert_true(preamble_check(hello, preamble_hello(caller, is_relay), pair->callee.session, &pair->callee.secret));
+		path_free(pair->caller.path);
+		close(pair->fds[1]);
+	}
+	pair->caller.path = NULL;
+}
+
 static void preamble_in_single_bytes(void **state)
 {
 	struct pair *pair = *state;
@@ -343,6 +377,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(other_secret_is_disproved, setup, teardown),
 		cmocka_unit_test_setup_teardown(other_session_is_disproved, setup, teardown),
 		cmocka_unit_test_setup_teardown(echo_of_our_own_preamble_proves_nothing, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_relayed_hello_is_good_on_a_relayed_path_alone, setup, teardown),
 		cmocka_unit_test_setup_teardown(preamble_in_single_bytes, setup, teardown),
 		cmocka_unit_test_setup_teardown(far_end_that_closes_is_dead_not_disproved, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_loser_ends_by_fin, setup, teardown),

@@ -41,15 +41,15 @@ static void each_kind_is_good_for_itself_alone(void **state)
 	enum preamble_kind made, checked;
 
 	(void)state;
-	for (made = PREAMBLE_CALLER; made <= PREAMBLE_NOMINATE; made++) {
+	for (made = PREAMBLE_CALLER; made <= PREAMBLE_KIND_LAST; made++) {
 		assert_int_equal(preamble_make(out, made, session, &secret), 0);
-		for (checked = PREAMBLE_CALLER; checked <= PREAMBLE_NOMINATE; checked++)
+		for (checked = PREAMBLE_CALLER; checked <= PREAMBLE_KIND_LAST; checked++)
 			assert_int_equal(preamble_check(out, checked, session, &secret), made == checked);
 	}
 	assert_int_equal(preamble_make(out, (enum preamble_kind)0, session, &secret), -EIO);
-	assert_int_equal(preamble_make(out, (enum preamble_kind)4, session, &secret), -EIO);
+	assert_int_equal(preamble_make(out, (enum preamble_kind)(PREAMBLE_KIND_LAST + 1), session, &secret), -EIO);
 	memset(out, 0, sizeof(out));
-	assert_false(preamble_check(out, (enum preamble_kind)4, session, &secret));
+	assert_false(preamble_check(out, (enum preamble_kind)(PREAMBLE_KIND_LAST + 1), session, &secret));
 }
 
 static void any_changed_bit_is_refused(void **state)

@@ -311,7 +311,7 @@ static void silent_strangers_keep_nobody_out(void **state)
 	path = session_add_path(s, ours[0], LOCAL_PATH_RELAY, true);
 	assert_non_null(path);
 	assert_true(world_until(node.base, is_closed, &strangers[1][1]));
-	say(ours[1], PREAMBLE_CALLER);
+	say(ours[1], PREAMBLE_CALLER_RELAYED);
 	say(ours[1], PREAMBLE_NOMINATE);
 	assert_true(world_until(node.base, is_covering, s));
 	session_cancel(s);
