@@ -154,7 +154,7 @@ bool flow_run(struct flow *flow, uint64_t now)
 	for (int i = 0; more && i < RELAY_TURN; i++) {
 		more = (flow->waiting || flow_fill(flow, now)) && flow_drain(flow) &&
 		       flow->state == FLOW_MOVING;
-		room_look(&flow->room, flow->bytes, now);
+		room_look(&flow->room, flow->bytes, !more && (flow->waiting || flow_is_held(flow)), now);
 	}
 	if (flow->waiting)
 		return false;

@@ -40,18 +40,25 @@
 #define RELAY_HELLO_MAX		(TICKET_MAX + 16)
 
 /*
- * Socket buffers of flows that may not grow, as given to SO_RCVBUF and SO_SNDBUF (the kernel doubles them for its
- * own bookkeeping).  Without a cap a stalled reader parks 7 to 11 MiB a direction in
- * the kernel, with 256 KiB 3.6 MiB (measured).
+ * Socket buffers of a flow until it has passed bytes on, and when there is no room for more, as the
+ * kernel counts them: twice what SO_RCVBUF and SO_SNDBUF are given, up to two bytes for each that waits.  A
+ * send buffer takes one more packet (of 64 KiB, before it is cut for the wire) while it is not full.  So
+ * a pair whose readers stall holds 320 KiB.  See room.c.
  */
-#define RELAY_BUFFER_KIB	256
+#define RELAY_LEAST_RECEIVE	(64 * 1024)
+#define RELAY_LEAST_SEND	(32 * 1024)
+#define RELAY_ROOM_PACKET	(64 * 1024)
+#define RELAY_ROOM_FREE		(RELAY_LEAST_RECEIVE + RELAY_LEAST_SEND + RELAY_ROOM_PACKET)	/* not counted */
 
-/* What all flows together may have grown above that, and where a single one stops: 300 Mbit/s at 100 ms (see room.c) */
+/* What all flows together may have above that, and where a single one stops: 300 Mbit/s at 100 ms */
 #define RELAY_ROOM_MIB		256
-#define RELAY_ROOM_MOST		(8 * 1024 * 1024)	/* of both buffers; the kernel counts up to two bytes for each that waits */
-#define RELAY_ROOM_RECEIVE	(6 * 1024 * 1024)	/* of the receive buffer alone: the usual tcp_rmem, where that is larger */
-#define RELAY_ROOM_FREE		(2 * 2 * RELAY_BUFFER_KIB * 1024)	/* two such buffers, doubled: not counted */
-#define RELAY_ROOM_LOOK		(512 * 1024)	/* bytes passed on between two looks, which cost 0.5 us each */
+#define RELAY_ROOM_PRESSURE(budget) ((budget) / 4 * 3)
+#define RELAY_ROOM_MOST		(8 * 1024 * 1024)	/* of both buffers */
+#define RELAY_ROOM_RECEIVE	(6 * 1024 * 1024)	/* of one: the usual tcp_rmem, if that is larger */
+#define RELAY_ROOM_STEP		(2 * 1024 * 1024)	/* growth that RELAY_ROOM_LOOK bytes can bring */
+#define RELAY_ROOM_HELD		(1024 * 1024)	/* 256 KiB a round trip, 40 Mbit/s at 50 ms: without growing */
+#define RELAY_ROOM_PROOF	(64 * 1024)	/* bytes that somebody read: what slow start sends in 3 round trips */
+#define RELAY_ROOM_LOOK		(256 * 1024)	/* bytes passed on between two looks, which cost 0.5 us each */
 #define RELAY_ROOM_IDLE		(10 * SECOND)	/* without a look: holds its room for nothing */
 
 /*

@@ -34,6 +34,7 @@
 #include "relay/loop.h"
 #include "relay/nonces.h"
 #include "relay/pump.h"
+#include "relay/room.h"
 #include "relay/stats.h"
 #include "relay/visitor.h"
 
@@ -412,6 +413,7 @@ void visitor_new(int fd, const struct endpoint *from, uint64_t now)
 		return;
 	}
 	set_options(fd);
+	room_visit(fd);
 	visitor->watch.fd = fd;
 	visitor->watch.ready = visitor_ready;
 	visitor->deadline = now + RELAY_HELLO_TIME;

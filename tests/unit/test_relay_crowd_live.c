@@ -9,8 +9,10 @@
 #include <cmocka.h>
 
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -22,14 +24,26 @@
 #define CROWD	300
 #define NARROW	2304	/* bytes: the smallest receive buffer; what a reader does not take stays in the relay */
 
+#define MIB	(1024 * 1024ULL)
+#define BUDGET	(256 * MIB)	/* --budget's default */
+#define LEAST	(320 * 1024)	/* bytes of kernel memory that each pair may have above that, as punch-relay(8) says */
+
 static struct relay relay;
 static int ends[CROWD][2];
+
+/* In a network of our own packets have the size that they have on the Internet: with 64 KiB buffers behave otherwise */
+static void small_packets(void)
+{
+	if (unshare(CLONE_NEWNET) || system("ip link set lo up mtu 1500"))
+		print_message("# packets of this host's loopback\n");
+}
 
 static int setup(void **state)
 {
 	struct rlimit limit;
 
 	(void)state;
+	small_packets();
 	signal(SIGPIPE, SIG_IGN);
 	alarm(120);
 	getrlimit(RLIMIT_NOFILE, &limit);
@@ -105,10 +119,83 @@ static void resets_of_many_cost_others_nothing(void **state)
 		close(ends[i][1]);
 }
 
+/* Bytes that the kernel holds for the relay's sockets */
+static uint64_t kernel_holds(void)
+{
+	char command[64], line[512];
+	unsigned long long received, queued, sum = 0;
+	const char *memory;
+	FILE *ss;
+
+	snprintf(command, sizeof(command), "ss -tnmH sport = :%u", relay.port);
+	ss = popen(command, "re");
+	assert_non_null(ss);
+	while (fgets(line, sizeof(line), ss))
+		if ((memory = strstr(line, "skmem:(r")) && sscanf(memory, "skmem:(r%llu,", &received) == 1 &&
+		    (memory = strstr(memory, ",w")) && sscanf(memory, ",w%llu,", &queued) == 1)
+			sum += received + queued;
+	assert_int_equal(pclose(ss), 0);
+	return sum;
+}
+
+/* As much as goes from each end to the other. Return: bytes sent; @received: what was read, NULL: nothing is */
+static uint64_t push(const int fds[2], uint64_t *received)
+{
+	static char block[65536];
+	uint64_t sent = 0;
+	ssize_t n;
+
+	for (int i = 0; i < 2; i++) {
+		while ((n = send(fds[i], block, sizeof(block), MSG_NOSIGNAL | MSG_DONTWAIT)) > 0)
+			sent += (uint64_t)n;
+		while (received && (n = recv(fds[i], block, sizeof(block), MSG_DONTWAIT)) > 0)
+			*received += (uint64_t)n;
+	}
+	return sent;
+}
+
+/* All pairs have been fast, so that their buffers would be large; then nobody reads any more, and everybody sends */
+static void stalled_readers_stay_within_the_budget(void **state)
+{
+	uint64_t received, most = 0, holds;
+	unsigned int quiet = 0;
+	int fresh[2], left = 0;
+
+	(void)state;
+	for (int i = 0; i < CROWD; i++) {
+		assert_true(relay_pair(&relay, &ends[i][0], &ends[i][1]));
+		for (received = 0; received < 2 * MIB; poll(NULL, 0, 1))
+			push(ends[i], &received);
+	}
+	while (quiet < 20) {
+		quiet++;
+		for (int i = 0; i < CROWD; i++)
+			if (push(ends[i], NULL))
+				quiet = 0;
+		holds = kernel_holds();
+		most = holds > most ? holds : most;
+		poll(NULL, 0, 10);
+	}
+	printf("%d pairs: %llu MiB\n", CROWD, (unsigned long long)(most / MIB));
+	assert_in_range(most, CROWD * LEAST / 4, BUDGET + CROWD * LEAST);
+	/* others are served meanwhile */
+	assert_true(relay_pair(&relay, &fresh[0], &fresh[1]));
+	for (received = 0; received < 8 * MIB; poll(NULL, 0, 1))
+		push(fresh, &received);
+	close(fresh[0]);
+	close(fresh[1]);
+	for (int i = 0; i < CROWD; i++) {
+		close_with_reset(ends[i][0]);
+		close_with_reset(ends[i][1]);
+	}
+	assert_true(live_until(are_gone, &left));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(resets_of_many_cost_others_nothing),
+		cmocka_unit_test(stalled_readers_stay_within_the_budget),
 	};
 
 	return cmocka_run_group_tests_name("relay_crowd_live", tests, setup, teardown);

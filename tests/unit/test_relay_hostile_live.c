@@ -152,11 +152,26 @@ static void test_side_that_gives_up_is_forgotten(void **state)
 	assert_true(live_until(nobody_waits, &waiting));
 }
 
+/* 20 pairs whose readers do not read */
+struct stalled {
+	struct relay relay;
+	int from[20], to[20];
+	uint64_t sent[20];
+};
+
+/* Send what goes; are there buffers? */
 static bool has_buffers(void *arg)
 {
-	struct relay *small = arg;
+	static char block[65536];
+	struct stalled *stalled = arg;
+	ssize_t n;
 
-	return live_metric(small->metrics, "punch_relay_buffers") > 0;
+	for (int i = 0; i < 20; i++) {
+		memset(block, 'a' + i, sizeof(block));
+		while ((n = send(stalled->from[i], block, sizeof(block), MSG_NOSIGNAL | MSG_DONTWAIT)) > 0)
+			stalled->sent[i] += (uint64_t)n;
+	}
+	return live_metric(stalled->relay.metrics, "punch_relay_buffers") > 0;
 }
 
 /*
@@ -165,34 +180,25 @@ static bool has_buffers(void *arg)
 static void test_without_pipes_bytes_are_copied(void **state)
 {
 	static char block[65536];
-	uint64_t sent[20] = { 0 }, received;
-	struct relay small;
-	int a[20], b[20];
+	static struct stalled stalled;
+	uint64_t received;
 	ssize_t n;
 
 	(void)state;
-	relay_start(&small, 128);
+	relay_start(&stalled.relay, 128);
+	for (int i = 0; i < 20; i++)
+		assert_true(relay_pair(&stalled.relay, &stalled.from[i], &stalled.to[i]));
+	assert_true(live_until(has_buffers, &stalled));
 	for (int i = 0; i < 20; i++) {
-		assert_true(relay_pair(&small, &a[i], &b[i]));
-		memset(block, 'a' + i, sizeof(block));
-		for (int idle = 0; idle < 20; ) {
-			n = send(a[i], block, sizeof(block), MSG_NOSIGNAL | MSG_DONTWAIT);
-			idle = n > 0 ? 0 : idle + 1;
-			sent[i] += n > 0 ? (uint64_t)n : 0;
-			if (n <= 0)
-				usleep(1000);
-		}
-	}
-	assert_true(live_until(has_buffers, &small));
-	for (int i = 0; i < 20; i++) {
-		shutdown(a[i], SHUT_WR);
-		for (received = 0; (n = recv(b[i], block, sizeof(block), 0)) > 0; received += (uint64_t)n)
+		shutdown(stalled.from[i], SHUT_WR);
+		for (received = 0; (n = recv(stalled.to[i], block, sizeof(block), 0)) > 0;
+		     received += (uint64_t)n)
 			assert_int_equal(block[n - 1], 'a' + i);
-		assert_int_equal(received, sent[i]);
-		close(a[i]);
-		close(b[i]);
+		assert_int_equal(received, stalled.sent[i]);
+		close(stalled.from[i]);
+		close(stalled.to[i]);
 	}
-	assert_int_equal(relay_stop(&small), 0);
+	assert_int_equal(relay_stop(&stalled.relay), 0);
 }
 
 /* 64 descriptors: the listener pauses, does not spin, and goes on when some are free again */

@@ -221,9 +221,10 @@ static void test_buffers_grow_within_the_budget(void **state)
 
 	relay_start_with(&strict, 0, option, none);
 	assert_true(relay_pair(&strict, &c, &d));
-	assert_int_equal(grown_by(&strict, c, d, 64 * MIB), 0);
+	/* but for a packet or two beyond a buffer's limit, as the kernel takes them */
+	assert_in_range(grown_by(&strict, c, d, 64 * MIB), 0, MIB / 4);
 	/* one that was held goes on */
-	assert_int_equal(grown_by(&strict, d, c, 64 * MIB), 0);
+	assert_in_range(grown_by(&strict, d, c, 64 * MIB), 0, MIB / 4);
 	close(c);
 	close(d);
 	assert_int_equal(relay_stop(&strict), 0);
