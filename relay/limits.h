@@ -28,7 +28,10 @@
 #define RELAY_KEYS		131072	/* node keys with pairs, or that owe bytes; about 100 bytes each */
 #define RELAY_KEY_BURST		(200 * MS)	/* of a limit of bytes: what a key may have carried ahead; TCP notices less */
 #define RELAY_KEY_TICK		(10 * MS)	/* between two looks at pairs whose keys have to wait: 100 a second are smooth */
-#define RELAY_NONCES		131072	/* used tickets remembered until they expire; 60 s each: 2,184 new ones a second */
+/* Used tickets remembered until they expire, 60 s each: 2,184 new ones a second; about 120 bytes each */
+#define RELAY_NONCES		131072
+/* One address: fewer than one in 16 of the free ones; 7,710 in an empty table, 128 a second */
+#define RELAY_NONCES_PART	16
 #define RELAY_DISCARD		(256 * 1024)	/* bytes read and thrown away from a refused side, for the same reason as RELAY_LEAVE_TIME */
 #define RELAY_SCRAPERS		8	/* metrics connections at one time */
 #define RELAY_SCRAPE_TIME	(5 * SECOND)

@@ -81,7 +81,7 @@ int visitors_open(const uint8_t secret[RELAY_SECRET_SIZE], unsigned int descript
 	for (int i = 0; i < VISITOR_STATE_COUNT; i++)
 		TAILQ_INIT(&lists[i]);
 	lobby = lobby_new(RELAY_PARTNER_TIME);
-	nonces = nonces_new(RELAY_NONCES);
+	nonces = nonces_new(RELAY_NONCES, RELAY_NONCES_PART);
 	sources = sources_new(RELAY_SOURCES, RELAY_PER_SOURCE, &RELAY_HELLO_RATE);
 	strangers = places_new(most_strangers,
 			       places_fit(RELAY_STRANGERS_SHARE, most_strangers, STRANGERS_SHARE_FIT),
@@ -275,7 +275,7 @@ static int ticket_check(const struct visitor *visitor, struct ticket *ticket)
 		return -EBADMSG;
 	err = ticket_open(ticket, ticket_secret, hello->ticket.data, hello->ticket.len, now_s);
 	protobuf_c_message_free_unpacked(&hello->base, NULL);
-	return err ? err : nonces_use(nonces, ticket->nonce, ticket->expires_s, now_s);
+	return err ? err : nonces_use(nonces, ticket->nonce, &visitor->from, ticket->expires_s, now_s);
 }
 
 static void visitor_hello(struct visitor *visitor, uint64_t now)
@@ -292,7 +292,9 @@ static void visitor_hello(struct visitor *visitor, uint64_t now)
 	case -EALREADY:
 		visitor_refuse(visitor, PUNCH__RELAY_STATUS__RELAY_USED, REFUSED_USED, now);
 		break;
+	case -EUSERS:
 	case -ENOBUFS:
+	case -ENOMEM:
 		visitor_refuse(visitor, PUNCH__RELAY_STATUS__RELAY_LIMIT, REFUSED_LIMIT, now);
 		break;
 	default:

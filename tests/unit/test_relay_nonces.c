@@ -10,7 +10,9 @@
 
 #include <errno.h>
 #include <string.h>
+#include <sys/socket.h>
 
+#include "relay/limits.h"
 #include "relay/nonces.h"
 
 static uint64_t random_state = 88172645463325252ULL;
@@ -26,55 +28,103 @@ static void next_nonce(uint8_t nonce[NONCE_SIZE])
 	}
 }
 
+static struct endpoint address(uint32_t number)
+{
+	struct endpoint ep = { .family = AF_INET, .port = 1000 };
+
+	ep.address[0] = 10;
+	ep.address[1] = (uint8_t)(number >> 16);
+	ep.address[2] = (uint8_t)(number >> 8);
+	ep.address[3] = (uint8_t)number;
+	return ep;
+}
+
+/* By the same address */
+static int use(struct nonces *nonces, const uint8_t nonce[NONCE_SIZE], uint64_t expires_s, uint64_t now_s)
+{
+	const struct endpoint from = address(1);
+
+	return nonces_use(nonces, nonce, &from, expires_s, now_s);
+}
+
+/* Return: of so many tickets of one address, how many are accepted */
+static unsigned int use_many(struct nonces *nonces, uint32_t number, unsigned int tickets, uint64_t now_s)
+{
+	const struct endpoint from = address(number);
+	uint8_t nonce[NONCE_SIZE];
+	unsigned int good = 0;
+
+	for (unsigned int i = 0; i < tickets; i++) {
+		next_nonce(nonce);
+		good += !nonces_use(nonces, nonce, &from, now_s + 60, now_s);
+	}
+	return good;
+}
+
 static void test_once(void **state)
 {
-	struct nonces *nonces = nonces_new(1024);
+	struct nonces *nonces = nonces_new(1024, 16);
 	uint8_t nonce[NONCE_SIZE];
 
 	(void)state;
 	next_nonce(nonce);
-	assert_int_equal(nonces_use(nonces, nonce, 160, 100), 0);
-	assert_int_equal(nonces_use(nonces, nonce, 160, 100), -EALREADY);
-	assert_int_equal(nonces_use(nonces, nonce, 160, 160), -EALREADY);
+	assert_int_equal(use(nonces, nonce, 160, 100), 0);
+	assert_int_equal(use(nonces, nonce, 160, 100), -EALREADY);
+	assert_int_equal(use(nonces, nonce, 160, 160), -EALREADY);
 	nonce[15] ^= 1;		/* another ticket */
-	assert_int_equal(nonces_use(nonces, nonce, 160, 160), 0);
+	assert_int_equal(use(nonces, nonce, 160, 160), 0);
 	nonces_free(nonces);
 }
 
 static void test_expired_ones_make_room(void **state)
 {
-	struct nonces *nonces = nonces_new(32);	/* one set */
+	struct nonces *nonces = nonces_new(32, 1);	/* 17 for one address */
 	uint8_t nonce[NONCE_SIZE];
 
 	(void)state;
-	for (int i = 0; i < 32; i++) {
+	for (int i = 0; i < 16; i++) {
 		next_nonce(nonce);
-		assert_int_equal(nonces_use(nonces, nonce, 100 + (uint64_t)i, 50), 0);
+		assert_int_equal(use(nonces, nonce, 100 + (uint64_t)i, 50), 0);
 	}
 	next_nonce(nonce);
 	/* full: never accepted without being remembered */
-	assert_int_equal(nonces_use(nonces, nonce, 200, 50), -ENOBUFS);
-	assert_int_equal(nonces_use(nonces, nonce, 200, 100), -ENOBUFS);
-	assert_int_equal(nonces_use(nonces, nonce, 200, 101), 0);
-	assert_int_equal(nonces_use(nonces, nonce, 200, 101), -EALREADY);
+	assert_int_equal(use(nonces, nonce, 200, 50), -EUSERS);
+	assert_int_equal(use(nonces, nonce, 200, 100), -EUSERS);
+	assert_int_equal(use(nonces, nonce, 200, 101), 0);
+	assert_int_equal(use(nonces, nonce, 200, 101), -EALREADY);
 	nonces_free(nonces);
 }
 
-/* Half an hour of 1,000 joins a second, in the size the relay uses */
+/* Ten minutes of 1,000 joins a second from 100 addresses, in the size that the relay uses */
 static void test_a_busy_relay_fits(void **state)
 {
-	struct nonces *nonces = nonces_new(131072);
-	uint8_t nonce[NONCE_SIZE];
-	unsigned int refused = 0;
+	struct nonces *nonces = nonces_new(RELAY_NONCES, RELAY_NONCES_PART);
 
 	(void)state;
-	for (uint64_t now = 1; now < 2000; now++)
-		for (int i = 0; i < 1000; i++) {
-			next_nonce(nonce);
-			refused += nonces_use(nonces, nonce, now + 60, now) != 0;
-		}
-	assert_in_range(refused, 0, 200);	/* 1e-4 of 2 million, as nonces.c says */
-	assert_int_equal(nonces_use(nonces, nonce, 2059, 2000), -EALREADY);
+	for (uint64_t now = 1; now < 600; now++)
+		for (uint32_t from = 0; from < 100; from++)
+			assert_int_equal(use_many(nonces, from, 10, now), 10);
+	nonces_free(nonces);
+}
+
+/* 63 addresses use as many tickets as they get, second after second: the next one's are good all the same */
+static void test_tickets_of_63_addresses_leave_room(void **state)
+{
+	struct nonces *nonces = nonces_new(RELAY_NONCES, RELAY_NONCES_PART);
+	const struct endpoint hostile = address(1);
+	uint8_t nonce[NONCE_SIZE];
+
+	(void)state;
+	next_nonce(nonce);
+	assert_int_equal(nonces_use(nonces, nonce, &hostile, 61, 1), 0);
+	for (uint64_t now = 1; now < 100; now++) {
+		for (uint32_t from = 1; from < 64; from++)
+			use_many(nonces, from, 1000, now);
+		/* nothing that is still good was forgotten for it */
+		if (now <= 61)
+			assert_int_equal(nonces_use(nonces, nonce, &hostile, 61, now), -EALREADY);
+		assert_int_equal(use_many(nonces, 1000 + (uint32_t)now % 8, 2, now), 2);
+	}
 	nonces_free(nonces);
 }
 
@@ -84,6 +134,7 @@ int main(void)
 		cmocka_unit_test(test_once),
 		cmocka_unit_test(test_expired_ones_make_room),
 		cmocka_unit_test(test_a_busy_relay_fits),
+		cmocka_unit_test(test_tickets_of_63_addresses_leave_room),
 	};
 
 	return cmocka_run_group_tests_name("relay_nonces", tests, NULL, NULL);
