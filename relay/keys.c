@@ -2,9 +2,9 @@
 /*
  * keys.c - how much the nodes' keys use of the relay: pairs, and bytes a second
  *
- * The bytes are a GCRA (as in common/bucket.h, with tokens of different sizes): a key is busy until what was carried for
- * it has been paid for at its rate, and has more carried while that is not further ahead than RELAY_KEY_BURST.
- * So the last chunk may overshoot, and is paid for before the next one.
+ * The bytes are a GCRA (as in common/bucket.h, with tokens of different sizes): a key is busy until
+ * what was carried for it has been paid for at its rate, and has more carried while that is not
+ * further ahead than RELAY_KEY_BURST.  So the last chunk may overshoot, and is paid for before the next one.
  */
 #include <errno.h>
 #include <stdlib.h>

@@ -28,7 +28,10 @@ void loop_close(void);
 /** loop_add() - start watching. @events: EPOLL* without EPOLLET, which is added. Return: 0 or -errno */
 int loop_add(struct watch *watch, uint32_t events);
 
-/** loop_move() - hand a descriptor from one watch to another; both sides' readiness is reported anew. Return: 0 or -errno */
+/**
+ * loop_move() - hand a descriptor from one watch to another; both sides' readiness is reported anew
+ * Return: 0 or -errno
+ */
 int loop_move(struct watch *from, struct watch *to, uint32_t events);
 
 /** loop_end() - stop watching and close the descriptor. Safe on an ended watch */

@@ -25,7 +25,8 @@ int pump_join(struct watch *a, const struct endpoint *from_a, struct watch *b,
 	      const struct endpoint *from_b, struct key_use *const uses[2], uint64_t now);
 
 /**
- * pump_run() - give pairs that used up their turn, or waited for the rate of a key, the next one, end those that were flushed
+ * pump_run() - give pairs that used up their turn, or waited for the rate of a key, the next one;
+ * end those that were flushed
  * Return: next deadline
  */
 uint64_t pump_run(uint64_t now);

@@ -10,7 +10,8 @@
 
 int relay_sandbox(void)
 {
-	static const char *const calls[] = { "splice", "pipe2", "openat", NULL };	/* openat: the log, by its name */
+	/* openat: the log, by its name */
+	static const char *const calls[] = { "splice", "pipe2", "openat", NULL };
 	static const char *const read[] = { "/etc/localtime", "/usr/share/zoneinfo", "/dev/urandom", NULL };
 	static const uint16_t no_ports[] = { 0 };
 	const char *log = getenv("PUNCH_LOG_FILE");

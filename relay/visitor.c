@@ -41,7 +41,8 @@
 enum visitor_state {
 	VISITOR_HELLO,		/* its RelayHello is being read */
 	VISITOR_WAITING,	/* sits in the lobby; nothing is read */
-	VISITOR_LEAVING,	/* has got its refusal; what it still sends is thrown away, so that no RST overtakes it */
+	/* has got its refusal; what it still sends is thrown away, so that no RST overtakes it */
+	VISITOR_LEAVING,
 	VISITOR_GONE,		/* joined or closed; memory goes at the end of this round of events */
 	VISITOR_STATE_COUNT
 };
