@@ -146,6 +146,7 @@ struct conf_relay {
 	unsigned int listen_count;
 	char secret[LIMIT_PATH];
 	struct endpoint metrics;
+	unsigned int pairs;		/* at one time; 0: as many as there is memory for */
 	unsigned int pairs_per_key;	/* of one node's key at one time; 0: any number */
 	unsigned int mbit_per_key;	/* a second, all its pairs and both directions together; 0: any number */
 };

@@ -148,6 +148,11 @@ static void take_relay_metrics(struct conf_walk *walk, const char *value)
 	conf_take_endpoint(walk, value, 0, &((struct conf_relay *)walk->out)->metrics);
 }
 
+static void take_pairs(struct conf_walk *walk, const char *value)
+{
+	conf_take_number(walk, value, 0, PAIRS_PER_KEY_MAX, &((struct conf_relay *)walk->out)->pairs);
+}
+
 static void take_pairs_per_key(struct conf_walk *walk, const char *value)
 {
 	conf_take_number(walk, value, 0, PAIRS_PER_KEY_MAX, &((struct conf_relay *)walk->out)->pairs_per_key);
@@ -162,6 +167,7 @@ static const struct conf_key relay_keys[] = {
 	{ "listen", take_relay_listen },
 	{ "secret", take_secret },
 	{ "metrics", take_relay_metrics },
+	{ "pairs", take_pairs },
 	{ "pairs-per-key", take_pairs_per_key },
 	{ "mbit-per-key", take_mbit_per_key },
 	{ NULL, NULL },

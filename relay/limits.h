@@ -70,6 +70,13 @@
 /* not counted */
 #define RELAY_ROOM_FREE		(RELAY_LEAST_RECEIVE + RELAY_LEAST_SEND + RELAY_ROOM_PACKET)
 
+/* Pairs, if the operator sets no number: what they hold when all readers stall is at most half of the memory */
+#define RELAY_PAIR_LEAST	(2 * RELAY_ROOM_FREE)
+#define RELAY_PAIRS_MEMORY	2
+/* Of their sides, one address has a quarter at most, if that is less than RELAY_PER_SOURCE, but always some */
+#define RELAY_PER_SOURCE_FIT	4
+#define RELAY_PER_SOURCE_LEAST	64
+
 /* What all flows together may have above that, and where a single one stops: 300 Mbit/s at 100 ms */
 #define RELAY_ROOM_MIB		256
 #define RELAY_ROOM_PRESSURE(budget) ((budget) / 4 * 3)

@@ -6,6 +6,7 @@
  */
 #include <errno.h>
 #include <getopt.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -186,6 +187,17 @@ static int configure(struct conf_relay *conf, const struct options *options)
 	return 0;
 }
 
+/* Pairs at one time, as the operator wants it or as there is memory for */
+static unsigned int most_pairs(const struct conf_relay *conf)
+{
+	uint64_t memory = (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE);
+	uint64_t most = memory / RELAY_PAIRS_MEMORY / RELAY_PAIR_LEAST;
+
+	if (conf->pairs)
+		return conf->pairs;
+	return most < INT_MAX ? (unsigned int)most : INT_MAX;
+}
+
 /* Return: 0 or -errno, told */
 static int load_secret(const struct conf_relay *conf, unsigned int descriptors)
 {
@@ -198,7 +210,7 @@ static int load_secret(const struct conf_relay *conf, unsigned int descriptors)
 		log_error("%s%s", why, err == -ENOENT ?
 			  " (copy the file relay-secret of your rendezvous here)" : "");
 	else
-		err = visitors_open(secret, descriptors);
+		err = visitors_open(secret, descriptors, most_pairs(conf));
 	if (!err)
 		err = keys_open(RELAY_KEYS, conf->pairs_per_key, (uint64_t)conf->mbit_per_key * MBIT);
 	explicit_bzero(secret, sizeof(secret));
@@ -331,7 +343,7 @@ int main(int argc, char **argv)
 		log_warn("cannot drop privileges: %s", strerror(-err));
 	/* Two descriptors a pipe: at most a quarter of all, the rest is for sockets */
 	carrier_limit(descriptors / 8);
-	pump_open(visitor_released);
+	pump_open(most_pairs(&conf), visitor_released);
 	err = relay_sandbox();
 	if (!err) {
 		announce(&conf);

@@ -86,13 +86,20 @@ static struct pair_list held = TAILQ_HEAD_INITIALIZER(held);		/* wait for the ra
 static struct pair_list flushes = TAILQ_HEAD_INITIALIZER(flushes);	/* FLUSHING */
 static uint64_t held_look = NEVER;	/* when to look at held again */
 static uint64_t flush_look = NEVER;	/* when to look at flushes again */
+static unsigned int pump_most;
 static void (*pump_released)(const struct endpoint *from, uint64_t now);
 
 struct stats stats;
 
-void pump_open(void (*released)(const struct endpoint *from, uint64_t now))
+void pump_open(unsigned int most, void (*released)(const struct endpoint *from, uint64_t now))
 {
+	pump_most = most;
 	pump_released = released;
+}
+
+bool pump_is_full(void)
+{
+	return stats.pairs_now >= pump_most;
 }
 
 static void pair_set_state(struct pair *pair, enum pair_state state)

@@ -5,14 +5,22 @@
 #ifndef RELAY_PUMP_H
 #define RELAY_PUMP_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "common/endpoint.h"
 #include "relay/keys.h"
 #include "relay/loop.h"
 
-/** pump_open() - @released: told the address of each side whose connection has ended */
-void pump_open(void (*released)(const struct endpoint *from, uint64_t now));
+/**
+ * pump_open()
+ * @most:	pairs at one time
+ * @released:	told the address of each side whose connection has ended
+ */
+void pump_open(unsigned int most, void (*released)(const struct endpoint *from, uint64_t now));
+
+/** pump_is_full() - there are as many pairs as there may be: refuse the next one */
+bool pump_is_full(void);
 
 /**
  * pump_join() - make a pair of two sides

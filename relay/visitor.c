@@ -73,17 +73,20 @@ static struct nonces *nonces;
 static struct sources *sources;
 static struct places *strangers, *waiters;
 
-int visitors_open(const uint8_t secret[RELAY_SECRET_SIZE], unsigned int descriptors)
+int visitors_open(const uint8_t secret[RELAY_SECRET_SIZE], unsigned int descriptors,
+		  unsigned int pairs)
 {
 	const unsigned int most_strangers = places_fit(RELAY_STRANGERS, descriptors, RELAY_STRANGERS_FIT);
 	const unsigned int most_waiters = places_fit(RELAY_VISITORS, descriptors, RELAY_VISITORS_FIT);
+	const unsigned int fits = places_fit(RELAY_PER_SOURCE, 2 * pairs, RELAY_PER_SOURCE_FIT);
+	const unsigned int per_source = fits > RELAY_PER_SOURCE_LEAST ? fits : RELAY_PER_SOURCE_LEAST;
 
 	memcpy(ticket_secret, secret, sizeof(ticket_secret));
 	for (int i = 0; i < VISITOR_STATE_COUNT; i++)
 		TAILQ_INIT(&lists[i]);
 	lobby = lobby_new(RELAY_PARTNER_TIME);
 	nonces = nonces_new(RELAY_NONCES, RELAY_NONCES_PART);
-	sources = sources_new(RELAY_SOURCES, RELAY_PER_SOURCE, &RELAY_HELLO_RATE);
+	sources = sources_new(RELAY_SOURCES, per_source, &RELAY_HELLO_RATE);
 	strangers = places_new(most_strangers,
 			       places_fit(RELAY_STRANGERS_SHARE, most_strangers, STRANGERS_SHARE_FIT),
 			       RELAY_STRANGER_TIME);
@@ -194,8 +197,16 @@ static bool hold_keys(const struct ticket *ticket, struct key_use *uses[2], uint
 
 static void visitors_join(struct visitor *a, struct visitor *b, const struct ticket *ticket, uint64_t now)
 {
+	static struct log_limit limit;
 	struct key_use *uses[2];
 
+	if (pump_is_full()) {
+		if (log_limited(&limit))
+			log_warn("%u pairs, as many as there may be: new ones are refused", stats.pairs_now);
+		visitor_refuse(a, PUNCH__RELAY_STATUS__RELAY_LIMIT, REFUSED_LIMIT, now);
+		visitor_refuse(b, PUNCH__RELAY_STATUS__RELAY_LIMIT, REFUSED_LIMIT, now);
+		return;
+	}
 	if (!hold_keys(ticket, uses, now)) {
 		visitor_refuse(a, PUNCH__RELAY_STATUS__RELAY_LIMIT, REFUSED_KEY, now);
 		visitor_refuse(b, PUNCH__RELAY_STATUS__RELAY_LIMIT, REFUSED_KEY, now);

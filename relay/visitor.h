@@ -14,9 +14,11 @@
  * visitors_open()
  * @secret:		of the tickets, copied
  * @descriptors:	that this process may have
+ * @pairs:		that there may be at one time
  * Return: 0 or -ENOMEM
  */
-int visitors_open(const uint8_t secret[RELAY_SECRET_SIZE], unsigned int descriptors);
+int visitors_open(const uint8_t secret[RELAY_SECRET_SIZE], unsigned int descriptors,
+		  unsigned int pairs);
 
 /** visitor_new() - a connection was accepted; takes the descriptor in every case */
 void visitor_new(int fd, const struct endpoint *from, uint64_t now);

@@ -56,12 +56,12 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 	(void)argv;
 	signal(SIGPIPE, SIG_IGN);	/* as relay/main.c does */
 	secret_random(secret, sizeof(secret));
-	MUST(loop_open() == 0 && visitors_open(secret, 65536) == 0);
+	MUST(loop_open() == 0 && visitors_open(secret, 65536, 1024) == 0);
 	/* One pair of a key, so that the second of two is refused; and a rate that some hundred bytes do not reach */
 	MUST(keys_open(64, 1, 1 << 20) == 0);
 	room_open(1 << 20);
 	carrier_limit(4);
-	pump_open(visitor_released);
+	pump_open(1024, visitor_released);
 	return 0;
 }
 

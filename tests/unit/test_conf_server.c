@@ -57,6 +57,7 @@ static void the_samples_are_right_and_hold_the_defaults(void **state)
 	assert_endpoint(&relay.listen[1], "[::]:4433");
 	assert_ends_with(relay.secret, "/conf/relay.secret");
 	assert_int_equal(relay.metrics.family, 0);
+	assert_int_equal(relay.pairs, 0);
 	assert_int_equal(relay.pairs_per_key, 1024);
 	assert_int_equal(relay.mbit_per_key, 0);
 
@@ -117,7 +118,8 @@ static void values_are_taken_as_written(void **state)
 	assert_endpoint(&relay.listen[0], "127.0.0.1:4433");
 	assert_string_equal(relay.secret, "/s");
 	assert_endpoint(&relay.metrics, "[::1]:1");
-	assert_int_equal(load_relay("[relay]\npairs-per-key = 0\nmbit-per-key = 100\n"), 0);
+	assert_int_equal(load_relay("[relay]\npairs = 7\npairs-per-key = 0\nmbit-per-key = 100\n"), 0);
+	assert_int_equal(relay.pairs, 7);
 	assert_int_equal(relay.pairs_per_key, 0);
 	assert_int_equal(relay.mbit_per_key, 100);
 	assert_int_equal(load_relay("[relay]\nmbit-per-key = -1\n"), -EINVAL);

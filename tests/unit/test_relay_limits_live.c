@@ -107,6 +107,32 @@ static void pairs_per_key(void **state)
 	assert_true(live_until(pairs_are, &left));
 }
 
+/* A relay with room for two pairs */
+static void pairs_are_limited(void **state)
+{
+	int first[2], second[2], third[2], left = 1;
+	char dash_c[] = "-c", path[128];
+	const struct relay roomy = relay;
+
+	(void)state;
+	live_write(folder, "small.conf", "[relay]\npairs = 2\n");
+	snprintf(path, sizeof(path), "%s/small.conf", folder);
+	relay_start_with(&relay, 0, dash_c, path);
+	assert_int_equal(pair_of(10, 11, first), JOINED);
+	assert_int_equal(pair_of(12, 13, second), JOINED);
+	assert_int_equal(pair_of(14, 15, third), LIMIT);
+	assert_int_equal(live_metric(relay.metrics, "punch_relay_refused_total{reason=\"limit\"}"), 2);
+	assert_true(live_log_has(relay.folder, "2 pairs, as many as there may be"));
+	end_pair(third);
+	end_pair(first);
+	assert_true(live_until(pairs_are, &left));
+	assert_int_equal(pair_of(14, 15, third), JOINED);
+	end_pair(third);
+	end_pair(second);
+	assert_int_equal(relay_stop(&relay), 0);
+	relay = roomy;
+}
+
 /* Send as much as goes, receive what is there */
 static void move(const int fds[2], uint64_t *sent, uint64_t *received)
 {
@@ -223,6 +249,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(pairs_per_key),
+		cmocka_unit_test(pairs_are_limited),
 		cmocka_unit_test(bytes_per_key),
 		cmocka_unit_test(others_do_not_wait),
 		cmocka_unit_test(a_reset_passes_what_came_before_it),
