@@ -102,6 +102,22 @@ static void test_reset_is_an_abort_for_the_other_side(void **state)
 	close(b);
 }
 
+/* The flow towards the end that dies has ended before: that changes nothing for the other side */
+static void test_reset_after_a_half_close(void **state)
+{
+	char byte;
+	int a, b;
+
+	(void)state;
+	assert_true(relay_pair(&relay, &a, &b));
+	shutdown(a, SHUT_WR);
+	assert_int_equal(recv(b, &byte, 1, 0), 0);
+	close_with_reset(b);
+	assert_int_equal(recv(a, &byte, 1, 0), -1);
+	assert_int_equal(errno, ECONNRESET);
+	close(a);
+}
+
 static bool is_acknowledged(void *arg)
 {
 	int queued;
@@ -307,6 +323,7 @@ int main(void)
 		cmocka_unit_test(test_bytes_before_the_join_are_kept),
 		cmocka_unit_test(test_half_close_is_carried_over),
 		cmocka_unit_test(test_reset_is_an_abort_for_the_other_side),
+		cmocka_unit_test(test_reset_after_a_half_close),
 		cmocka_unit_test(test_bytes_before_a_reset_arrive),
 		cmocka_unit_test(test_stalled_reader_holds_only_its_own_pair),
 		cmocka_unit_test(test_buffers_grow_within_the_budget),
