@@ -28,16 +28,22 @@ struct rate {
 	uint32_t burst;
 };
 
-/** bucket_take() - Return: true when there was a token */
-static inline bool bucket_take(struct bucket *bucket, const struct rate *rate, uint64_t now)
+/** bucket_take_some() - @count tokens, between 1 and the burst, or none of them. Return: true when they were there */
+static inline bool bucket_take_some(struct bucket *bucket, const struct rate *rate, uint32_t count, uint64_t now)
 {
 	const uint64_t interval = SECOND / rate->per_second;
 	uint64_t from = bucket->busy_until > now ? bucket->busy_until : now;
 
-	if (from - now > interval * (rate->burst - 1))
+	if (from - now > interval * (rate->burst - count))
 		return false;
-	bucket->busy_until = from + interval;
+	bucket->busy_until = from + interval * count;
 	return true;
+}
+
+/** bucket_take() - Return: true when there was a token */
+static inline bool bucket_take(struct bucket *bucket, const struct rate *rate, uint64_t now)
+{
+	return bucket_take_some(bucket, rate, 1, now);
 }
 
 /** bucket_is_full() - nothing is remembered in it: it may be forgotten */

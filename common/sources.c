@@ -16,7 +16,7 @@ struct source {
 	struct table_entry entry;
 	uint8_t prefix[SOURCE_PREFIX_SIZE];
 	unsigned int open;
-	struct bucket bucket, spent;
+	struct bucket bucket, spent[SOURCES_PURSES];
 	TAILQ_ENTRY(source) idle;	/* in sources->idle while open is 0 */
 };
 
@@ -68,14 +68,21 @@ static void source_forget(struct sources *sources, struct source *source)
 	free(source);
 }
 
+static bool is_unspent(const struct source *source, uint64_t now)
+{
+	for (int i = 0; i < SOURCES_PURSES; i++)
+		if (!bucket_is_full(&source->spent[i], now))
+			return false;
+	return bucket_is_full(&source->bucket, now);
+}
+
 /* Idle sources whose bucket is full again carry no knowledge */
 static void forget_idle(struct sources *sources, uint64_t now)
 {
 	struct source *source;
 
 	for (int i = 0; i < FORGET_AT_ONCE && (source = TAILQ_FIRST(&sources->idle)); i++) {
-		if (table_count(sources->table) < sources->max &&
-		    (!bucket_is_full(&source->bucket, now) || !bucket_is_full(&source->spent, now)))
+		if (table_count(sources->table) < sources->max && !is_unspent(source, now))
 			break;
 		source_forget(sources, source);
 	}
@@ -132,14 +139,15 @@ void sources_release(struct sources *sources, const struct endpoint *from, uint6
 	forget_idle(sources, now);
 }
 
-bool sources_spend(struct sources *sources, const struct endpoint *from, const struct rate *rate, uint64_t now)
+bool sources_spend(struct sources *sources, const struct endpoint *from, unsigned int purse, const struct rate *rate,
+		   uint64_t now)
 {
 	uint8_t prefix[SOURCE_PREFIX_SIZE];
 	struct source *source;
 
 	source_prefix(from, prefix);
 	source = table_find(sources->table, prefix);
-	return source && bucket_take(&source->spent, rate, now);
+	return source && bucket_take(&source->spent[purse], rate, now);
 }
 
 unsigned int sources_count(const struct sources *sources)

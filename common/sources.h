@@ -42,13 +42,17 @@ int sources_admit(struct sources *sources, const struct endpoint *from, uint64_t
 /** sources_release() - a connection that was admitted has ended */
 void sources_release(struct sources *sources, const struct endpoint *from, uint64_t now);
 
+#define SOURCES_PURSES	2
+
 /**
  * sources_spend() - something else that is limited by source, with a rate of its own
  * @from:	of a connection that was admitted
- * @rate:	the same for all calls on one table
+ * @purse:	number of that something, below SOURCES_PURSES
+ * @rate:	the same for all calls on one table with one purse
  * Return: true when there was a token
  */
-bool sources_spend(struct sources *sources, const struct endpoint *from, const struct rate *rate, uint64_t now);
+bool sources_spend(struct sources *sources, const struct endpoint *from, unsigned int purse, const struct rate *rate,
+		   uint64_t now);
 
 /** sources_count() - sources remembered now */
 unsigned int sources_count(const struct sources *sources);

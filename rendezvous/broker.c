@@ -39,6 +39,7 @@
 #include <sys/queue.h>
 
 #include "common/log.h"
+#include "common/sources.h"
 #include "rendezvous/broker_internal.h"
 
 struct broker *broker_new(const struct broker_ops *ops, void *ctx, unsigned int nodes, uint64_t now)
@@ -50,6 +51,7 @@ struct broker *broker_new(const struct broker_ops *ops, void *ctx, unsigned int 
 	broker->ops = ops;
 	broker->ctx = ctx;
 	broker->started = now;
+	hash_seed(broker->seed);
 	broker->identities = identities_new(RDV_KEYS);
 	broker->sessions = sessions_new();
 	broker->places = places_new_kept(nodes, RDV_NODES_PART);
@@ -129,14 +131,48 @@ static void session_offline(struct broker *broker, struct session *session, uint
 
 /* ---------------------------------------------------------------- from Invite to Reply */
 
+/* The bucket of a callee for callers at that address, and at some others. Of callers elsewhere only the key is known */
+static struct bucket *rung_by(struct broker *broker, struct broker_node *callee, const struct session *session)
+{
+	uint8_t prefix[SOURCE_PREFIX_SIZE];
+	uint64_t hash;
+
+	if (session->caller) {
+		source_prefix(&session->caller->from, prefix);
+		hash = hash_bytes(broker->seed, prefix, sizeof(prefix));
+	} else {
+		hash = hash_bytes(broker->seed, session->call.caller, KEY_SIZE);
+	}
+	return &callee->rung_by[hash % RDV_RING_SOURCES];
+}
+
+/* A callee's line is its own: strangers get a part of it, and one address not all of that. Return: NULL or why not */
+static const char *cannot_ring(struct broker *broker, struct broker_node *callee, const struct session *session,
+			       size_t size, uint64_t now)
+{
+	static const struct rate all = RDV_RING_RATE, each = RDV_RING_SOURCE_RATE;
+	struct bucket *by = rung_by(broker, callee, session);
+	uint32_t pieces = (uint32_t)(size / RDV_RING_PIECE) + 1;
+
+	if (callee->identity->ringing >= RDV_RINGING)
+		return "the peer has too many unanswered invitations";
+	if (broker->ops->waiting(callee->peer) >= (bucket_is_full(by, now) ? RDV_RING_QUEUE_NEW : RDV_RING_QUEUE))
+		return "more invitations are on their way to the peer than its connection carries now";
+	if (!bucket_take_some(by, &each, pieces, now))
+		return "too many invitations a second from this address to the peer";
+	if (!bucket_take_some(&callee->rung, &all, pieces, now))
+		return "too many invitations a second to the peer";
+	return NULL;
+}
+
 static void session_ring(struct broker *broker, struct session *session, struct broker_node *callee,
 			 const struct broker_payload *payload, const void *relays, uint64_t now)
 {
+	const char *refusal = cannot_ring(broker, callee, session, payload->body_size, now);
 	uint32_t caller_rtt = session->caller_rtt_us;
 
-	if (callee->identity->ringing >= RDV_RINGING) {
-		session_fail(broker, session, PUNCH__FAIL_REASON__FAIL_LIMIT, true,
-			     "the peer has too many unanswered invitations");
+	if (refusal) {
+		session_fail(broker, session, PUNCH__FAIL_REASON__FAIL_LIMIT, true, refusal);
 		return;
 	}
 	session->callee = callee;

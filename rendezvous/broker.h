@@ -49,6 +49,7 @@ struct broker_failure {
  * @answered:	send Answered
  * @go:		send Go
  * @failed:	send Failed. @session: NULL when the connection is meant
+ * @waiting:	bytes that wait for it to read them
  * @drop:	close after what was sent; the broker has forgotten the node already
  * @find:	ask the store where the callee is. Return: 0 nobody has it, 1 broker_found() will come, -errno no store
  * @announce, @withdraw: this server holds, holds no more a node that receives
@@ -66,6 +67,7 @@ struct broker_ops {
 	void (*go)(void *peer, const struct broker_call *call, uint32_t start_in_us);
 	void (*failed)(void *peer, const uint8_t session[SESSION_SIZE],
 		       const struct broker_failure *failure);
+	size_t (*waiting)(void *peer);
 	void (*drop)(void *peer);
 	int (*find)(void *ctx, const struct broker_call *call);
 	void (*announce)(void *ctx, const uint8_t key[KEY_SIZE]);

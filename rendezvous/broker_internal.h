@@ -5,6 +5,7 @@
 #ifndef RENDEZVOUS_BROKER_INTERNAL_H
 #define RENDEZVOUS_BROKER_INTERNAL_H
 
+#include "common/hash.h"
 #include "common/places.h"
 #include "rendezvous/broker.h"
 #include "rendezvous/identity.h"
@@ -17,6 +18,7 @@ struct broker_node {
 	struct endpoint from;
 	struct place place;
 	LIST_HEAD(, session) calls, rings;
+	struct bucket rung, rung_by[RDV_RING_SOURCES];	/* its invitations; @rung_by: of callers at some addresses */
 	LIST_ENTRY(broker_node) all;
 };
 
@@ -28,6 +30,7 @@ struct broker {
 	struct sessions *sessions;
 	struct places *places;		/* of the nodes */
 	struct places *calls;		/* of their sessions as callers */
+	uint8_t seed[HASH_SEED_SIZE];	/* which addresses share a bucket of a callee */
 	struct broker_stats stats;
 	LIST_HEAD(, broker_node) nodes;
 };

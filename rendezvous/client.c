@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * client.c - one TLS connection of a node: handshake, frames, limits, leaving
+ * client.c - one TLS connection of a node: handshake, silence, leaving; its messages are in client_messages.c
  *
  *	HANDSHAKE --TLS done, key proved--> HELLO --good Hello--> ACTIVE
  *	HELLO, ACTIVE --refused, misbehaved, replaced--> LEAVING
@@ -26,45 +26,17 @@
 #include <event2/bufferevent_ssl.h>
 #include <openssl/err.h>
 
-#include "common/bucket.h"
 #include "common/clock.h"
 #include "common/frame.h"
 #include "common/log.h"
 #include "common/places.h"
 #include "common/rtt.h"
 #include "common/tls.h"
-#include "rendezvous/client.h"
-
-enum client_state {
-	CLIENT_HANDSHAKE,	/* TLS; RDV_HELLO_TIME from accept */
-	CLIENT_HELLO,		/* the first message is awaited; the same RDV_HELLO_TIME */
-	CLIENT_ACTIVE,		/* may be silent for RDV_SILENCE_TIME */
-	CLIENT_LEAVING,		/* nothing it says counts any more; RDV_LEAVE_TIME */
-	CLIENT_GONE,		/* being freed */
-	CLIENT_STATE_COUNT
-};
+#include "rendezvous/client_internal.h"
 
 static const char *const client_state_names[] = { "handshake", "hello", "active", "leaving", "gone" };
 static_assert(sizeof(client_state_names) / sizeof(client_state_names[0]) == CLIENT_STATE_COUNT,
 	      "one name a state");
-
-struct client {
-	enum client_state state;
-	struct bufferevent *bev;
-	SSL *ssl;			/* bev's */
-	struct event *timer;
-	const struct client_ops *ops;
-	void *owner, *data;
-	struct endpoint from;
-	struct place place;		/* among the strangers, until ACTIVE */
-	uint8_t key[KEY_SIZE];
-	bool has_key;
-	bool hung_up;			/* LEAVING: our end is sent */
-	bool overflowed;		/* ends as soon as the loop is back */
-	uint64_t heard;			/* last whole message */
-	struct bucket messages;
-	LIST_ENTRY(client) all;
-};
 
 struct client_stats client_stats;
 static LIST_HEAD(, client) clients = LIST_HEAD_INITIALIZER(clients);
@@ -94,21 +66,29 @@ static void client_set_state(struct client *client, enum client_state state)
 	client_stats.strangers = places_taken(strangers);
 }
 
-int clients_open(unsigned int descriptors)
+static void on_crowded_queues(struct queue *queue)
 {
-	unsigned int most = places_fit(RDV_STRANGERS, descriptors, RDV_STRANGERS_FIT);
+	client_stats.overflowed++;
+	client_abort((struct client *)(void *)((char *)queue - offsetof(struct client, queue)));
+}
+
+int clients_open(struct event_base *base, unsigned int descriptors)
+{
+	const unsigned int most = places_fit(RDV_STRANGERS, descriptors, RDV_STRANGERS_FIT);
+	const size_t fit = (size_t)descriptors * RDV_QUEUES_FIT;
 
 	strangers = places_new(most, places_fit(RDV_STRANGERS_SHARE, most, STRANGERS_SHARE_FIT), RDV_STRANGER_TIME);
-	return strangers ? 0 : -ENOMEM;
+	return strangers ? queues_open(base, fit < RDV_QUEUES ? fit : RDV_QUEUES, on_crowded_queues) : -ENOMEM;
 }
 
 void clients_close(void)
 {
+	queues_close();
 	places_free(strangers);
 	strangers = NULL;
 }
 
-static void client_arm(struct client *client, uint64_t us)
+void client_arm(struct client *client, uint64_t us)
 {
 	const struct timeval in = { .tv_sec = (time_t)(us / SECOND), .tv_usec = (suseconds_t)(us % SECOND) };
 
@@ -122,6 +102,7 @@ void client_abort(struct client *client)
 	client_stats.now--;
 	LIST_REMOVE(client, all);
 	event_free(client->timer);
+	queue_close(&client->queue);
 	bufferevent_free(client->bev);	/* closes, frees the SSL */
 	free(client);
 }
@@ -150,10 +131,15 @@ static void client_hang_up(struct client *client)
 
 void client_close(struct client *client)
 {
+	struct evbuffer *input = bufferevent_get_input(client->bev);
+
 	if (client->state >= CLIENT_LEAVING)
 		return;
 	client_set_state(client, CLIENT_LEAVING);
 	client_arm(client, RDV_LEAVE_TIME);
+	client->held = false;
+	evbuffer_drain(input, evbuffer_get_length(input));
+	bufferevent_enable(client->bev, EV_READ);
 	/* on_written() hangs up when the queue is empty, maybe now */
 	bufferevent_trigger(client->bev, EV_WRITE, BEV_TRIG_DEFER_CALLBACKS | BEV_TRIG_IGNORE_WATERMARKS);
 }
@@ -180,82 +166,12 @@ void client_fail(struct client *client, Punch__FailReason reason, const char *fo
 	client_close(client);
 }
 
-/* ---------------------------------------------------------------- messages */
-
-void client_send(struct client *client, const Punch__Message *message)
-{
-	struct evbuffer *output = bufferevent_get_output(client->bev);
-	uint8_t *frame;
-	ssize_t size;
-
-	if (client->state >= CLIENT_LEAVING || client->overflowed)
-		return;
-	size = frame_pack(&message->base, &frame);
-	if (size < 0) {
-		log_error("%s: a message of kind %d cannot be sent: %s", client_describe(client),
-			  (int)message->kind_case, strerror((int)-size));
-		return;
-	}
-	if (evbuffer_get_length(output) + (size_t)size > RDV_QUEUE) {
-		/* It does not read.  Not freed here: the broker may be in the middle of something */
-		client->overflowed = true;
-		client_arm(client, 0);
-	} else {
-		bufferevent_write(client->bev, frame, (size_t)size);
-	}
-	free(frame);
-}
-
-/* One whole frame from the queue. Return: false when there is none, or the client leaves */
-static bool client_next(struct client *client)
-{
-	static const struct rate rate = RDV_MESSAGE_RATE;
-	struct evbuffer *input = bufferevent_get_input(client->bev);
-	uint8_t *frame = evbuffer_pullup(input, FRAME_HEADER);
-	Punch__Message *message;
-	ssize_t size;
-
-	size = frame ? frame_size(frame, FRAME_HEADER) : 0;
-	if (size < 0) {
-		client_stats.malformed++;
-		client_fail(client, PUNCH__FAIL_REASON__FAIL_MALFORMED,
-			    "a frame of %u bytes: want 1 to %u",
-			    (unsigned int)frame[0] << 24 | (unsigned int)frame[1] << 16 |
-			    (unsigned int)frame[2] << 8 | frame[3], LIMIT_FRAME);
-		return false;
-	}
-	if (!size || evbuffer_get_length(input) < (size_t)size)
-		return false;
-	client->heard = clock_now();
-	if (!bucket_take(&client->messages, &rate, client->heard)) {
-		client_stats.flooded++;
-		client_fail(client, PUNCH__FAIL_REASON__FAIL_LIMIT, "more than %u messages a second",
-			    rate.per_second);
-		return false;
-	}
-	frame = evbuffer_pullup(input, size);
-	message = frame ? (Punch__Message *)frame_unpack(&punch__message__descriptor, frame, (size_t)size) :
-		  NULL;
-	evbuffer_drain(input, (size_t)size);
-	if (message) {
-		client->ops->message(client, message);
-		punch__message__free_unpacked(message, NULL);
-	} else {
-		client_stats.malformed++;
-		client_fail(client, PUNCH__FAIL_REASON__FAIL_MALFORMED,
-			    "a frame that is no punch message, or one with too much in it");
-	}
-	return client->state < CLIENT_LEAVING;
-}
-
 static void on_read(struct bufferevent *bev, void *arg)
 {
 	struct client *client = arg;
 	struct evbuffer *input = bufferevent_get_input(bev);
 
-	if (client->state < CLIENT_LEAVING)
-		while (client_next(client))
-			;
+	client_go_on(client);
 	if (client->state >= CLIENT_LEAVING)
 		evbuffer_drain(input, evbuffer_get_length(input));
 }
@@ -266,6 +182,8 @@ static void on_written(struct bufferevent *bev, void *arg)
 
 	if (client->state == CLIENT_LEAVING && !evbuffer_get_length(bufferevent_get_output(bev)))
 		client_hang_up(client);
+	else if (client->held)
+		client_go_on(client);
 }
 
 /* ---------------------------------------------------------------- the connection */
@@ -319,6 +237,11 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
 			log_info("%s: does not read what it is sent", client_describe(client));
 	} else if (client->state < CLIENT_ACTIVE) {
 		client_stats.slow++;
+	} else if (client->state == CLIENT_ACTIVE && client->waits) {
+		client->waits = false;
+		client_arm(client, silent < RDV_SILENCE_TIME ? RDV_SILENCE_TIME - silent : RDV_MESSAGE_WAIT);
+		client_go_on(client);
+		return;
 	} else if (client->state == CLIENT_ACTIVE && silent < RDV_SILENCE_TIME) {
 		client_arm(client, RDV_SILENCE_TIME - silent);
 		return;
@@ -337,6 +260,8 @@ static void set_options(int fd)
 		{ IPPROTO_TCP, TCP_NODELAY, 1 },
 		{ SOL_SOCKET, SO_KEEPALIVE, 1 },
 		{ IPPROTO_TCP, TCP_USER_TIMEOUT, RDV_USER_TIMEOUT_MS },
+		{ SOL_SOCKET, SO_SNDBUF, RDV_SOCKET },
+		{ SOL_SOCKET, SO_RCVBUF, RDV_SOCKET },
 	};
 
 	/* Each of them is an improvement, none a condition */
@@ -382,6 +307,8 @@ struct client *client_new(struct event_base *base, SSL_CTX *tls, int fd,
 	if (!client->bev)
 		goto failed;
 	client->ssl = ssl;
+	if (queue_open(&client->queue, client->bev))
+		goto failed;
 	client->ops = ops;
 	client->owner = owner;
 	client->heard = clock_now();
@@ -389,6 +316,7 @@ struct client *client_new(struct event_base *base, SSL_CTX *tls, int fd,
 	bufferevent_openssl_set_allow_dirty_shutdown(client->bev, 1);
 	bufferevent_setcb(client->bev, on_read, on_written, on_event, client);
 	bufferevent_setwatermark(client->bev, EV_READ, 0, FRAME_HEADER + LIMIT_FRAME);
+	bufferevent_setwatermark(client->bev, EV_WRITE, RDV_QUEUE, 0);	/* whenever some of it has gone */
 	bufferevent_enable(client->bev, EV_READ | EV_WRITE);
 	client_arm(client, RDV_HELLO_TIME);
 	client_stats.accepted++;
@@ -402,9 +330,13 @@ failed:
 		if (client->timer)
 			event_free(client->timer);
 	}
-	SSL_free(ssl);
+	if (client && client->bev) {
+		bufferevent_free(client->bev);
+	} else {
+		SSL_free(ssl);
+		close(fd);
+	}
 	free(client);
-	close(fd);
 	return NULL;
 }
 

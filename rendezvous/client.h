@@ -18,10 +18,12 @@ struct client;
 
 /**
  * struct client_ops - what a client tells its owner
+ * @may:	there is a message of an active client: false lets it wait for RDV_MESSAGE_WAIT
  * @message:	a whole message came; it is the client's
  * @gone:	the connection has ended; the client is freed after the call
  */
 struct client_ops {
+	bool (*may)(const struct client *client);
 	void (*message)(struct client *client, const Punch__Message *message);
 	void (*gone)(struct client *client);
 };
@@ -39,10 +41,11 @@ extern struct client_stats client_stats;
 
 /**
  * clients_open()
+ * @base:	the loop of all clients
  * @descriptors:	that this process may have
  * Return: 0 or -ENOMEM
  */
-int clients_open(unsigned int descriptors);
+int clients_open(struct event_base *base, unsigned int descriptors);
 
 /** clients_close() - after the last client */
 void clients_close(void);
@@ -83,8 +86,14 @@ bool client_is_active(const struct client *client);
 /** client_activate() - its Hello was good */
 void client_activate(struct client *client);
 
-/** client_send() - queue a message; does nothing on a client that leaves. Never calls ops */
+/** client_send() - queue an answer to the node; does nothing on a client that leaves. Never calls ops */
 void client_send(struct client *client, const Punch__Message *message);
+
+/** client_send_unasked() - the same of a message that somebody else has caused */
+void client_send_unasked(struct client *client, const Punch__Message *message);
+
+/** client_waiting() - bytes that were sent to it and are not in the kernel's hands yet */
+size_t client_waiting(const struct client *client);
 
 /** client_fail() - send Failed about the connection and leave. Never calls ops */
 void client_fail(struct client *client, Punch__FailReason reason, const char *format, ...)

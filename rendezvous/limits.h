@@ -17,7 +17,11 @@
 #define RDV_SILENCE_TIME	(90 * SECOND)	/* three keepalives and one late; then the node is gone */
 #define RDV_LEAVE_TIME		(2 * SECOND)	/* for a node to read its last Failed before we close */
 #define RDV_USER_TIMEOUT_MS	30000		/* unacknowledged data: a vanished node stops being "online" */
-#define RDV_QUEUE		(256 * 1024)	/* bytes waiting for one node that does not read: 200 invitations */
+#define RDV_QUEUE		(256 * 1024)	/* bytes waiting for one node: who has more does not read, and is dropped */
+#define RDV_QUEUE_OWN		(16 * 1024)	/* of them answers to the node itself: until it has read some it is not listened to */
+#define RDV_QUEUES		(64 * 1024 * 1024)	/* bytes in the queues of all, from them and for them, */
+#define RDV_QUEUES_FIT		(4 * 1024)	/* or so many for each descriptor, where that is less */
+#define RDV_SOCKET		(32 * 1024)	/* bytes a socket may hold each way, of which the kernel makes twice as many */
 #define RDV_CONNECTIONS		65536		/* all together; an idle one costs 18 KiB (measured) */
 /* Those after their Hello. What is left is for RDV_STRANGERS, and as many that leave: handshakes take 1 ms, RDV_LEAVE_TIME is 2 s */
 #define RDV_NODES		57344
@@ -34,6 +38,9 @@
 #define RDV_CONNECT_RATE	{ .per_second = 100, .burst = 400 }
 /* A node that serves 200 new connections a second sends 200 replies */
 #define RDV_MESSAGE_RATE	{ .per_second = 500, .burst = 2000 }
+/* Of one address: what is above waits, for 3,000 neighbours behind a carrier's NAT are not to blame. A message costs 10 to 70 us */
+#define RDV_SOURCE_MESSAGE_RATE	{ .per_second = 2000, .burst = 8000 }
+#define RDV_MESSAGE_WAIT	(100 * MS)	/* then it is tried again */
 
 /* ---- introductions (broker.c) */
 #define RDV_REPLY_TIME		(10 * SECOND)	/* a callee gathers candidates in 1 to 3 s; below PUNCH_TIMEOUT (15 s), so the caller hears why */
@@ -53,6 +60,17 @@
 #define RDV_INVITE_RATE		{ .per_second = 50, .burst = 200 }
 /* Of one address, whatever its keys. Unanswered for RDV_REPLY_TIME they would be 7,000: RDV_SESSIONS_PART comes first */
 #define RDV_SOURCE_INVITE_RATE	{ .per_second = 500, .burst = 2000 }
+/*
+ * To one callee, in pieces of RDV_RING_PIECE, which hold an invitation of today: 8 Mbit/s of its line at most.  Of one
+ * address a tenth, and all that one key may send at once (RDV_INVITE_RATE).
+ */
+#define RDV_RING_PIECE		1024
+#define RDV_RING_RATE		{ .per_second = 1000, .burst = 2000 }
+#define RDV_RING_SOURCE_RATE	{ .per_second = 100, .burst = 250 }
+#define RDV_RING_SOURCES	32		/* of a callee's callers, by a hash of their addresses: 8 bytes each */
+/* Bytes waiting for a callee above which no invitation is added, so that strangers do not bring it to RDV_QUEUE */
+#define RDV_RING_QUEUE		(64 * 1024)	/* half a second at 1 Mbit/s */
+#define RDV_RING_QUEUE_NEW	(128 * 1024)	/* where the caller's address has sent nothing to it lately */
 /* Of one key: all RDV_PER_KEY connections lost and made again twice at once, and every 26 s for ever */
 #define RDV_JOIN_RATE		{ .per_second = 10, .burst = 512 }
 

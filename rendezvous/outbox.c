@@ -53,7 +53,7 @@ static void outbox_invited(void *peer, const struct broker_call *call,
 	invited.own_rtt_us = own_rtt_us;
 	message.kind_case = PUNCH__MESSAGE__KIND_INVITED;
 	message.invited = &invited;
-	client_send(peer, &message);
+	client_send_unasked(peer, &message);
 }
 
 static void outbox_answered(void *peer, const struct broker_call *call,
@@ -104,6 +104,11 @@ static void outbox_failed(void *peer, const uint8_t session[SESSION_SIZE],
 	message.kind_case = PUNCH__MESSAGE__KIND_FAILED;
 	message.failed = &failed;
 	client_send(peer, &message);
+}
+
+static size_t outbox_waiting(void *peer)
+{
+	return client_waiting(peer);
 }
 
 static void outbox_drop(void *peer)
@@ -252,6 +257,7 @@ const struct broker_ops outbox_ops = {
 	.answered = outbox_answered,
 	.go = outbox_go,
 	.failed = outbox_failed,
+	.waiting = outbox_waiting,
 	.drop = outbox_drop,
 	.find = outbox_find,
 	.announce = outbox_announce,

@@ -8,6 +8,7 @@
 #include "rendezvous/embedded.h"
 #include "rendezvous/metrics.h"
 #include "rendezvous/probe.h"
+#include "rendezvous/queues.h"
 #include "rendezvous/report.h"
 
 static const char *const failure_names[] = {
@@ -25,6 +26,7 @@ void report_clients(struct evbuffer *out, uint64_t refused)
 
 	metrics_put(out, "connections", "gauge", stats->now);
 	metrics_put(out, "strangers", "gauge", stats->strangers);
+	metrics_put(out, "queued_bytes", "gauge", queues_bytes());
 	metrics_put(out, "connections_total", "counter", stats->accepted);
 	metrics_put_type(out, name, "counter");
 	metrics_put_label(out, name, label, "limit", refused);

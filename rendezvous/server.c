@@ -32,6 +32,9 @@
 #include "rendezvous/store.h"
 #include "rendezvous/tickets.h"
 
+/* What an address spends, beside its connections */
+enum { PURSE_INVITATIONS, PURSE_MESSAGES };
+
 #define SOFTWARE 40	/* bytes of Hello.software in a line of the log */
 
 static struct {
@@ -153,8 +156,8 @@ static void on_invite(struct client *client, const Punch__Invite *invite)
 	else if (invite->to.len != KEY_SIZE)
 		malformed(client, "Invite.to: want a key of 32 bytes");
 	else if (!payload_is_sound(invite->payload))
-		malformed(client, "Invite.payload: want a body of 1 to 12288 bytes and a signature of 64");
-	else if (!sources_spend(server.sources, client_from(client), &rate, clock_now()))
+		malformed(client, "Invite.payload: want a body of 1 to 4096 bytes and a signature of 64");
+	else if (!sources_spend(server.sources, client_from(client), PURSE_INVITATIONS, &rate, clock_now()))
 		broker_refuse(server.broker, client_data(client), invite->session.data,
 			      "too many invitations a second from this address");
 	else
@@ -169,10 +172,17 @@ static void on_reply(struct client *client, const Punch__Reply *reply)
 	if (reply->session.len != SESSION_SIZE)
 		malformed(client, "Reply.session: want 16 bytes");
 	else if (payload.body_size && !payload_is_sound(reply->payload))
-		malformed(client, "Reply.payload: want no body, or one of up to 12288 bytes and a signature of 64");
+		malformed(client, "Reply.payload: want no body, or one of up to 4096 bytes and a signature of 64");
 	else
 		broker_reply(server.broker, client_data(client), reply->session.data, &payload,
 			     clock_now());
+}
+
+static bool may_say(const struct client *client)
+{
+	static const struct rate rate = RDV_SOURCE_MESSAGE_RATE;
+
+	return sources_spend(server.sources, client_from(client), PURSE_MESSAGES, &rate, clock_now());
 }
 
 static void on_message(struct client *client, const Punch__Message *message)
@@ -224,7 +234,7 @@ static void on_gone(struct client *client)
 
 static void on_accepted(void *ctx, unsigned int index, int fd, const struct endpoint *from)
 {
-	static const struct client_ops ops = { .message = on_message, .gone = on_gone };
+	static const struct client_ops ops = { .may = may_say, .message = on_message, .gone = on_gone };
 	uint64_t now = clock_now();
 
 	(void)ctx;
@@ -401,7 +411,7 @@ int server_open(struct event_base *base, struct conf_rendezvous *conf, const str
 	server.sources = sources_new(RDV_SOURCES, RDV_PER_SOURCE, &rate);
 	server.listeners = listeners_new(base, on_accepted, NULL);
 	server.timer = evtimer_new(base, on_timer, NULL);
-	if (clients_open(descriptors) || !server.tls || !server.broker || !server.sources || !server.listeners ||
+	if (clients_open(base, descriptors) || !server.tls || !server.broker || !server.sources || !server.listeners ||
 	    !server.timer) {
 		log_error("out of memory");
 		return -ENOMEM;

@@ -76,6 +76,11 @@ static void op_failed(void *peer, const uint8_t *session, const struct broker_fa
 	MUST(peer >= (void *)peers && peer < (void *)(peers + PEERS) && failure->text && failure->reason);
 }
 
+static size_t op_waiting(void *peer)
+{
+	return (size_t)((struct peer *)peer - peers) * RDV_RING_QUEUE / 2;
+}
+
 static void op_drop(void *peer)
 {
 	here(peer)->here = false;
@@ -126,7 +131,7 @@ static int op_forward_failed(void *ctx, const char *server, const struct broker_
 }
 
 static const struct broker_ops ops = {
-	op_rtt, op_describe, op_invited, op_answered, op_go, op_failed, op_drop, op_find,
+	op_rtt, op_describe, op_invited, op_answered, op_go, op_failed, op_waiting, op_drop, op_find,
 	op_key, op_key, op_forward_invite, op_forward_reply, op_forward_failed,
 };
 

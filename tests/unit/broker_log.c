@@ -11,8 +11,8 @@ struct broker *broker;
 static char said[65536];
 int find_answer, forward_answer;
 const struct endpoint somewhere = { .family = AF_INET, .address = { 192, 0, 2, 1 } };
-struct peer alice = { "alice", 20000, NULL }, bob = { "bob", 60000, NULL },
-		   carol = { "carol", 0, NULL }, bob2 = { "bob2", 10000, NULL };
+struct peer alice = { "alice", 20000, 0, NULL }, bob = { "bob", 60000, 0, NULL },
+		   carol = { "carol", 0, 0, NULL }, bob2 = { "bob2", 10000, 0, NULL };
 
 static void say(const char *format, ...) __attribute__((format(printf, 1, 2)));
 static void say(const char *format, ...)
@@ -73,6 +73,11 @@ static void op_failed(void *peer, const uint8_t *session, const struct broker_fa
 	    (int)failure->reason, failure->retry ? " retry" : "");
 }
 
+static size_t op_waiting(void *peer)
+{
+	return ((struct peer *)peer)->waiting;
+}
+
 static void op_drop(void *peer)
 {
 	((struct peer *)peer)->node = NULL;
@@ -129,7 +134,7 @@ static int op_forward_failed(void *ctx, const char *server, const struct broker_
 }
 
 static const struct broker_ops ops = {
-	op_rtt, op_describe, op_invited, op_answered, op_go, op_failed, op_drop, op_find,
+	op_rtt, op_describe, op_invited, op_answered, op_go, op_failed, op_waiting, op_drop, op_find,
 	op_announce, op_withdraw, op_forward_invite, op_forward_reply, op_forward_failed,
 };
 
@@ -194,6 +199,7 @@ int broker_setup(void **state)
 	find_answer = forward_answer = 0;
 	alice.rtt_us = 20000;
 	bob.rtt_us = 60000;
+	bob.waiting = 0;
 	return broker ? 0 : -1;
 }
 

@@ -21,6 +21,7 @@
 struct peer {
 	const char *name;
 	uint32_t rtt_us;
+	size_t waiting;			/* bytes for it to read */
 	struct broker_node *node;
 };
 

@@ -237,6 +237,8 @@ int live_connect(const char *address, uint16_t port)
 	return live_connect_from(NULL, address, port);
 }
 
+int live_reads;
+
 int live_connect_from(const char *from, const char *address, uint16_t port)
 {
 	const int on = 1;
@@ -251,6 +253,8 @@ int live_connect_from(const char *from, const char *address, uint16_t port)
 	fd = socket(ep.family, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof(wait));
 	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &wait, sizeof(wait));
+	if (live_reads)
+		setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &live_reads, sizeof(live_reads));
 	if (from) {
 		struct sockaddr_storage local;
 

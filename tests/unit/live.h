@@ -68,6 +68,9 @@ unsigned int live_rss_kib(pid_t pid);
 /** live_connect() - blocking socket with timeouts. @address: literal. Return: -1 on failure */
 int live_connect(const char *address, uint16_t port);
 
+/** live_reads - SO_RCVBUF of the connections to be made, bytes; 0: as the kernel has it */
+extern int live_reads;
+
 /** live_connect_from() - the same from another address of this host, as 127.0.1.2; NULL: the kernel's choice */
 int live_connect_from(const char *from, const char *address, uint16_t port);
 

@@ -5,8 +5,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
+#include "common/frame.h"
 #include "tests/unit/rdv_client.h"
 
 static const uint8_t signature[SIGNATURE_SIZE] = { 1, 2, 3 };
@@ -87,6 +89,38 @@ bool rdv_reply(struct node *node, uint8_t session, const char *body)
 	message.kind_case = PUNCH__MESSAGE__KIND_REPLY;
 	message.reply = &reply;
 	return node_send(node, &message);
+}
+
+bool rdv_ask(struct node *node, unsigned int count)
+{
+	static const uint8_t nobody[KEY_SIZE] = { 1 }, session[SESSION_SIZE] = { 1 };
+	const int room = 1 << 20;
+	Punch__Message message = PUNCH__MESSAGE__INIT;
+	Punch__Invite invite = PUNCH__INVITE__INIT;
+	Punch__Signed payload = PUNCH__SIGNED__INIT;
+	uint8_t *frame, *all;
+	ssize_t size;
+	bool ok;
+
+	invite.session = convert_bytes(session, sizeof(session));
+	invite.to = convert_bytes(nobody, sizeof(nobody));
+	payload.body = convert_bytes(nobody, 1);
+	payload.signature = convert_bytes(signature, sizeof(signature));
+	invite.payload = &payload;
+	message.kind_case = PUNCH__MESSAGE__KIND_INVITE;
+	message.invite = &invite;
+	size = frame_pack(&message.base, &frame);
+	all = size > 0 ? malloc((size_t)size * count) : NULL;
+	if (!all)
+		abort();
+	for (unsigned int i = 0; i < count; i++)
+		memcpy(all + i * (size_t)size, frame, (size_t)size);
+	/* that it is not for the other end to let us go on */
+	setsockopt(node->fd, SOL_SOCKET, SO_SNDBUF, &room, sizeof(room));
+	ok = node_write(node, all, (size_t)size * count);
+	free(all);
+	free(frame);
+	return ok;
 }
 
 bool rdv_ping(struct node *node)

@@ -36,6 +36,12 @@ bool rdv_online(const struct rdv *rdv, struct node *node, bool receive);
 bool rdv_invite(struct node *node, uint8_t session, const struct node *to, const char *body);
 bool rdv_reply(struct node *node, uint8_t session, const char *body);
 
+/**
+ * rdv_ask() - as many invitations to nobody, in one piece: each is answered by a Failed of 80 bytes or more
+ * Return: false when they could not be written
+ */
+bool rdv_ask(struct node *node, unsigned int count);
+
 /** rdv_ping() - Return: true when the Pong is the next message */
 bool rdv_ping(struct node *node);
 

@@ -7,6 +7,8 @@
 #include <errno.h>
 #include <string.h>
 
+#define PAYLOAD 4096	/* bytes, the most */
+
 /* ---------------------------------------------------------------- on one server */
 
 static void test_introduction_with_compensated_start(void **state)
@@ -405,21 +407,113 @@ static void test_calls_of_63_addresses_leave_room(void **state)
 	assert_int_equal(call_from(1), alone);
 }
 
+static void join_at(struct peer *peer, unsigned int address, char key)
+{
+	const struct endpoint from = { .family = AF_INET, .address = { 10, 2, (uint8_t)(address >> 8), (uint8_t)address } };
+
+	assert_int_equal(broker_join(broker, peer, key_of(key), &from, false, WARM, &peer->node), 0);
+}
+
+/* Return: how many of @count invitations of @size bytes rang */
+static unsigned int ring(struct peer *caller, unsigned int count, size_t size)
+{
+	static const char body[PAYLOAD];
+	const struct broker_payload payload = { .body = (const uint8_t *)body, .body_size = size };
+	static unsigned int sessions;
+	uint8_t id[SESSION_SIZE] = { 3 };
+	unsigned int rang = 0;
+
+	for (unsigned int i = 0; i < count; i++) {
+		sessions++;
+		memcpy(id + 1, &sessions, sizeof(sessions));
+		heard();
+		broker_invite(broker, caller->node, id, key_of('B'), &payload, WARM);
+		rang += strncmp(heard(), "bob<invited", 11) == 0;
+	}
+	return rang;
+}
+
+#define OTHERS 8	/* addresses: one in RDV_RING_SOURCES has the fate of another one, half of these never */
+
+/* One address rings a callee as often as one of its keys can, or less often with more bytes; others do all the same */
+static void test_rings_of_an_address_are_limited(void **state)
+{
+	static const struct rate rate = RDV_RING_SOURCE_RATE, key = RDV_INVITE_RATE;
+	struct peer again = { .name = "again" }, others[OTHERS] = { { .name = "another" } };
+	unsigned int unharmed = 0;
+
+	(void)state;
+	join(&bob, 'B', true, WARM);
+	join_at(&alice, 1, 'A');
+	join_at(&again, 1, 'D');
+	assert_int_equal(ring(&alice, key.burst, 900), key.burst);
+	assert_int_equal(ring(&again, key.burst, 900), rate.burst - key.burst);
+	assert_int_equal(ring(&again, 10, 100), 0);
+	for (unsigned int i = 0; i < OTHERS; i++) {
+		others[i].name = "another";
+		join_at(&others[i], 2 + i, (char)('E' + i));
+		unharmed += ring(&others[i], 10, PAYLOAD) == 10;
+	}
+	assert_in_range(unharmed, OTHERS / 2, OTHERS);
+}
+
+/* However many addresses: a callee's line is not for them alone */
+static void test_rings_of_all_addresses_are_limited(void **state)
+{
+	static const struct rate rate = RDV_RING_RATE;
+	static struct peer callers[100];
+	unsigned int rang = 0;
+
+	(void)state;
+	join(&bob, 'B', true, WARM);
+	for (unsigned int i = 0; i < 100; i++) {
+		callers[i].name = "caller";
+		join_at(&callers[i], i, (char)('C' + i));
+		rang += ring(&callers[i], 20, PAYLOAD);
+	}
+	assert_in_range(rang, rate.burst / 5 / 2, rate.burst / 5);
+}
+
+/* What waits for a callee already gets no longer, but for those who have sent nothing to it lately */
+static void test_a_full_line_is_for_newcomers(void **state)
+{
+	struct peer others[OTHERS] = { { .name = "another" } };
+	unsigned int rang = 0;
+
+	(void)state;
+	join(&bob, 'B', true, WARM);
+	join_at(&alice, 1, 'A');
+	assert_int_equal(ring(&alice, 5, 900), 5);
+	bob.waiting = RDV_RING_QUEUE;
+	assert_int_equal(ring(&alice, 5, 900), 0);
+	for (unsigned int i = 0; i < OTHERS; i++) {
+		others[i].name = "another";
+		join_at(&others[i], 4 + i, (char)('E' + i));
+		rang += ring(&others[i], 5, 900);
+	}
+	assert_in_range(rang, OTHERS / 2, OTHERS);
+	bob.waiting = RDV_RING_QUEUE_NEW;
+	join_at(&bob2, 3, 'D');
+	assert_int_equal(ring(&bob2, 5, 900), 0);
+	bob.waiting = RDV_RING_QUEUE - 1;
+	assert_int_equal(ring(&bob2, 5, 900), 5);
+}
+
 static void test_ringing_is_limited(void **state)
 {
 	static const struct rate rate = RDV_INVITE_RATE;
-	static struct peer callers[RDV_RINGING / 100 + 1];
+	static struct peer callers[RDV_RINGING / 20 + 1];
 	uint8_t id[SESSION_SIZE] = { 0 };
 	struct broker_payload payload = text("x");
 	unsigned int count = 0;
 
 	(void)state;
-	assert_in_range(rate.burst, 100, UINT32_MAX);
+	assert_in_range(rate.burst, 20, UINT32_MAX);
 	join(&bob, 'B', true, WARM);
-	for (unsigned int i = 0; i < RDV_RINGING / 100 + 1; i++) {
+	for (unsigned int i = 0; i < RDV_RINGING / 20 + 1; i++) {
 		callers[i].name = "caller";
-		join(&callers[i], (char)(100 + i), false, WARM);
-		for (int n = 0; n < 100; n++, count++) {
+		join_at(&callers[i], 10 + i, (char)(100 + i));
+		for (int n = 0; n < 20; n++, count++) {
 			memcpy(id, &count, sizeof(count));
 			heard();
 			broker_invite(broker, callers[i].node, id, key_of('B'), &payload, WARM);
@@ -483,6 +577,9 @@ int main(void)
 		TEST(test_invitations_are_limited_by_key),
 		TEST(test_nodes_of_63_addresses_leave_room),
 		TEST(test_calls_of_63_addresses_leave_room),
+		TEST(test_rings_of_an_address_are_limited),
+		TEST(test_rings_of_all_addresses_are_limited),
+		TEST(test_a_full_line_is_for_newcomers),
 		TEST(test_ringing_is_limited),
 		TEST(test_a_day),
 	};

@@ -355,6 +355,7 @@ static bool register_from(const struct rdv *to, unsigned int address)
 	return online;
 }
 
+static struct node keep[150];
 static struct rdv small;	/* a server with few descriptors, and so few places */
 #define SMALL	680u		/* of them */
 
@@ -387,6 +388,55 @@ static void test_nodes_of_32_addresses(void **state)
 	assert_true(becomes(small_nodes, 0));
 	assert_true(register_from(&small, 1));
 	end_flood();
+	assert_int_equal(rdv_stop(&small), 0);
+	live_folder_remove(small.folder);
+	small.folder[0] = '\0';
+}
+
+static bool has_dropped(void *arg)
+{
+	(void)arg;
+	return rdv_metric(&small, "closed_total{reason=\"overflow\"}") > 0;
+}
+
+/*
+ * Nodes that ask and read nothing: each keeps what it may, all together no more than the server lets them, and the
+ * longest queues end.  So the server's memory is bounded, and others are served
+ */
+static void test_nodes_that_do_not_read(void **state)
+{
+	const unsigned int most_kib = SMALL * RDV_QUEUES_FIT / 1024, nodes = 150;
+	struct node good = { .fd = -1 };
+	unsigned int before, now, address = 1;
+
+	(void)state;
+	rdv_start(&small, "", SMALL);
+	assert_true(rdv_online(&small, &good, true));
+	live_reads = 4096;
+	for (unsigned int i = 0; i < nodes; address += i % 10 == 0) {
+		struct node node = { .fd = -1 };
+		char from[32];
+
+		snprintf(from, sizeof(from), "127.8.%u.1", address);
+		node.from = from;
+		assert_true(rdv_online(&small, &node, false));
+		keep[i] = node;
+		i++;
+	}
+	live_reads = 0;
+	before = live_rss_kib(small.program.pid);
+	for (unsigned int i = 0; i < nodes; i++)
+		assert_true(rdv_ask(&keep[i], 1500));
+	assert_true(live_until(has_dropped, NULL));
+	assert_true(rdv_ping(&good));
+	assert_in_range(rdv_metric(&small, "queued_bytes"), 0, most_kib * 1024);
+	now = live_rss_kib(small.program.pid);
+	printf("%u nodes that do not read: %u KiB, %u KiB before\n", nodes, now, before);
+	/* and what TLS keeps for a connection that has been used */
+	assert_in_range(now, 0, before + most_kib + nodes * RDV_STRANGER_KIB);
+	for (unsigned int i = 0; i < nodes; i++)
+		node_free(&keep[i]);
+	node_free(&good);
 	assert_int_equal(rdv_stop(&small), 0);
 	live_folder_remove(small.folder);
 	small.folder[0] = '\0';
@@ -619,6 +669,7 @@ int main(void)
 		cmocka_unit_test_teardown(test_flood_of_relay_sides, stop_flood),
 		cmocka_unit_test_teardown(test_flood_of_tickets, stop_flood),
 		cmocka_unit_test_teardown(test_nodes_of_32_addresses, stop_flood),
+		cmocka_unit_test_teardown(test_nodes_that_do_not_read, stop_flood),
 		cmocka_unit_test_teardown(test_strangers_leave_descriptors, stop_flood),
 		cmocka_unit_test_teardown(test_strangers_leave_descriptors_to_a_relay, stop_flood),
 		cmocka_unit_test_teardown(test_probes_that_are_done_make_room, stop_flood),

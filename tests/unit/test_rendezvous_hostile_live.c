@@ -23,6 +23,7 @@
 #include "common/frame.h"
 #include "common/stun.h"
 #include "common/tls.h"
+#include "rendezvous/limits.h"
 #include "tests/unit/rdv_client.h"
 
 #define MALFORMED	PUNCH__FAIL_REASON__FAIL_MALFORMED
@@ -131,7 +132,7 @@ static void test_sizes_in_invite_and_reply(void **state)
 	payload.body = convert_bytes(bytes, 100);
 	assert_int_equal(answer_to_message(true, &message), MALFORMED);
 	payload.signature = convert_bytes(bytes, SIGNATURE_SIZE);
-	payload.body = convert_bytes(bytes, 12289);
+	payload.body = convert_bytes(bytes, 4097);
 	assert_int_equal(answer_to_message(true, &message), MALFORMED);
 	payload.body = convert_bytes(bytes, 100);
 	invite.session = convert_bytes(bytes, SESSION_SIZE + 1);
@@ -147,19 +148,19 @@ static void test_sizes_in_invite_and_reply(void **state)
 
 static void test_largest_payload_passes(void **state)
 {
-	static char body[12288 + 1];
+	static char body[4096 + 1];
 
 	(void)state;
 	memset(body, 'x', sizeof(body) - 1);
 	assert_true(rdv_invite(&good, 9, &peer, body));
 	Punch__Message *message = rdv_expect(&peer, PUNCH__MESSAGE__KIND_INVITED);
 	assert_non_null(message);
-	assert_int_equal(message->invited->payload->body.len, 12288);
+	assert_int_equal(message->invited->payload->body.len, 4096);
 	punch__message__free_unpacked(message, NULL);
 	assert_true(rdv_reply(&peer, 9, body));
 	message = rdv_expect(&good, PUNCH__MESSAGE__KIND_ANSWERED);
 	assert_non_null(message);
-	assert_int_equal(message->answered->payload->body.len, 12288);
+	assert_int_equal(message->answered->payload->body.len, 4096);
 	punch__message__free_unpacked(message, NULL);
 	punch__message__free_unpacked(rdv_expect(&good, PUNCH__MESSAGE__KIND_GO), NULL);
 	punch__message__free_unpacked(rdv_expect(&peer, PUNCH__MESSAGE__KIND_GO), NULL);
@@ -234,34 +235,143 @@ static void test_flood_of_invitations_from_one_address(void **state)
 	live_folder_remove(other.folder);
 }
 
-/* It is sent invitations and reads none: what waits for it is bounded, and it goes */
+static bool online_with_little_room(struct node *node, bool receive)
+{
+	bool online;
+
+	live_reads = 4096;
+	online = rdv_online(&rdv, node, receive);
+	live_reads = 0;
+	return online;
+}
+
+static bool has_queue(void *arg)
+{
+	(void)arg;
+	return rdv_metric(&rdv, "queued_bytes") >= RDV_QUEUE_OWN;
+}
+
+/* The same so many times in a row: nothing is under way any more */
+static bool is_at_rest(void *arg)
+{
+	static long long last;
+	static int times;
+	long long now = rdv_metric(&rdv, "queued_bytes");
+
+	(void)arg;
+	times = now == last ? times + 1 : 0;
+	last = now;
+	return times >= 20;
+}
+
+/* It asks and reads no answer: it is not listened to any more, until it has read, and then each question is answered */
 static void test_node_that_does_not_read(void **state)
 {
-	static char body[12000];
-	struct node deaf = { .fd = -1 }, callers[4];
-	long long before = rdv_metric(&rdv, "closed_total{reason=\"overflow\"}");
-	int small = 4096, sent = 0;
+	enum { COUNT = 1900 };
+	struct node deaf = { .fd = -1, .from = "127.0.0.2" };
+
+	(void)state;
+	assert_true(online_with_little_room(&deaf, false));
+	assert_true(rdv_ask(&deaf, COUNT));
+	assert_true(live_until(has_queue, NULL));
+	assert_true(live_until(is_at_rest, NULL));
+	assert_true(rdv_ping(&good));
+	assert_in_range(rdv_metric(&rdv, "queued_bytes"), RDV_QUEUE_OWN, 2 * RDV_QUEUE_OWN + 8192);
+	for (int i = 0; i < COUNT; i++) {
+		Punch__Message *message = rdv_expect(&deaf, PUNCH__MESSAGE__KIND_FAILED);
+
+		assert_non_null(message);
+		punch__message__free_unpacked(message, NULL);
+	}
+	assert_true(rdv_ping(&deaf));
+	node_free(&deaf);
+}
+
+/*
+ * One key sends as many as it can at once to one that reads slowly: most are refused, who is called stays, hears what
+ * came through, and a caller from elsewhere beside it
+ */
+static void test_burst_of_large_invitations(void **state)
+{
+	enum { COUNT = 200, HONEST = 250 };
+	static char body[4096 + 1];
+	static const char *const elsewhere[] = { "127.0.0.3", "127.0.0.4", "127.0.0.5", "127.0.0.6", "127.0.0.7" };
+	struct node callee = { .fd = -1 }, caller = { .fd = -1 }, honest = { .fd = -1 };
+	unsigned int tries = 0;
+	Punch__Message *message;
+	int refused = 0;
 
 	(void)state;
 	memset(body, 'x', sizeof(body) - 1);
-	assert_true(rdv_online(&rdv, &deaf, true));
-	setsockopt(deaf.fd, SOL_SOCKET, SO_RCVBUF, &small, sizeof(small));
-	for (int i = 0; i < 4; i++) {
-		callers[i] = (struct node){ .fd = -1 };
-		assert_true(rdv_online(&rdv, &callers[i], false));
-	}
-	/* up to 9.6 MB, far more than the kernel holds for it */
-	for (; sent < 800 && rdv_metric(&rdv, "closed_total{reason=\"overflow\"}") == before; sent++) {
-		char unique[12000];
+	assert_true(online_with_little_room(&callee, true) && rdv_online(&rdv, &caller, false));
+	for (int i = 0; i < COUNT; i++)
+		assert_true(rdv_invite(&caller, (uint8_t)(1 + i), &callee, body));
+	/* the last ones are refused, and in order */
+	while ((message = rdv_expect(&caller, PUNCH__MESSAGE__KIND_FAILED))) {
+		bool last = message->failed->session.data[0] == COUNT;
 
-		memcpy(unique, body, sizeof(body));
-		assert_true(rdv_invite(&callers[sent % 4], (uint8_t)(1 + sent % 250), &deaf, unique));
+		assert_int_equal(message->failed->reason, LIMIT);
+		refused++;
+		punch__message__free_unpacked(message, NULL);
+		if (last)
+			break;
 	}
-	assert_int_equal(rdv_metric(&rdv, "closed_total{reason=\"overflow\"}"), before + 1);
-	for (int i = 0; i < 4; i++)
-		node_free(&callers[i]);
-	node_free(&deaf);
+	assert_in_range(refused, COUNT / 2, COUNT - 10);
+	assert_in_range(rdv_metric(&rdv, "queued_bytes"), 0, RDV_RING_QUEUE + 8192);
+	/* one address in 32 shares the fate of the flood's */
+	do {
+		assert_in_range(tries, 0, 4);
+		node_close(&honest);
+		honest.from = elsewhere[tries++];
+		assert_true(rdv_online(&rdv, &honest, false));
+		assert_true(rdv_invite(&honest, HONEST, &callee, body));
+	} while (!rdv_ping(&honest));
+	for (int i = refused; i < COUNT; i++) {
+		message = rdv_expect(&callee, PUNCH__MESSAGE__KIND_INVITED);
+		assert_non_null(message);
+		punch__message__free_unpacked(message, NULL);
+	}
+	assert_true(rdv_finish(&honest, &callee, HONEST));
+	assert_true(rdv_ping(&callee));
+	node_free(&callee);
+	node_free(&caller);
+	node_free(&honest);
+}
+
+/* Many connections of one address, each below its own rate: what is above the address's waits, and nobody is to blame */
+static void test_flood_of_messages_from_one_address(void **state)
+{
+	enum { NODES = 8, COUNT = 1500 };
+	static uint8_t pings[COUNT][8];
+	struct node nodes[NODES], neighbour = { .fd = -1 };
+	uint64_t from;
+
+	(void)state;
+	for (int i = 0; i < COUNT; i++)
+		memcpy(pings[i], "\0\0\0\4\x1a\2\x08\x07", 8);	/* Ping{7} */
+	for (int i = 0; i < NODES; i++) {
+		nodes[i] = (struct node){ .fd = -1, .from = "127.0.0.4" };
+		assert_true(rdv_online(&rdv, &nodes[i], false));
+	}
+	neighbour.from = "127.0.0.4";
+	assert_true(rdv_online(&rdv, &neighbour, false));
+	from = clock_now();
+	for (int i = 0; i < NODES; i++)
+		assert_true(node_write(&nodes[i], pings, sizeof(pings)));
 	assert_true(rdv_ping(&good));
+	assert_true(rdv_ping(&neighbour));
+	for (int i = 0; i < NODES; i++)
+		for (int n = 0; n < COUNT; n++) {
+			Punch__Message *message = rdv_expect(&nodes[i], PUNCH__MESSAGE__KIND_PONG);
+
+			assert_non_null(message);
+			punch__message__free_unpacked(message, NULL);
+		}
+	/* the burst at once, the others as the rate lets them */
+	assert_in_range(clock_now() - from, SECOND, 15 * SECOND);
+	for (int i = 0; i < NODES; i++)
+		node_free(&nodes[i]);
+	node_free(&neighbour);
 }
 
 static void test_no_tls_and_no_key(void **state)
@@ -394,6 +504,8 @@ int main(void)
 		cmocka_unit_test(test_flood_of_invitations_leaves_the_connection),
 		cmocka_unit_test(test_flood_of_invitations_from_one_address),
 		cmocka_unit_test(test_node_that_does_not_read),
+		cmocka_unit_test(test_burst_of_large_invitations),
+		cmocka_unit_test(test_flood_of_messages_from_one_address),
 		cmocka_unit_test(test_no_tls_and_no_key),
 		cmocka_unit_test(test_probe_with_rubbish),
 		cmocka_unit_test(test_out_of_descriptors),

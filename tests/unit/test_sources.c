@@ -115,15 +115,16 @@ static void test_spending(void **state)
 	(void)state;
 	sources_admit(sources, &a, SECOND);
 	sources_admit(sources, &b, SECOND);
-	assert_true(sources_spend(sources, &a, &slow, SECOND));
-	assert_true(sources_spend(sources, &a, &slow, SECOND));
-	assert_false(sources_spend(sources, &a, &slow, SECOND));
-	assert_true(sources_spend(sources, &b, &slow, SECOND));
+	assert_true(sources_spend(sources, &a, 0, &slow, SECOND));
+	assert_true(sources_spend(sources, &a, 0, &slow, SECOND));
+	assert_false(sources_spend(sources, &a, 0, &slow, SECOND));
+	assert_true(sources_spend(sources, &a, 1, &slow, SECOND));	/* for something else */
+	assert_true(sources_spend(sources, &b, 0, &slow, SECOND));
 	sources_release(sources, &a, SECOND + MS);
 	sources_release(sources, &b, SECOND + MS);
 	sources_admit(sources, &a, SECOND + 100 * MS);
-	assert_false(sources_spend(sources, &a, &slow, SECOND + 100 * MS));
-	assert_true(sources_spend(sources, &a, &slow, 2 * SECOND));
+	assert_false(sources_spend(sources, &a, 0, &slow, SECOND + 100 * MS));
+	assert_true(sources_spend(sources, &a, 0, &slow, 2 * SECOND));
 	sources_free(sources);
 }
 
