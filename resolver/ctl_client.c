@@ -83,7 +83,11 @@ static uint32_t timeout_ms(void)
 			 TIMEOUT_MOST_S, TIMEOUT_DEFAULT_S);
 		seconds = TIMEOUT_DEFAULT_S;
 	}
-	return (uint32_t)(seconds < TIMEOUT_MOST_S ? seconds : TIMEOUT_MOST_S) * 1000;
+	if (seconds > TIMEOUT_MOST_S) {
+		log_warn("PUNCH_TIMEOUT = \"%s\": at most %d seconds; using %d", text, TIMEOUT_MOST_S, TIMEOUT_MOST_S);
+		seconds = TIMEOUT_MOST_S;
+	}
+	return (uint32_t)seconds * 1000;
 }
 
 static uint32_t route(void)

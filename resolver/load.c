@@ -145,6 +145,26 @@ static int load_quick(struct node *node, char *why, size_t size)
 	return rc;
 }
 
+/* A peer with our own key: this node's key was copied there, or the wrong one was written down */
+static int check_peers(const struct node *node, char *why, size_t size)
+{
+	char own[KEY_TEXT_SIZE];
+	unsigned int i;
+
+	key_text(node->key.public, own);
+	for (i = 0; i < node->conf.peer_count; i++) {
+		const struct conf_peer *peer = &node->conf.peers[i];
+
+		if (strcmp(peer->key, own) != 0)
+			continue;
+		snprintf(why, size, "%s:%d: [peer %s] key: this is the key of this node itself, %s; each node needs one of its "
+			 "own (punchctl keygen), and the peer's stands here", node->config.path, peer->line, peer->name,
+			 node->conf.key);
+		return -EINVAL;
+	}
+	return 0;
+}
+
 static int load_file(struct node *node, struct stat *conf, char *why, size_t size)
 {
 	struct conf_error error;
@@ -157,7 +177,8 @@ static int load_file(struct node *node, struct stat *conf, char *why, size_t siz
 		snprintf(why, size, "%s", error.text);
 		return rc;
 	}
-	return key_load(&node->key, node->conf.key, why, size);
+	rc = key_load(&node->key, node->conf.key, why, size);
+	return rc < 0 ? rc : check_peers(node, why, size);
 }
 
 int load_node(struct node *node, const struct local_config *config, struct stat *conf, char *why, size_t size)

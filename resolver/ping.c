@@ -77,12 +77,13 @@ static void on_done(void *arg, const struct session_result *result)
 	struct request *rq = arg;
 	char remote[ENDPOINT_TEXT_SIZE];
 	const char *why = result->text;
+	static const char again[] = "no path: ";	/* of LOCAL_PING_FAILED */
 	size_t size = strlen(rq->peer.name);
 
 	if (!strncmp(why, rq->peer.name, size) && !strncmp(why + size, ": ", 2))
 		why += size + 2;	/* it begins with the peer, and so does our line */
-	if (!strncmp(why, LOCAL_PING_FAILED + 2, strlen(LOCAL_PING_FAILED + 2)))
-		why += strlen(LOCAL_PING_FAILED + 2);
+	if (!strncmp(why, again, sizeof(again) - 1))
+		why += sizeof(again) - 1;
 	rq->session = NULL;
 	if (rq->as_json)
 		say_as_json(rq, result);

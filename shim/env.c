@@ -120,8 +120,10 @@ static void parse_timeout(void)
 				 TIMEOUT_MOST_S, TIMEOUT_DEFAULT_S);
 			seconds = TIMEOUT_DEFAULT_S;
 		}
-		if (seconds > TIMEOUT_MOST_S)
+		if (seconds > TIMEOUT_MOST_S) {
+			log_warn("PUNCH_TIMEOUT = \"%s\": at most %d seconds; using %d", text, TIMEOUT_MOST_S, TIMEOUT_MOST_S);
 			seconds = TIMEOUT_MOST_S;
+		}
 	}
 	state.timeout_ms = seconds * 1000;
 }

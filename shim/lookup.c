@@ -16,6 +16,7 @@
 
 #include "common/standin.h"
 #include "shim/config.h"
+#include "shim/hint.h"
 #include "shim/libc.h"
 #include "shim/lookup.h"
 #include "shim/names.h"
@@ -162,8 +163,13 @@ int lookup_getaddrinfo(const char *name, const char *service, const struct addri
 
 	if (!hints || !(hints->ai_flags & AI_NUMERICHOST))
 		config = lookup_owner(name);
-	if (!config)
-		return libc_getaddrinfo(name, service, hints, result);
+	if (!config) {
+		rc = libc_getaddrinfo(name, service, hints, result);
+		if ((rc == EAI_NONAME || rc == EAI_AGAIN || rc == EAI_FAIL) && raw_plausible(name) &&
+		    (!hints || !(hints->ai_flags & AI_NUMERICHOST)))
+			hint_name(name);
+		return rc;
+	}
 	rc = find_peer(config, name, service, hints, result);
 	if (rc != EAI_SYSTEM)
 		errno = errno_kept;

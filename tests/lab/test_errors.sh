@@ -76,6 +76,38 @@ lab_expect_eq 'doctor: the same in JSON' "$(lab_run alice punchctl doctor --json
 lab_do lab_run rdv nft flush ruleset
 lab_expect_match 'doctor: all answer' "$(lab_run alice punchctl doctor)" 'server ports  probes and relay answer'
 
+# --- settings that cannot be meant
+lab_expect_match 'PUNCH_TIMEOUT is cut: the library says so' "$(lab_run alice env PUNCH_TIMEOUT=600 punch true 2>&1)" \
+	'^punch: warning: PUNCH_TIMEOUT = "600": at most 60 seconds; using 60$'
+lab_expect_match 'PUNCH_TIMEOUT is cut: punchctl says so' "$(lab_run alice env PUNCH_TIMEOUT=600 punchctl status 2>&1)" \
+	'punchctl: warning: PUNCH_TIMEOUT = "600": at most 60 seconds'
+cp "$(punch_dir alice)/punch.conf" "$LAB_DIR/alice.conf"
+lab_run alice punchctl stop
+sed -i "s|^key = $(punch_key bob)|key = $(punch_key alice)|" "$(punch_dir alice)/punch.conf"
+line=$(grep -n '^\[peer bob\]' "$(punch_dir alice)/punch.conf" | cut -d: -f1)
+lab_expect_match 'our own key as a peer'"'"'s: file and line' "$(lab_run alice punchctl ping bob 2>&1)" \
+	"punch.conf:$line: \\[peer bob\\] key: this is the key of this node itself"
+cp "$LAB_DIR/alice.conf" "$(punch_dir alice)/punch.conf"
+
+# --- names that are nearly a peer's
+nearly() { # NAME [VARIABLE=VALUE...]: what is said of it by a program that asks twice
+	lab_run alice env "${@:2}" punch python3 -c '
+import socket, sys
+for i in range(2):
+    try:
+        socket.getaddrinfo(sys.argv[1], 22)
+    except OSError:
+        pass' "$1" 2>&1
+}
+quick=(PUNCH_SECRET='a long secret that only you two know' PUNCH_RENDEZVOUS=rdv)
+lab_expect_match 'a name of quick mode, with a file' "$(nearly bob.punch)" \
+	'^punch: warning: bob.punch is a name of quick mode, and PUNCH_SECRET is not set here; by [^ ]*/punch.conf its name is bob$'
+lab_expect_match 'one of nobody' "$(nearly bub.punch)" '^punch: warning: bub.punch is a name of quick mode, and PUNCH_SECRET is not set here$'
+lab_expect_match 'a bare name, in quick mode' "$(nearly bob "${quick[@]}")" \
+	'^punch: warning: bob: no such host; in quick mode peers. names end in .punch: is bob.punch meant.$'
+lab_expect_eq 'any other name: nothing' "$(nearly www.example.org; nearly bobb; nearly www.example.org "${quick[@]}"; nearly localhost "${quick[@]}"
+	nearly "$(hostname)" "${quick[@]}")" ''
+
 # --- a port of which the file says nothing: told to who serves, not to who calls
 lab_bg bob left-out punch python3 -c '
 import socket, time
