@@ -45,7 +45,7 @@ is_target() { grep -qE "^$1:" Makefile; }
 is_program() { [ -x "$B/$1" ] && "$B/$1" --help >/dev/null && "$B/$1" --version >/dev/null; }
 is_verb() { "$B/punchctl" --help | grep -qE "^  $1 "; }
 is_punch_option() { "$B/punch" --help | grep -qE -- "[ ,]$1 "; }
-is_verb_option() { "$B/punchctl" --help | grep -E "^  ${1%% *} " | grep -qF -- "[${1#* }]"; }
+is_verb_option() { "$B/punchctl" --help | grep -E "^  ${1%% *} " | grep -qE -- "[[ ]${1#* }[] ]"; }
 is_variable() { grep -qE "^\.(It|Ev).* $1\b" man/*.[158]; }
 is_page() { compgen -G "man/$1.[158]" >/dev/null; }
 

@@ -66,6 +66,11 @@ path() { # NAME: which way did alice's last connection take?
 	run 'punchctl status --json | jq -r ".connections[-1].path"'
 	lab_expect_eq "$1: the path is direct" "$out" direct
 }
+served() { # COMMAND PORT
+	port=$2
+	lab_expect "$host\$ $1: published" lab_poll 20 'run "punchctl status --json" &&
+		jq -e ".rendezvous[0].state == \"ready\" and (.services | any(.port == '"$port"'))" <<<"$out" >/dev/null'
+}
 try() { # COMMAND of README on $host
 	local port
 	case $1 in
@@ -79,14 +84,16 @@ try() { # COMMAND of README on $host
 		lab_expect_match "$host\$ $1: prints its public key" "$server_key" '^[A-Za-z0-9+/]{43}=$'
 		for port in 4430 4431 4432 4433; do lab_wait_port "$host" $port; done
 		;;
+	*sshd\ -i*)
+		begin 'sshd-i' "$1"
+		served "$1" 22
+		;;
 	*sshd\ -D*)
 		port=22
 		[[ $1 != *' -p '* ]] || port=${1##* -p }
 		begin "sshd-$port" "$1"
 		lab_wait_port "$host" "$port"
-		run 'punchctl status --json'
-		lab_expect "$host\$ $1: published" lab_poll 20 'run "punchctl status --json" &&
-			jq -e ".rendezvous[0].state == \"ready\" and (.services | any(.port == '"$port"'))" <<<"$out" >/dev/null'
+		served "$1" "$port"
 		;;
 	*rsync*) files "$1" ;;
 	*ssh*) answers "$1" ;;
@@ -127,9 +134,16 @@ for host in alice bob; do
 		s|(printed by punchctl keygen on bob)|${key[bob]}|" "$LAB_DIR/sample.$host" >"$(home $host)/.config/punch/punch.conf"
 done
 while IFS= read -r line; do
-	host=${line%%\$*}
-	try "${line#*\$ }"
-done < <(sed -nE '/^###* With keys/,/^###* When/s/^    ((alice|bob)\$ )/\1/p' "$README")
+	host=${line%%[\$#]*}
+	try "${line#*[\$#] }"
+done < <(sed -nE '/^###* With keys/,/^###* When/s/^    ((alice|bob)[$#] )/\1/p' "$README")
+# As it says, too: punch's sshd in the place of the system's
+lab_stop sshd-i
+host=bob
+try "$(grep -oE '`punch /usr/sbin/sshd -D`' "$README" | tr -d '`')"
+host=alice
+answers 'punch ssh bob'
+
 path 'with keys'
 answers "$(grep -oE '`LD_PRELOAD=[^`]*`' "$README" | tr -d '`')"
 proxy=$(grep -oE '`ProxyCommand [^`]*`' "$README" | tr -d '`') pass=$(grep -oE '`ProxyUseFdpass [^`]*`' "$README" | tr -d '`')
