@@ -141,14 +141,16 @@ static int compare_owner(const void *a, const void *b, void *list)
 /* The oldest of the peer that has most, of those that came from it and of those to it each. Return: its index; -ENOMEM */
 static int find_excess(const struct connections *connections)
 {
-	unsigned int *order = calloc(connections->count, sizeof(*order)), i, start = 0, longest = 0, count = connections->count;
+	unsigned int i, start = 0, longest = 0, count = connections->count;
+	unsigned int *order = count ? calloc(count, sizeof(*order)) : NULL;
 	int found = -ENOMEM;
 
-	for (i = 0; order && i < count; i++)
+	if (!order)
+		return found;
+	for (i = 0; i < count; i++)
 		order[i] = i;
-	if (order)
-		qsort_r(order, count, sizeof(*order), compare_owner, connections->list);
-	for (i = 0; order && i < count; i++) {
+	qsort_r(order, count, sizeof(*order), compare_owner, connections->list);
+	for (i = 0; i < count; i++) {
 		const struct connection *c = &connections->list[order[i]], *first = &connections->list[order[start]];
 
 		if (memcmp(c->key, first->key, KEY_SIZE) != 0 || c->incoming != first->incoming)

@@ -63,11 +63,12 @@ static int end(void **state)
 /* Each test has a bucket of its own, and so its own ports */
 static struct spot *spot_of_test(void)
 {
-	static uint64_t bucket = 1000;
+	static uint64_t buckets = 1000;
 	struct spot *spot = calloc(1, sizeof(*spot));
 
 	assert_non_null(spot);
-	*spot = (struct spot){ .meets = &meets, .pal = &pal, .port = 80, .family = AF_INET, .bucket = bucket++ };
+	*spot = (struct spot){ .meets = &meets, .pal = &pal, .port = 80, .family = AF_INET, .bucket = buckets };
+	buckets++;
 	TAILQ_INIT(&spot->holds);
 	TAILQ_INSERT_TAIL(&meets.spots, spot, link);
 	return spot;

@@ -387,6 +387,7 @@ static void sign(struct invitation *in, const struct key *key, struct body *body
 	memcpy(in->caller_key, key->public, KEY_SIZE);
 	memcpy(in->callee_key, node.key.public, KEY_SIZE);
 	assert_int_equal(invitation_sign(in, key, body), 0);
+	ephemeral_wipe(&ephemeral);
 }
 
 static void strangers_make_no_old_invitation_new(void **state)
@@ -417,6 +418,9 @@ static void strangers_make_no_old_invitation_new(void **state)
 	body_free(&old_body);
 	free(node.conf.peers);
 	node.conf.peer_count = 0;
+	key_wipe(&stranger);
+	key_wipe(&alice);
+	key_wipe(&node.key);
 }
 
 int main(int argc, char **argv)
