@@ -16,13 +16,13 @@
  * The link is a socket pair. The kernel closes it with the worker however that ends, so no
  * mapping stays behind but those of a mapper that was killed itself: they end with their lease.
  *
- * There are two sides, which know nothing of each other: IPv4's NAT, where ports are mapped, and IPv6's firewall, in
- * which a pinhole is opened. Both are asked of the gateway, each of the address that its route leads to.
+ * There is one for each family: IPv4's NAT, where ports are mapped, and IPv6's firewall, in which a pinhole is opened, know
+ * nothing of each other. Both are asked of the gateway, each of the address that its route leads to.
  *
- * Protocols are tried in order, PCP, NAT-PMP, UPnP; the first that maps a side's first port is kept. A side where none does
- * is tried again after a while, as long as the other side has something. Leases are
+ * Protocols are tried in order, PCP, NAT-PMP, UPnP; the first that maps the first port is kept. Leases are
  * renewed at half of their life (RFC 6887 11.2.1). A watchdog (alarm(), whose default is death) bounds each
- * exchange: a gateway that answers a byte now and then holds nobody up. Before the first word is said the process gives
+ * exchange: a gateway that answers a byte now and then, or anybody who answers a search without end, holds nobody up, and
+ * the other family's mapper is another process. Before the first word is said the process gives
  * up files, programs and all that is not a socket (sandbox.h).
  */
 #include "resolver/mapper.h"
@@ -48,8 +48,8 @@
 #define LEAVE_S		5	/* for all deletions together */
 #define LEASE_LEAST	60	/* s; what is shorter would be gone between two renewals */
 #define RENEW_AGAIN	(30 * SECOND)	/* a renewal that was not answered is tried again, until the lease is over */
-#define SEARCH_AGAIN	(600 * SECOND)	/* a side without a protocol: somebody may have switched it on */
 #define SPREAD		(5 * SECOND)	/* RFC 6886 3.7: the gateway is not to be asked by all hosts at one instant */
+#define HEAR_AGAIN	(5 * SECOND)	/* between renewals for announcements, of which there may be a flood */
 #define MEMORY		(64u << 20)	/* bytes; descriptions have some KiB */
 #define FILES		16
 
@@ -79,34 +79,31 @@ struct held {
 };
 
 /**
- * struct side - IPv4's mappings, or IPv6's pinhole
+ * struct mapper
+ * @allowed:	bits of protocols
+ * @side:	V4: mappings, V6: a pinhole
  * @gateway:	family 0: none
  * @protocol:	MAPPER_NONE: none is known
- * @search:	when to look for one then
  * @epoch:	the gateway's clock, as of its last answer
  * @ear:	hears announcements, negative: none
+ * @heard:	when all is renewed for an announcement, or was last
  */
-struct side {
+struct mapper {
+	unsigned int allowed;
+	unsigned int side;
 	struct endpoint gateway;
 	enum mapper_protocol protocol;
-	uint64_t search;
 	struct epoch epoch;
 	int ear;
+	uint64_t heard;
 	struct held held[MAPPER_PORTS];
 	unsigned int count;
 };
 
-struct mapper {
-	unsigned int allowed;		/* bits of protocols */
-	struct side sides[SIDES];
-};
-
-/* @held: NULL: of the side as a whole */
-static void report(const struct mapper *mapper, const struct side *side, const struct held *held)
+/* @held: NULL: of all that is wanted */
+static void report(const struct mapper *mapper, const struct held *held)
 {
-	struct mapper_report out = {
-		.family = side == &mapper->sides[V6] ? AF_INET6 : AF_INET, .protocol = side->protocol,
-	};
+	struct mapper_report out = { .protocol = mapper->protocol };
 
 	if (held) {
 		out.internal = held->lease.internal;
@@ -118,30 +115,28 @@ static void report(const struct mapper *mapper, const struct side *side, const s
 	send(MAPPER_LINK_FD, &out, sizeof(out), MSG_NOSIGNAL);
 }
 
-static int ask(struct mapper *mapper, struct side *side, enum mapper_protocol protocol, struct held *held,
-	       uint32_t lifetime)
+static int ask(struct mapper *mapper, enum mapper_protocol protocol, struct held *held, uint32_t lifetime)
 {
 	int err;
 
 	alarm(PATIENCE_S);
-	err = protocols[protocol].ask[side - mapper->sides](&side->gateway, &held->lease, lifetime);
+	err = protocols[protocol].ask[mapper->side](&mapper->gateway, &held->lease, lifetime);
 	alarm(0);
-	log_debug("mapper: %s for %s %u, %u s: %s", protocols[protocol].name,
-		  side == &mapper->sides[V6] ? "IPv6, port" : "port", held->lease.internal, lifetime,
-		  err ? strerror(-err) : "granted");
+	log_debug("mapper: %s for %s %u, %u s: %s", protocols[protocol].name, mapper->side == V6 ? "IPv6, port" : "port",
+		  held->lease.internal, lifetime, err ? strerror(-err) : "granted");
 	return err;
 }
 
 /* Get or renew one. Return: 0, or -errno with the mapping still there until its lease is over */
-static int renew(struct mapper *mapper, struct side *side, enum mapper_protocol protocol, struct held *held)
+static int renew(struct mapper *mapper, enum mapper_protocol protocol, struct held *held)
 {
 	struct endpoint before = held->lease.external;
-	int err = ask(mapper, side, protocol, held, MAPPER_LEASE);
+	int err = ask(mapper, protocol, held, MAPPER_LEASE);
 	uint64_t now = clock_now();
 	uint32_t life;
 
 	if (!err && held->lease.granted < LEASE_LEAST) {
-		ask(mapper, side, protocol, held, 0);
+		ask(mapper, protocol, held, 0);
 		held->over = 0;
 		err = -ERANGE;
 	}
@@ -149,101 +144,72 @@ static int renew(struct mapper *mapper, struct side *side, enum mapper_protocol 
 		held->renew = now + RENEW_AGAIN;
 		if (held->have && now >= held->over) {
 			held->have = false;
-			report(mapper, side, held);
+			report(mapper, held);
 		}
 		return err;
 	}
 	life = held->lease.granted < MAPPER_LEASE ? held->lease.granted : MAPPER_LEASE;
 	held->renew = now + life * SECOND / 2;
 	held->over = now + life * SECOND;
-	side->protocol = protocol;
+	mapper->protocol = protocol;
 	if (held->lease.told)
-		epoch_take(&side->epoch, held->lease.epoch, now);
+		epoch_take(&mapper->epoch, held->lease.epoch, now);
 	if (!held->have || !endpoint_equal(&before, &held->lease.external)) {
 		held->have = true;
-		report(mapper, side, held);
+		report(mapper, held);
 	}
 	return 0;
 }
 
-/* Does this side begin with that protocol? Then map all its ports by it */
-static void try_protocol(struct mapper *mapper, struct side *side, enum mapper_protocol protocol)
-{
-	unsigned int i;
-
-	if (side->protocol != MAPPER_NONE || !side->count || !side->gateway.family ||
-	    !(mapper->allowed & 1u << protocol) || !protocols[protocol].ask[side - mapper->sides] ||
-	    renew(mapper, side, protocol, &side->held[0]))
-		return;
-	for (i = 1; i < side->count; i++)
-		renew(mapper, side, protocol, &side->held[i]);
-}
-
-/* Find a protocol for each side that has none. Both by the quick ones first: UPnP takes seconds */
+/* Find a protocol, and map all ports by it */
 static void search(struct mapper *mapper)
 {
-	struct side *const v4 = &mapper->sides[V4], *const v6 = &mapper->sides[V6];
-	unsigned int protocol;
+	unsigned int protocol, i;
 
-	for (protocol = MAPPER_PCP; protocol < MAPPER_PROTOCOL_COUNT; protocol++) {
-		try_protocol(mapper, v4, (enum mapper_protocol)protocol);
-		if (protocol == MAPPER_UPNP && v4->protocol == MAPPER_NONE)
-			report(mapper, v4, NULL);
-		try_protocol(mapper, v6, (enum mapper_protocol)protocol);
+	for (protocol = MAPPER_PCP; protocol < MAPPER_PROTOCOL_COUNT && mapper->gateway.family; protocol++) {
+		if (!(mapper->allowed & 1u << protocol) || !protocols[protocol].ask[mapper->side] ||
+		    renew(mapper, (enum mapper_protocol)protocol, &mapper->held[0]))
+			continue;
+		for (i = 1; i < mapper->count; i++)
+			renew(mapper, (enum mapper_protocol)protocol, &mapper->held[i]);
+		return;
 	}
-	v4->search = v6->search = clock_now() + SEARCH_AGAIN;
-	if (v6->protocol == MAPPER_NONE)
-		report(mapper, v6, NULL);
+	report(mapper, NULL);
 }
 
 static void leave(struct mapper *mapper)
 {
-	struct side *side;
 	unsigned int i;
 
 	alarm(LEAVE_S);
-	for (side = mapper->sides; side < mapper->sides + SIDES; side++)
-		for (i = 0; i < side->count; i++)
-			if (side->held[i].have)
-				protocols[side->protocol].ask[side - mapper->sides](&side->gateway,
-										    &side->held[i].lease, 0);
-}
-
-/* When is there something to do on this side? */
-static uint64_t side_next(const struct side *side)
-{
-	uint64_t next = NEVER;
-	unsigned int i;
-
-	if (!side->gateway.family)
-		return NEVER;
-	if (side->protocol == MAPPER_NONE)
-		return side->search;
-	for (i = 0; i < side->count; i++)
-		next = clock_before(next, side->held[i].renew);
-	return next;
+	for (i = 0; i < mapper->count; i++)
+		if (mapper->held[i].have)
+			protocols[mapper->protocol].ask[mapper->side](&mapper->gateway, &mapper->held[i].lease, 0);
 }
 
 /*
  * A gateway that begins anew has lost its mappings, and says so. (Answers need not be looked at for that: whatever brings
- * one renews all.) Anybody on the link can say it in its name: the word of an announcement is not kept, and
- * what follows is a renewal.
+ * one renews all.) Anybody on the link can say it in its name: the word of an announcement is not kept,
+ * what follows is a renewal, and a flood of them brings no more renewals than one does in HEAR_AGAIN.
  */
-static void hear(struct side *side)
+static void hear(struct mapper *mapper)
 {
 	uint64_t now = clock_now(), at;
 	struct endpoint from;
 	uint32_t epoch, random;
 	unsigned int i;
 
-	if (mapper_heard(side->ear, &from, &epoch) || side->protocol == MAPPER_NONE ||
-	    !endpoint_same_address(&from, &side->gateway) || !epoch_lost(&side->epoch, epoch, now))
+	if (mapper_heard(mapper->ear, &from, &epoch) || now < mapper->heard ||
+	    !endpoint_same_address(&from, &mapper->gateway) || !epoch_lost(&mapper->epoch, epoch, now))
 		return;
 	log_debug("mapper: the gateway began anew %u s ago", epoch);
 	secret_random(&random, sizeof(random));
 	at = now + random % (SPREAD / MS) * MS;
-	for (i = 0; i < side->count; i++)
-		side->held[i].renew = clock_before(side->held[i].renew, at);
+	if (mapper->heard && at < mapper->heard + HEAR_AGAIN)
+		at = mapper->heard + HEAR_AGAIN;
+	for (i = 0; i < mapper->count; i++)
+		mapper->held[i].renew = clock_before(mapper->held[i].renew, at);
+	mapper->heard = at;
 }
 
 /* Until there is something to do, a byte, or the end. Return: false at the end */
@@ -251,57 +217,43 @@ static bool wait_link(struct mapper *mapper, bool *now)
 {
 	struct pollfd pfds[] = {
 		{ .fd = MAPPER_LINK_FD, .events = POLLIN },
-		{ .fd = mapper->sides[V4].ear, .events = POLLIN },	/* a negative one is passed over */
-		{ .fd = mapper->sides[V6].ear, .events = POLLIN },
+		{ .fd = mapper->ear, .events = POLLIN },	/* a negative one is passed over */
 	};
-	uint64_t next = clock_before(side_next(&mapper->sides[V4]), side_next(&mapper->sides[V6])), at = clock_now();
+	uint64_t next = NEVER, at = clock_now();
 	unsigned int i;
 	char word;
 
 	*now = false;
+	for (i = 0; i < mapper->count; i++)
+		next = clock_before(next, mapper->held[i].renew);
 	if (next <= at)
 		return true;
-	if (poll(pfds, 1 + SIDES, (int)((next - at) / MS) + 1) < 1)
+	if (poll(pfds, sizeof(pfds) / sizeof(*pfds), (int)((next - at) / MS) + 1) < 1)
 		return true;
-	for (i = 0; i < SIDES; i++)
-		if (pfds[1 + i].revents)
-			hear(&mapper->sides[i]);
+	if (pfds[1].revents)
+		hear(mapper);
 	if (!pfds[0].revents)
 		return true;
 	*now = true;
 	return recv(MAPPER_LINK_FD, &word, sizeof(word), 0) > 0;
 }
 
-/* Renew what is due, or (@now) all */
-static void serve_side(struct mapper *mapper, struct side *side, bool now)
-{
-	bool any = false;
-	unsigned int i;
-
-	if (side->protocol == MAPPER_NONE)
-		return;
-	for (i = 0; i < side->count; i++) {
-		if (now || side->held[i].renew <= clock_now())
-			renew(mapper, side, side->protocol, &side->held[i]);
-		any = any || side->held[i].have;
-	}
-	if (any)
-		return;
-	side->protocol = MAPPER_NONE;
-	side->search = clock_now() + SEARCH_AGAIN;
-}
-
+/* Renew what is due, or all, until nothing is held any more */
 static void serve(struct mapper *mapper)
 {
-	struct side *const v4 = &mapper->sides[V4], *const v6 = &mapper->sides[V6];
+	unsigned int i;
 	bool now;
 
-	while ((v4->protocol != MAPPER_NONE || v6->protocol != MAPPER_NONE) && wait_link(mapper, &now)) {
-		serve_side(mapper, v4, now);
-		serve_side(mapper, v6, now);
-		if ((v4->protocol == MAPPER_NONE && v4->search <= clock_now()) ||
-		    (v6->protocol == MAPPER_NONE && v6->search <= clock_now()))
-			search(mapper);
+	while (mapper->protocol != MAPPER_NONE && wait_link(mapper, &now)) {
+		bool any = false;
+
+		for (i = 0; i < mapper->count; i++) {
+			if (now || mapper->held[i].renew <= clock_now())
+				renew(mapper, mapper->protocol, &mapper->held[i]);
+			any = any || mapper->held[i].have;
+		}
+		if (!any)
+			mapper->protocol = MAPPER_NONE;
 	}
 }
 
@@ -312,37 +264,33 @@ static int parse(struct mapper *mapper, const char *argument)
 	char *end;
 
 	mapper->allowed = (unsigned int)strtoul(argument, &end, 10);
-	while (*end == ',' || *end == ';') {
-		struct side *side = &mapper->sides[*end == ',' ? V4 : V6];
+	mapper->side = *end == ';' ? V6 : V4;
+	while (*end == (mapper->side == V6 ? ';' : ',')) {
 		struct lease *lease;
 
 		value = strtoul(end + 1, &end, 10);
-		if (value < 1 || value > UINT16_MAX || side->count == MAPPER_PORTS)
+		if (value < 1 || value > UINT16_MAX || mapper->count == MAPPER_PORTS)
 			return -EINVAL;
-		lease = &side->held[side->count++].lease;
+		lease = &mapper->held[mapper->count++].lease;
 		lease->internal = (uint16_t)value;
 		secret_random(lease->nonce, sizeof(lease->nonce));
 	}
-	return *end || !(mapper->sides[V4].count + mapper->sides[V6].count) ? -EINVAL : 0;
+	return *end || !mapper->count ? -EINVAL : 0;
 }
 
-/* Of the routing tables, before files and netlink are given up; and the sockets that they are heard by */
-static void find_gateways(struct mapper *mapper)
+/* Of the routing tables, before files and netlink are given up; and the socket that it is heard by */
+static void find_gateway(struct mapper *mapper)
 {
-	struct side *const v4 = &mapper->sides[V4], *const v6 = &mapper->sides[V6];
-	struct endpoint own;
+	struct endpoint own = { .family = 0 };
 	unsigned int i;
 
-	if (mapper_gateway(&v4->gateway))
-		v4->gateway.family = 0;
-	if (mapper_router(&v6->gateway, &own))
-		v6->gateway.family = 0;
-	for (i = 0; i < v6->count; i++)
-		v6->held[i].lease.own = own;
-	v4->ear = mapper_listen(AF_INET);
-	v6->ear = mapper_listen(AF_INET6);
-	if (v4->ear < 0 || v6->ear < 0)
-		log_debug("mapper: not all announcements can be heard: port 5350 is taken, or a family is missing");
+	if (mapper->side == V6 ? mapper_router(&mapper->gateway, &own) : mapper_gateway(&mapper->gateway))
+		mapper->gateway.family = 0;
+	for (i = 0; i < mapper->count; i++)
+		mapper->held[i].lease.own = own;
+	mapper->ear = mapper_listen(mapper->side == V6 ? AF_INET6 : AF_INET);
+	if (mapper->ear < 0)
+		log_debug("mapper: announcements cannot be heard: %s", strerror(-mapper->ear));
 }
 
 static void set_limits(void)
@@ -365,7 +313,7 @@ int mapper_main(const char *argument)
 		return EX_USAGE;
 	process_title("punch-mapper", "punch-mapper");
 	set_limits();
-	find_gateways(&mapper);
+	find_gateway(&mapper);
 	sandbox_mapper();
 	search(&mapper);
 	serve(&mapper);

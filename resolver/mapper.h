@@ -11,7 +11,6 @@
 
 #define MAPPER_LINK_FD	3	/* where its end of the link lies over exec; hidden option --mapper */
 #define MAPPER_PORTS	2	/* most ports that are mapped */
-#define MAPPER_HELD	(MAPPER_PORTS + 1)	/* and a pinhole in an IPv6 firewall */
 
 enum mapper_protocol {
 	MAPPER_NONE,		/* no gateway, or none that speaks any of these */
@@ -23,14 +22,12 @@ enum mapper_protocol {
 
 /**
  * struct mapper_report - one packet on the link, from the mapper; both ends come from one build
- * @family:	AF_INET a mapping, AF_INET6 a pinhole
- * @protocol:	enum mapper_protocol; MAPPER_NONE: nothing of this family can be had. When of neither, the mapper leaves
+ * @protocol:	enum mapper_protocol; MAPPER_NONE: nothing can be had, and the mapper leaves
  * @internal:	own port that this is about
  * @external:	where the gateway says that it is reached; family 0: not any more
  * @lifetime:	s, as given by the gateway
  */
 struct mapper_report {
-	int family;
 	uint32_t protocol;
 	uint16_t internal;
 	struct endpoint external;
@@ -39,8 +36,8 @@ struct mapper_report {
 
 /**
  * mapper_main() - be the mapper, after exec
- * @argument:	of --mapper: protocols' bits (1 << enum mapper_protocol) and ports, numbers; a comma before a port to be
- *		mapped, a semicolon before one that is to have a pinhole
+ * @argument:	of --mapper: protocols' bits (1 << enum mapper_protocol) and ports, numbers; a comma before each port that is
+ *		to be mapped, or a semicolon before one that is to have a pinhole: it is of one family
  * Return: status for exit()
  */
 int mapper_main(const char *argument);

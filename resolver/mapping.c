@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * mapping.c - the worker's end of the mapper: which of our ports does the gateway pass on?
+ * mapping.c - the worker's end of the mappers: which of our ports does the gateway pass on?
  *
- * See mapper.c for the other end. Here nothing waits for it: a mapping is used once it was reported.
+ * See mapper.c for the other end. Here nothing waits for it: a mapping is used once it was reported, and whoever closes its
+ * link is killed and buried when it is dead. There is one mapper a family, so that what ends one leaves the other's mapping.
  */
 #include "resolver/mapping.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,7 +21,9 @@
 #include "resolver/process.h"
 #include "resolver/timer.h"
 
-#define MAPPING_AGAIN	(600 * SECOND)	/* after a mapper that found nothing or died: somebody may have switched it on */
+#define MAPPING_AGAIN	(600 * SECOND)	/* after a mapper that found nothing: somebody may have switched it on */
+#define MAPPING_LOST	(60 * SECOND)	/* after one that died with a mapping: the gateway has it still */
+#define MAPPING_BURY	(50 * MS)	/* to a process that was killed and is not dead yet */
 #define MAPPING_FRESH	(60 * SECOND)	/* after a report nothing is asked anew */
 
 static const char *const protocol_names[] = {
@@ -32,33 +36,43 @@ _Static_assert(sizeof(protocol_names) / sizeof(*protocol_names) == MAPPER_PROTOC
 
 /**
  * struct wanted - a port that everybody is to reach
- * @family:	AF_INET a mapping, AF_INET6 a pinhole
  * @external:	where it is reached; family 0: nowhere
  */
 struct wanted {
-	int family;
 	uint16_t port;
 	struct endpoint external;
 };
 
-/* What is known of one family */
-struct said {
+/**
+ * struct side - one family, and its mapper
+ * @protocol:	that maps; @known: something was reported on this network
+ * @fd:		link, -1: no mapper runs
+ * @pid:	0: none has to be waited for
+ * @due:	when the next one is started
+ * @leaving:	it was told to leave; the next one starts when it has
+ */
+struct side {
+	struct mapping *mapping;
+	int family;
+	struct wanted wanted[MAPPER_PORTS];
+	unsigned int count;
 	enum mapper_protocol protocol;
-	bool known;		/* something was reported on this network */
+	bool known;
+	int fd;
+	pid_t pid;
+	struct event *event;
+	struct event *again;
+	uint64_t due;
+	bool leaving;
+	uint64_t reported_at;
 };
+
+enum { V4, V6, SIDES };
 
 struct mapping {
 	struct event_base *base;
 	unsigned int allowed;
-	struct wanted wanted[MAPPER_HELD];
-	unsigned int count;
-	struct said v4, v6;
-	int fd;			/* link, -1: no mapper runs */
-	pid_t pid;
-	struct event *event;
-	struct event *again;
-	bool leaving;		/* it was told to leave; the next one starts when it has */
-	uint64_t reported_at;
+	struct side sides[SIDES];
 	void (*changed)(void *arg);
 	void *arg;
 };
@@ -88,23 +102,22 @@ static _Noreturn void become_mapper(int link, char *argument)
 	_exit(1);
 }
 
-static void link_over(struct mapping *mapping);
+static void link_over(struct side *side);
 
-static void take_report(struct mapping *mapping, const struct mapper_report *in)
+static void take_report(struct side *side, const struct mapper_report *in)
 {
-	struct said *said = in->family == AF_INET6 ? &mapping->v6 : &mapping->v4;
 	char text[ENDPOINT_TEXT_SIZE];
 	unsigned int i;
 
 	if (in->protocol >= MAPPER_PROTOCOL_COUNT)
 		return;
-	said->known = true;
-	said->protocol = (enum mapper_protocol)in->protocol;
-	mapping->reported_at = clock_now();
-	for (i = 0; i < mapping->count; i++) {
-		if (mapping->wanted[i].port != in->internal || mapping->wanted[i].family != in->family)
+	side->known = true;
+	side->protocol = (enum mapper_protocol)in->protocol;
+	side->reported_at = clock_now();
+	for (i = 0; i < side->count; i++) {
+		if (side->wanted[i].port != in->internal)
 			continue;
-		mapping->wanted[i].external = in->external;
+		side->wanted[i].external = in->external;
 		if (in->external.family)
 			log_info("port mapping: %s passes %s on to port %u", protocol_names[in->protocol],
 				 endpoint_format(&in->external, text), in->internal);
@@ -113,13 +126,13 @@ static void take_report(struct mapping *mapping, const struct mapper_report *in)
 				 protocol_names[in->protocol], in->internal);
 	}
 	if (in->protocol == MAPPER_NONE)
-		log_debug("port mapping: no gateway offers it%s", in->family == AF_INET6 ? " for IPv6" : "");
-	mapping->changed(mapping->arg);
+		log_debug("port mapping: no gateway offers it%s", side->family == AF_INET6 ? " for IPv6" : "");
+	side->mapping->changed(side->mapping->arg);
 }
 
 static void on_link(evutil_socket_t fd, short what, void *arg)
 {
-	struct mapping *mapping = arg;
+	struct side *side = arg;
 	struct mapper_report in;
 	ssize_t n = recv(fd, &in, sizeof(in), MSG_DONTWAIT);
 
@@ -127,123 +140,168 @@ static void on_link(evutil_socket_t fd, short what, void *arg)
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return;
 	if (n <= 0)
-		link_over(mapping);
-	else if (n == (ssize_t)sizeof(in) && !mapping->leaving)
-		take_report(mapping, &in);
+		link_over(side);
+	else if (n == (ssize_t)sizeof(in) && !side->leaving)
+		take_report(side, &in);
 }
 
-static int start(struct mapping *mapping)
+static int start(struct side *side)
 {
 	int ends[2], used, err;
-	char argument[64];
+	char argument[32];
 	unsigned int i;
 
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends))
 		return -errno;
-	used = snprintf(argument, sizeof(argument), "%u", mapping->allowed);
-	for (i = 0; i < mapping->count; i++)
+	used = snprintf(argument, sizeof(argument), "%u", side->mapping->allowed);
+	for (i = 0; i < side->count; i++)
 		used += snprintf(argument + used, sizeof(argument) - (size_t)used, "%c%u",
-				 mapping->wanted[i].family == AF_INET6 ? ';' : ',', mapping->wanted[i].port);
-	mapping->pid = fork();
-	if (mapping->pid == 0)
+				 side->family == AF_INET6 ? ';' : ',', side->wanted[i].port);
+	side->pid = fork();
+	if (side->pid == 0)
 		become_mapper(ends[1], argument);
-	err = mapping->pid < 0 ? -errno : 0;
+	err = side->pid < 0 ? -errno : 0;
+	if (err)
+		side->pid = 0;
 	close(ends[1]);
-	mapping->event = err ? NULL : event_new(mapping->base, ends[0], EV_READ | EV_PERSIST, on_link, mapping);
-	if (mapping->event && !event_add(mapping->event, NULL)) {
-		mapping->fd = ends[0];
-		mapping->leaving = false;
-		mapping->reported_at = clock_now();	/* what it asks first is fresh */
+	side->event = err ? NULL : event_new(side->mapping->base, ends[0], EV_READ | EV_PERSIST, on_link, side);
+	if (side->event && !event_add(side->event, NULL)) {
+		side->fd = ends[0];
+		side->leaving = false;
+		side->reported_at = clock_now();	/* what it asks first is fresh */
 		return 0;
 	}
 	close(ends[0]);
-	if (mapping->event)
-		event_free(mapping->event);
-	mapping->event = NULL;
+	if (side->event)
+		event_free(side->event);
+	side->event = NULL;
 	return err ? err : -ENOMEM;
 }
 
-static void forget(struct mapping *mapping)
+/* Return: false while it is there: whoever speaks to gateways may have been taken over, and would have us wait */
+static bool bury(struct side *side)
+{
+	if (!side->pid)
+		return true;
+	kill(side->pid, SIGKILL);
+	if (waitpid(side->pid, NULL, WNOHANG) == 0)
+		return false;
+	side->pid = 0;
+	return true;
+}
+
+static void forget(struct side *side)
 {
 	unsigned int i;
 
-	for (i = 0; i < mapping->count; i++)
-		memset(&mapping->wanted[i].external, 0, sizeof(mapping->wanted[i].external));
-	mapping->v4.protocol = mapping->v6.protocol = MAPPER_NONE;
+	for (i = 0; i < side->count; i++)
+		memset(&side->wanted[i].external, 0, sizeof(side->wanted[i].external));
+	side->protocol = MAPPER_NONE;
 }
 
-/* The mapper's end was closed by its death, so there is nothing to wait for */
-static void link_over(struct mapping *mapping)
+static void link_over(struct side *side)
 {
-	bool had = mapping->v4.protocol != MAPPER_NONE || mapping->v6.protocol != MAPPER_NONE;
+	bool had = side->protocol != MAPPER_NONE;
 
-	event_free(mapping->event);
-	mapping->event = NULL;
-	close(mapping->fd);
-	mapping->fd = -1;
-	waitpid(mapping->pid, NULL, 0);
-	forget(mapping);
-	if (mapping->leaving) {
-		mapping->leaving = false;
-		timer_set(mapping->again, 0);
+	event_free(side->event);
+	side->event = NULL;
+	close(side->fd);
+	side->fd = -1;
+	forget(side);
+	timer_set(side->again, 0);
+	side->due = clock_now();
+	if (side->leaving) {
+		side->leaving = false;
 		return;
 	}
-	mapping->v4.known = mapping->v6.known = true;	/* a mapper that dies has nothing to offer */
-	timer_set(mapping->again, MAPPING_AGAIN);
+	side->due += had ? MAPPING_LOST : MAPPING_AGAIN;
+	side->known = true;	/* a mapper that dies has nothing to offer */
 	if (had)
-		mapping->changed(mapping->arg);
+		side->mapping->changed(side->mapping->arg);
 }
 
+/* Bury the last one, and start the next when it is time */
 static void on_again(evutil_socket_t fd, short what, void *arg)
 {
-	struct mapping *mapping = arg;
+	struct side *side = arg;
+	uint64_t now = clock_now();
 	int err;
 
 	(void)fd;
 	(void)what;
-	if (mapping->fd >= 0)
+	if (side->fd >= 0)
 		return;
-	err = start(mapping);
+	if (!bury(side)) {
+		timer_set(side->again, MAPPING_BURY);
+		return;
+	}
+	if (now < side->due) {
+		timer_set(side->again, side->due - now);
+		return;
+	}
+	err = start(side);
 	if (err) {
 		log_warn("port mapping: cannot start a process: %s", strerror(-err));
-		timer_set(mapping->again, MAPPING_AGAIN);
+		side->due = now + MAPPING_AGAIN;
+		timer_set(side->again, 0);
 	}
 }
 
 /* ---------------------------------------------------------------- for others */
 
+static void restart(struct side *side)
+{
+	forget(side);
+	side->known = !side->count;
+	if (side->fd >= 0) {
+		shutdown(side->fd, SHUT_WR);
+		side->leaving = true;
+	} else if (side->count) {
+		side->due = clock_now();
+		timer_set(side->again, 0);
+	}
+}
+
 void mapping_restart(struct mapping *mapping)
 {
 	if (!mapping)
 		return;
-	forget(mapping);
-	mapping->v4.known = mapping->v6.known = false;
-	if (mapping->fd < 0) {
-		timer_set(mapping->again, 0);
+	restart(&mapping->sides[V4]);
+	restart(&mapping->sides[V6]);
+}
+
+static void refresh(struct side *side)
+{
+	if (side->fd < 0 || side->leaving || clock_now() - side->reported_at < MAPPING_FRESH)
 		return;
-	}
-	shutdown(mapping->fd, SHUT_WR);
-	mapping->leaving = true;
+	side->reported_at = clock_now();
+	send(side->fd, "", 1, MSG_NOSIGNAL | MSG_DONTWAIT);
 }
 
 void mapping_refresh(struct mapping *mapping)
 {
-	if (!mapping || mapping->leaving || clock_now() - mapping->reported_at < MAPPING_FRESH)
+	if (!mapping)
 		return;
-	mapping->reported_at = clock_now();
-	if (mapping->fd >= 0)
-		send(mapping->fd, "", 1, MSG_NOSIGNAL | MSG_DONTWAIT);
+	refresh(&mapping->sides[V4]);
+	refresh(&mapping->sides[V6]);
+}
+
+static const struct side *side_of(const struct mapping *mapping, int family)
+{
+	return &mapping->sides[family == AF_INET6 ? V6 : V4];
 }
 
 bool mapping_external(const struct mapping *mapping, int family, uint16_t port, struct endpoint *external)
 {
-	const struct wanted *wanted;
+	const struct side *side;
 	unsigned int i;
 
-	for (i = 0; mapping && i < mapping->count; i++) {
-		wanted = &mapping->wanted[i];
-		if (wanted->port == port && wanted->family == family && wanted->external.family) {
-			*external = wanted->external;
+	if (!mapping)
+		return false;
+	side = side_of(mapping, family);
+	for (i = 0; i < side->count; i++) {
+		if (side->wanted[i].port == port && side->wanted[i].external.family) {
+			*external = side->wanted[i].external;
 			return true;
 		}
 	}
@@ -252,17 +310,33 @@ bool mapping_external(const struct mapping *mapping, int family, uint16_t port, 
 
 enum mapper_protocol mapping_protocol(const struct mapping *mapping, int family, bool *known)
 {
-	const struct said *said = !mapping ? NULL : family == AF_INET6 ? &mapping->v6 : &mapping->v4;
+	*known = mapping && side_of(mapping, family)->known;
+	return mapping ? side_of(mapping, family)->protocol : MAPPER_NONE;
+}
 
-	*known = said && said->known;
-	return said ? said->protocol : MAPPER_NONE;
+/* Return: 0 or -ENOMEM */
+static int side_begin(struct mapping *mapping, int family, const uint16_t *ports, unsigned int count)
+{
+	struct side *side = &mapping->sides[family == AF_INET6 ? V6 : V4];
+
+	*side = (struct side){ .mapping = mapping, .family = family, .fd = -1 };
+	while (side->count < count && side->count < MAPPER_PORTS) {
+		side->wanted[side->count].port = ports[side->count];
+		side->count++;
+	}
+	if (!side->count) {
+		side->known = true;
+		return 0;
+	}
+	side->again = evtimer_new(mapping->base, on_again, side);
+	return side->again && !timer_set(side->again, 0) ? 0 : -ENOMEM;
 }
 
 struct mapping *mapping_new(struct event_base *base, unsigned int allowed, const uint16_t *ports,
 			    unsigned int count, uint16_t pinhole, void (*changed)(void *arg), void *arg)
 {
 	struct mapping *mapping = calloc(1, sizeof(*mapping));
-	unsigned int i;
+	int err;
 
 	if (!mapping)
 		return NULL;
@@ -270,28 +344,28 @@ struct mapping *mapping_new(struct event_base *base, unsigned int allowed, const
 	mapping->allowed = allowed;
 	mapping->changed = changed;
 	mapping->arg = arg;
-	mapping->fd = -1;
-	for (i = 0; i < count && i < MAPPER_PORTS; i++)
-		mapping->wanted[mapping->count++] = (struct wanted){ .family = AF_INET, .port = ports[i] };
-	if (pinhole)
-		mapping->wanted[mapping->count++] = (struct wanted){ .family = AF_INET6, .port = pinhole };
-	mapping->again = evtimer_new(base, on_again, mapping);
-	if (!mapping->again || timer_set(mapping->again, 0)) {
-		mapping_free(mapping);
-		return NULL;
-	}
-	return mapping;
+	err = side_begin(mapping, AF_INET, ports, count);
+	if (!side_begin(mapping, AF_INET6, &pinhole, pinhole ? 1 : 0) && !err)
+		return mapping;
+	mapping_free(mapping);
+	return NULL;
+}
+
+static void side_free(struct side *side)
+{
+	if (side->event)
+		event_free(side->event);
+	if (side->again)
+		event_free(side->again);
+	if (side->fd >= 0)
+		close(side->fd);
 }
 
 void mapping_free(struct mapping *mapping)
 {
 	if (!mapping)
 		return;
-	if (mapping->event)
-		event_free(mapping->event);
-	if (mapping->again)
-		event_free(mapping->again);
-	if (mapping->fd >= 0)
-		close(mapping->fd);
+	side_free(&mapping->sides[V4]);
+	side_free(&mapping->sides[V6]);
 	free(mapping);
 }

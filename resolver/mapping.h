@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * mapping.h - the worker's end of the mapper: which of our ports does the gateway pass on?
+ * mapping.h - the worker's end of the mappers: which of our ports does the gateway pass on?
  */
 #ifndef PUNCH_MAPPING_H
 #define PUNCH_MAPPING_H
@@ -12,7 +12,7 @@
 struct mapping;
 
 /**
- * mapping_new() - start a mapper for some ports; another one when it dies or has found nothing
+ * mapping_new() - start a mapper for each family's ports; another one when it dies or has found nothing
  * @allowed:	bits of protocols, 1 << enum mapper_protocol
  * @ports:	own port numbers
  * @count:	1 to MAPPER_PORTS
@@ -23,7 +23,7 @@ struct mapping;
 struct mapping *mapping_new(struct event_base *base, unsigned int allowed, const uint16_t *ports,
 			    unsigned int count, uint16_t pinhole, void (*changed)(void *arg), void *arg);
 
-/** mapping_free() - the mapper ends its mappings and leaves by itself */
+/** mapping_free() - the mappers end their mappings and leave by themselves */
 void mapping_free(struct mapping *mapping);
 
 /**

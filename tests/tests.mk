@@ -62,6 +62,7 @@ UNIT_test_doctor_verdict = resolver/doctor_verdict.c common/endpoint.c
 UNIT_test_study		= resolver/study_verdict.c common/endpoint.c
 UNIT_test_netcache	= resolver/netcache.c $(LIBCOMMON)
 UNIT_test_pcp		= resolver/pcp.c common/endpoint.c
+UNIT_test_mapping	= tests/unit/world.c resolver/mapping.c $(LIBCOMMON)
 UNIT_test_epoch		= resolver/epoch.c
 UNIT_test_pulse		= resolver/pulse.c
 UNIT_test_known		= resolver/known.c resolver/pin.c $(LIBCOMMON)

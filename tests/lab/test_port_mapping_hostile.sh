@@ -72,7 +72,8 @@ lab_expect_eq 'elsewhere: nobody else was asked' "$(grep -c asked "$(lab_log bys
 
 # --- whoever is killed: the resolver goes on without a mapper, a mapper does not stay behind
 lab_expect 'a mapper renews' mapper wrong
-kill -9 "$(mapper wrong)"
+mapfile -t mappers < <(mapper wrong)
+kill -9 "${mappers[@]}"
 lab_expect_eq 'mapper killed: bytes pass' "$(echo hello | lab_run wrong timeout 20 punch nc -N -w 10 bob 9000)" hello
 lab_run private punchctl stop
 lab_expect 'the mapper leaves with the resolver' lab_poll 15 '! mapper private'
