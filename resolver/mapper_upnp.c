@@ -58,6 +58,14 @@ static bool is_at(const char *url, const struct endpoint *gateway)
 	return url[7 + size] == ':' || url[7 + size] == '/';
 }
 
+/* By a gateway that has begun anew, maybe elsewhere on itself: errors of the library's own say that no answer was had */
+static int lost(struct UPNPUrls *urls, bool *known)
+{
+	FreeUPNPUrls(urls);
+	*known = false;
+	return -ECONNREFUSED;
+}
+
 static int try_device(const char *url, const struct endpoint *gateway)
 {
 	if (!is_at(url, gateway) || UPNP_GetIGDFromUrl(url, &igd.urls, &igd.data, igd.own, sizeof(igd.own)) != 1)
@@ -158,7 +166,8 @@ static uint16_t another_port(void)
 	return (uint16_t)(1024 + random % (65536 - 1024));
 }
 
-int mapper_upnp(const struct endpoint *gateway, struct lease *lease, uint32_t lifetime)
+/* See mapper_upnp(). Return: -ECONNREFUSED when nobody answers where the gateway was found */
+static int map(const struct endpoint *gateway, struct lease *lease, uint32_t lifetime)
 {
 	char address[16] = "";		/* as much as the library writes */
 	uint16_t port = lease->external.port ? lease->external.port : lease->internal;
@@ -179,7 +188,7 @@ int mapper_upnp(const struct endpoint *gateway, struct lease *lease, uint32_t li
 	}
 	if (code) {
 		log_debug("mapper: UPnP: %s", strupnperror(code) ? strupnperror(code) : "error");
-		return -EREMOTEIO;
+		return code < 0 ? lost(&igd.urls, &igd.known) : -EREMOTEIO;
 	}
 	if (UPNP_GetExternalIPAddress(igd.urls.controlURL, igd.data.first.servicetype, address) ||
 	    endpoint_parse(&lease->external, address, port) || lease->external.family != AF_INET) {
@@ -191,7 +200,17 @@ int mapper_upnp(const struct endpoint *gateway, struct lease *lease, uint32_t li
 	return 0;
 }
 
-int mapper_upnp_pinhole(const struct endpoint *gateway, struct lease *lease, uint32_t lifetime)
+int mapper_upnp(const struct endpoint *gateway, struct lease *lease, uint32_t lifetime)
+{
+	bool known = igd.known;
+	int err = map(gateway, lease, lifetime);
+
+	/* Found long ago: it may be somewhere else by now */
+	return err == -ECONNREFUSED && known ? map(gateway, lease, lifetime) : err;
+}
+
+/* As map() */
+static int open_pinhole(const struct endpoint *gateway, struct lease *lease, uint32_t lifetime)
 {
 	int code, err = gateway->family == AF_INET6 ? find_firewall(&lease->own) : -EPROTONOSUPPORT;
 	const char *service = firewall.data.IPv6FC.servicetype;
@@ -208,7 +227,7 @@ int mapper_upnp_pinhole(const struct endpoint *gateway, struct lease *lease, uin
 			       lease->pinhole);
 	if (code) {
 		log_debug("mapper: UPnP pinhole: %s", strupnperror(code) ? strupnperror(code) : "error");
-		return -EREMOTEIO;
+		return code < 0 ? lost(&firewall.urls, &firewall.known) : -EREMOTEIO;
 	}
 	if (endpoint_parse(&lease->external, firewall.own, lease->internal) || lease->external.family != AF_INET6) {
 		memset(&lease->external, 0, sizeof(lease->external));
@@ -216,4 +235,12 @@ int mapper_upnp_pinhole(const struct endpoint *gateway, struct lease *lease, uin
 	}
 	lease->granted = lifetime;
 	return 0;
+}
+
+int mapper_upnp_pinhole(const struct endpoint *gateway, struct lease *lease, uint32_t lifetime)
+{
+	bool known = firewall.known;
+	int err = open_pinhole(gateway, lease, lifetime);
+
+	return err == -ECONNREFUSED && known ? open_pinhole(gateway, lease, lifetime) : err;
 }

@@ -88,3 +88,31 @@ done
 lab_expect 'deaf: not yet' eval '! mapped deaf'
 lab_expect 'deaf: mapped again at half of the lease' lab_poll 70 'mapped deaf'
 lab_note "deaf: after $(((${EPOCHREALTIME/./} - since_deaf) / 1000)) ms"
+
+# UPnP: the restarted gateway has another HTTP port; whoever renews looks for it again. A mapper without a resolver, which renews when told
+lab_nat nat-upnp 45.67.89.9 kernel delay=5ms
+lab_host upnp nat-upnp 192.168.1.2
+gateway_real nat-upnp enable_upnp=yes enable_natpmp=no
+cat >"$LAB_DIR/tell.py" <<'PYTHON'
+import os, socket, sys
+ours, link = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+if not os.fork():
+    os.dup2(link.fileno(), 3)
+    os.execvp("punch-resolver", ["punch-resolver", "--mapper", "8,12345"])
+link.close()
+print("reported", len(ours.recv(200)), flush=True)
+for line in sys.stdin:
+    ours.send(b"x")
+PYTHON
+mkfifo "$LAB_DIR/tell"
+exec {tell}<>"$LAB_DIR/tell"
+lab_bg upnp tell sh -c "exec python3 '$LAB_DIR/tell.py' <'$LAB_DIR/tell'"
+lab_wait_log tell reported
+mapped_upnp() { gateway_chains nat-upnp | grep -q 'dport 12345'; }
+lab_expect 'upnp: mapped' mapped_upnp
+gateway_lose nat-upnp
+sed -i 's/^port=5000/port=5001/' "$LAB_DIR/ctl/nat-upnp.miniupnpd"
+gateway_start nat-upnp
+lab_expect 'upnp: not mapped any more' eval '! mapped_upnp'
+echo >&$tell
+lab_expect 'upnp: renewed at another HTTP port' lab_poll 15 mapped_upnp
