@@ -50,6 +50,19 @@ static void a_place_that_was_not_used_is_gone_to_again(void **state)
 	assert_int_equal(take(bob, 22, 7, &two), 0);
 }
 
+static void a_clock_that_is_set_back_blocks_nobody(void **state)
+{
+	uint16_t i;
+
+	(void)state;
+	for (i = 0; i < TURNS_MAX; i++) {
+		assert_int_equal(take(bob, i + 1, 700, &one), 0);
+		turns_end(&turns, &one, true);
+	}
+	assert_int_equal(take(carol, 22, 700, &one), -EBUSY);
+	assert_int_equal(take(carol, 22, 7, &one), 0);
+}
+
 static void each_bucket_has_its_own_places(void **state)
 {
 	int i;
@@ -85,6 +98,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(the_second_waits_for_the_first, setup),
 		cmocka_unit_test_setup(a_place_that_was_not_used_is_gone_to_again, setup),
+		cmocka_unit_test_setup(a_clock_that_is_set_back_blocks_nobody, setup),
 		cmocka_unit_test_setup(each_bucket_has_its_own_places, setup),
 		cmocka_unit_test_setup(a_full_table_makes_room_for_the_next_bucket, setup),
 	};
