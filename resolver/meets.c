@@ -285,16 +285,21 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
 	timer_set(meets->tick, MEETS_TICK);
 }
 
+/* What is held leaves by the old network. Which places are used is no matter of networks: callers go to the next one */
 void meets_on_network(struct meets *meets)
 {
 	struct spot *spot;
+	struct hold *hold;
 
-	while ((spot = TAILQ_FIRST(&meets->spots)))
-		spot_free(spot);
 	hops_cancel(meets->hops);
 	meets->hops = NULL;
 	meets->hops_at = 0;
 	meets->distance = 0;
+	TAILQ_FOREACH(spot, &meets->spots, link) {
+		while ((hold = TAILQ_FIRST(&spot->holds)))
+			hold_free(hold);
+		spot_tend(spot);
+	}
 	timer_set(meets->tick, 0);
 }
 

@@ -5,9 +5,12 @@
  * rtnetlink speaks often and mostly of nothing: router advertisements renew
  * lifetimes, containers come and go.  What is said only starts a short wait
  * (NETWATCH_SETTLE, also because a change is never one message); then a digest of the
- * addresses that could carry packets, and of the sources that the default routes
- * would choose, is compared with the last one.  Equal: the uplinks are checked, which costs a
+ * addresses that could carry packets, of the sources that the default routes
+ * would choose, and of the routers that they lead to, is compared with the last one.  Equal: the uplinks are checked, which costs a
  * Ping.  Different: the prepared ports are worthless too and are probed again.
+ *
+ * Link-local addresses lead to no router, so they count only where there are no others: a container's interface has
+ * one of IPv6 and nothing else.
  */
 #include <errno.h>
 #include <ifaddrs.h>
@@ -57,13 +60,34 @@ static uint64_t mix_endpoint(uint64_t digest, const struct endpoint *ep)
 	return mix(digest, ep->address, sizeof(ep->address));
 }
 
-static uint64_t network_digest(void)
+/* RFC 3927, RFC 4291 2.5.6 */
+static bool is_link_local(const struct endpoint *ep)
+{
+	return ep->family == AF_INET ? ep->address[0] == 169 && ep->address[1] == 254 :
+				       ep->address[0] == 0xfe && (ep->address[1] & 0xc0) == 0x80;
+}
+
+/* The same own address may be given by another router, as of another network of the same numbers */
+static uint64_t mix_routes(uint64_t digest)
 {
 	static const int families[] = { AF_INET, AF_INET6 };
-	uint64_t digest = 0;
-	struct ifaddrs *list = NULL, *at;
 	struct endpoint ep;
 	unsigned int i;
+
+	for (i = 0; i < sizeof(families) / sizeof(*families); i++) {
+		if (!reach_source(families[i], &ep))
+			digest = mix_endpoint(digest, &ep);
+		if (!reach_router(families[i], &ep))
+			digest = mix_endpoint(digest, &ep);
+	}
+	return digest;
+}
+
+static uint64_t network_digest(void)
+{
+	uint64_t digest = 0, local = 0, *to;
+	struct ifaddrs *list = NULL, *at;
+	struct endpoint ep;
 
 	if (getifaddrs(&list))
 		list = NULL;	/* the digest changes: rather probe once too often */
@@ -71,14 +95,12 @@ static uint64_t network_digest(void)
 		if (!at->ifa_addr || !(at->ifa_flags & IFF_RUNNING) || at->ifa_flags & IFF_LOOPBACK ||
 		    endpoint_from_sockaddr(&ep, at->ifa_addr, sizeof(struct sockaddr_in6)))
 			continue;
-		digest = mix(digest, at->ifa_name, strlen(at->ifa_name));
-		digest = mix_endpoint(digest, &ep);
+		to = is_link_local(&ep) ? &local : &digest;
+		*to = mix(*to, at->ifa_name, strlen(at->ifa_name));
+		*to = mix_endpoint(*to, &ep);
 	}
 	freeifaddrs(list);
-	for (i = 0; i < sizeof(families) / sizeof(*families); i++)
-		if (!reach_source(families[i], &ep))
-			digest = mix_endpoint(digest, &ep);
-	return digest;
+	return mix_routes(digest ? digest : local);
 }
 
 static void on_settled(evutil_socket_t fd, short what, void *arg)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * reach.h - INTERFACE - which own address would packets to the Internet leave from?
+ * reach.h - INTERFACE - which own address would packets to the Internet leave from, and which router would they go to?
  */
 #ifndef PUNCH_REACH_H
 #define PUNCH_REACH_H
@@ -24,6 +24,14 @@
  * Return: 0, or -errno: -ENETUNREACH no default route, -EAFNOSUPPORT no such family on this host
  */
 int reach_source(int family, struct endpoint *source);
+
+/**
+ * reach_router() - the router that packets to a public address go to
+ * @family:	AF_INET or AF_INET6
+ * @router:	port 0; family 0 when there is none
+ * Return: 0, or -errno: -ENETUNREACH no such route, or one without a router
+ */
+int reach_router(int family, struct endpoint *router);
 
 /** reach_has_global_ipv6() - does an interface carry an address of 2000::/3 (RFC 4291, 2.5.4)? */
 bool reach_has_global_ipv6(void);

@@ -66,7 +66,7 @@ UNIT_test_mapping	= tests/unit/world.c resolver/mapping.c $(LIBCOMMON)
 UNIT_test_epoch		= resolver/epoch.c
 UNIT_test_pulse		= resolver/pulse.c
 UNIT_test_known		= resolver/known.c resolver/pin.c $(LIBCOMMON)
-UNIT_test_uplink	= tests/unit/world.c resolver/netwatch.c resolver/reach.c $(wildcard resolver/uplink*.c) $(wildcard resolver/dns*.c) resolver/srv.c resolver/race.c \
+UNIT_test_uplink	= tests/unit/world.c resolver/netwatch.c $(wildcard resolver/reach*.c) $(wildcard resolver/uplink*.c) $(wildcard resolver/dns*.c) resolver/srv.c resolver/race.c \
 			  resolver/pulse.c resolver/known.c resolver/pin.c $(LIBCOMMON)
 UNIT_test_uplink_hostile = tests/unit/world.c $(wildcard resolver/uplink*.c) $(wildcard resolver/dns*.c) resolver/srv.c resolver/race.c \
 			  resolver/pulse.c resolver/known.c resolver/pin.c $(LIBCOMMON)
