@@ -46,6 +46,14 @@ static inline bool bucket_take(struct bucket *bucket, const struct rate *rate, u
 	return bucket_take_some(bucket, rate, 1, now);
 }
 
+/** bucket_return() - @n tokens were not needed */
+static inline void bucket_return(struct bucket *bucket, const struct rate *rate, uint32_t n, uint64_t now)
+{
+	const uint64_t time = SECOND / rate->per_second * n;
+
+	bucket->busy_until = bucket->busy_until > now + time ? bucket->busy_until - time : now;
+}
+
 /** bucket_is_full() - nothing is remembered in it: it may be forgotten */
 static inline bool bucket_is_full(const struct bucket *bucket, uint64_t now)
 {

@@ -26,6 +26,16 @@
 /* To all such addresses together */
 #define BUDGET_ALL	5120
 
+/*
+ * SYNs that ask one address how we look from outside, and were not answered; one a second comes back. A server that names a
+ * victim, and drops its nodes so that they ask anew, has this from each of them. 32 ports may be asked about at once (ports.c),
+ * by two SYNs each, with eight for the hops and three for a study.
+ */
+#define BUDGET_PROBES	128
+
+/* To all addresses together; two a second come back */
+#define BUDGET_PROBES_ALL 256
+
 #define BUDGET_TARGETS	64		/* addresses remembered */
 #define BUDGET_TRUST	(600 * SECOND)	/* an address where the peer's key was proven counts as the peer's for this long */
 
@@ -40,6 +50,7 @@
 struct budget_target {
 	struct endpoint address;
 	struct bucket sent;
+	struct bucket probed;
 	uint64_t trusted;
 };
 
@@ -47,6 +58,7 @@ struct budget_target {
 struct budget {
 	unsigned int open;
 	struct bucket all;
+	struct bucket probed;
 	struct budget_target targets[BUDGET_TARGETS];
 };
 
@@ -67,6 +79,16 @@ int budget_take(struct budget *budget, unsigned int *session, const struct endpo
 
 /** budget_done() - a socket is half-open no more */
 void budget_done(struct budget *budget);
+
+/**
+ * budget_probe() - SYNs are about to be sent to a probe port, which a server has named, or to a STUN server
+ * @n:		how many
+ * Return: false: not now
+ */
+bool budget_probe(struct budget *budget, const struct endpoint *to, unsigned int n, uint64_t now);
+
+/** budget_answered() - as many of them were answered by STUN, or never sent: they do not count */
+void budget_answered(struct budget *budget, const struct endpoint *to, unsigned int n, uint64_t now);
 
 /** budget_trust() - whoever answers at this address has proven the peer's key */
 void budget_trust(struct budget *budget, const struct endpoint *address, uint64_t now);

@@ -192,8 +192,7 @@ void ports_wait_cancel(struct ports_waiter *waiter)
 	free(waiter);
 }
 
-/* Another network or another server: what was seen is not to be trusted any more */
-void ports_on_uplink(struct ports *ports)
+static void begin_anew(struct ports *ports)
 {
 	struct making *making;
 	struct kept *kept;
@@ -207,9 +206,16 @@ void ports_on_uplink(struct ports *ports)
 	ports_wake(ports);
 }
 
+/* Another network or another server: what was seen is not to be trusted any more */
+void ports_on_uplink(struct ports *ports)
+{
+	stunlist_refresh(ports->stun);
+	begin_anew(ports);
+}
+
 static void on_stun(void *arg)
 {
-	ports_on_uplink(arg);
+	begin_anew(arg);
 }
 
 struct ports *ports_new(struct node *node)

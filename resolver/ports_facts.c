@@ -14,12 +14,15 @@
 
 #include "common/clock.h"
 #include "common/log.h"
+#include "resolver/budget.h"
 #include "resolver/lifetime.h"
+#include "resolver/session.h"
 #include "resolver/stunlist.h"
 
 #define PORTS_AGE	(600 * SECOND)	/* facts are asked anew after this: a NAT rarely changes its kind, a laptop its NAT */
 #define PORTS_TAKEN	(240 * SECOND)	/* a NAT keeps what a SYN took for this long (RFC 5382 REQ-5: 4 min) */
 #define PORTS_SILENCE	(60 * SECOND)	/* after probe ports that did not answer: a firewall is not changed often */
+#define PORTS_STUDY	2		/* SYNs of a study to its probe port: connect, hold */
 #define PORTS_UNANSWERED 2	/* ports in a row, as many as are made at once: a firewall answers none of them */
 #define PORTS_UNANSWERED_KNOWN 4	/* where they have answered before: of 100 ports 4 lose both SYNs of their 3 s where 10 % are lost each way */
 
@@ -59,6 +62,16 @@ bool ports_silent(const struct ports *ports)
 	return clock_now() < ports->silent_until;
 }
 
+bool ports_may_send(struct ports *ports, const struct endpoint *to, unsigned int n)
+{
+	return budget_probe(sessions_budget(ports->node->sessions), to, n, clock_now());
+}
+
+void ports_not_sent(struct ports *ports, const struct endpoint *to, unsigned int n)
+{
+	budget_answered(sessions_budget(ports->node->sessions), to, n, clock_now());
+}
+
 /* What was found out here before counts until it is measured anew */
 static void recall(struct ports *ports, const struct endpoint *public)
 {
@@ -95,6 +108,13 @@ static void remember(struct ports *ports)
 		log_debug("ports: %s: %s", path, strerror(-err));
 }
 
+/* Perhaps the servers are elsewhere by now */
+static void silence(struct ports *ports)
+{
+	ports->silent_until = clock_now() + PORTS_SILENCE;
+	stunlist_refresh(ports->stun);
+}
+
 /* A lost packet is no firewall, and without probe ports nothing is direct for a minute */
 static void count_unanswered(struct ports *ports, const struct port *port)
 {
@@ -106,7 +126,7 @@ static void count_unanswered(struct ports *ports, const struct port *port)
 	}
 	log_debug("ports: %u: no probe port answered", port->number);
 	if (++ports->unanswered >= (ports->facts_at ? PORTS_UNANSWERED_KNOWN : PORTS_UNANSWERED))
-		ports->silent_until = clock_now() + PORTS_SILENCE;
+		silence(ports);
 }
 
 void ports_learn(struct ports *ports, const struct port *port)
@@ -200,6 +220,8 @@ static void on_study(void *arg, const struct study_result *result)
 	struct ports *ports = arg;
 
 	ports->study = NULL;
+	if (result->mapped.family)
+		ports_not_sent(ports, &ports->studied_at, PORTS_STUDY);
 	/* A server that cannot tell does not make what was known before wrong */
 	if (result->port) {
 		ports->facts.filtering = study_filtering(result);
@@ -207,8 +229,10 @@ static void on_study(void *arg, const struct study_result *result)
 		ports->filtering_at = clock_now();
 	}
 	ports->by_address = study_by_address(result);
+	if (!result->elsewhere.family)
+		stunlist_refresh(ports->stun);
 	remember(ports);
-	if (!ports->lifetime)
+	if (!ports->lifetime && ports_may_send(ports, &ports->studied_at, 1))
 		ports->lifetime = lifetime_start(ports->node->base, &ports->studied_at, on_lifetime, ports);
 	ports->facts.hairpin = result->hairpin == STUN_OUTCOME_ESTABLISHED ? PUNCH__HAIRPIN__HAIRPIN_YES :
 			       result->hairpin ? PUNCH__HAIRPIN__HAIRPIN_NO : PUNCH__HAIRPIN__HAIRPIN_UNKNOWN;
@@ -223,6 +247,8 @@ void ports_study(struct ports *ports, const struct endpoint *target)
 	if (ports->studied_since && (ports->facts.filtering != PUNCH__FILTERING__FILTERING_SYN_ACK_ONLY ||
 				     study_fresh(ports->studied_since, clock_now())))
 		return;
+	if (!ports_may_send(ports, target, PORTS_STUDY))
+		return;
 	ports->studied_since = clock_now();
 	ports->hops_studied = 0;
 	ports->studied_at = *target;
@@ -230,7 +256,7 @@ void ports_study(struct ports *ports, const struct endpoint *target)
 	for (i = 0; i < count && !other; i++)
 		if (!endpoint_same_address(&others[i], target))
 			other = &others[i];
-	ports->study = study_start(ports->node->base, target, other, known_hops, on_study, ports);
+	ports->study = study_start(ports->node->base, target, other, sessions_budget(ports->node->sessions), known_hops, on_study, ports);
 }
 
 bool ports_studying(const struct ports *ports)
@@ -245,7 +271,7 @@ bool ports_facts_fresh(const struct ports *ports)
 
 void ports_find_hops(struct ports *ports, const struct endpoint *target)
 {
-	if (!ports->hops)
+	if (!ports->hops && ports_may_send(ports, target, HOPS_MAX))
 		ports->hops = hops_start(ports->node->base, target, on_hops, ports);
 }
 
@@ -257,6 +283,8 @@ void ports_facts_reset(struct ports *ports)
 	ports->study = NULL;
 	lifetime_cancel(ports->lifetime);
 	ports->lifetime = NULL;
+	ports->facts.mapping = PUNCH__MAPPING__MAPPING_UNKNOWN;
+	ports->facts.port_rule = PUNCH__PORT_RULE__PORT_RULE_UNKNOWN;
 	ports->facts.lifetime = ports->facts.hops = 0;
 	ports->network_known = false;
 	ports->by_address = ports->hops_measured = false;

@@ -7,6 +7,7 @@
  * (it was reached by IPv6, or names one) nobody can tell, and it stays unknown.
  */
 #include "resolver/ports_internal.h"
+#include "resolver/session.h"
 
 static unsigned int no_hops(void *arg)
 {
@@ -33,8 +34,11 @@ void ports_firewall_study(struct ports *ports)
 		for (j = 0; j < n && !ports->studied6; j++) {
 			if (probes[j].family != AF_INET6)
 				continue;
+			if (!ports_may_send(ports, &probes[j], 1))
+				continue;
 			ports->studied6 = true;
-			ports->study6 = study_start(ports->node->base, &probes[j], NULL, no_hops, on_study, ports);
+			ports->study6 = study_start(ports->node->base, &probes[j], NULL,
+						    sessions_budget(ports->node->sessions), no_hops, on_study, ports);
 		}
 	}
 }

@@ -89,6 +89,8 @@ void ports_keep(struct ports *ports, struct port *port);
 void ports_wake(struct ports *ports);
 
 /* ports_facts.c */
+bool ports_may_send(struct ports *ports, const struct endpoint *to, unsigned int n);	/* SYNs, by the budget */
+void ports_not_sent(struct ports *ports, const struct endpoint *to, unsigned int n);	/* or answered */
 void ports_learn(struct ports *ports, const struct port *port);
 bool ports_facts_fresh(const struct ports *ports);
 bool ports_silent(const struct ports *ports);	/* no probe port answered lately: none is waited for */

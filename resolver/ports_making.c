@@ -153,8 +153,11 @@ static void probe_over(struct probe *probe)
 static void take_answer(struct probe *probe, size_t size)
 {
 	struct endpoint *mapped = &probe->making->port->mapped[probe->index];
+	int err = stun_mapped(probe->in, size, probe->id, mapped);
 
-	if (stun_mapped(probe->in, size, probe->id, mapped) || !endpoint_may_refer(&probe->target, mapped))
+	if (!err)
+		ports_not_sent(probe->making->ports, &probe->target, 1);
+	if (err || !endpoint_may_refer(&probe->target, mapped))
 		memset(mapped, 0, sizeof(*mapped));
 }
 
@@ -222,9 +225,13 @@ static int probe_start(struct making *making, unsigned int index, const struct e
 	len = endpoint_to_sockaddr(to, AF_INET, &ss);
 	if (len < 0)
 		return len;
+	if (!ports_may_send(making->ports, to, 1))
+		return -EDQUOT;
 	fd = port_socket(AF_INET, making->port->number);
-	if (fd < 0)
+	if (fd < 0) {
+		ports_not_sent(making->ports, to, 1);
 		return fd;
+	}
 	probe_keepalive(fd);
 	probe->making = making;
 	probe->index = index;
@@ -247,6 +254,7 @@ static int probe_start(struct making *making, unsigned int index, const struct e
 	making->port->probes[index] = fd;
 	return 0;
 fail:
+	ports_not_sent(making->ports, to, 1);
 	close(fd);
 	return err;
 }

@@ -333,6 +333,11 @@ void sessions_free(struct sessions *sessions)
 	free(sessions);
 }
 
+struct budget *sessions_budget(struct sessions *sessions)
+{
+	return &sessions->budget;
+}
+
 unsigned int sessions_count(const struct sessions *sessions)
 {
 	return sessions->count;

@@ -31,6 +31,7 @@
 
 #include "common/log.h"
 #include "common/secret.h"
+#include "resolver/budget.h"
 #include "resolver/opinion.h"
 #include "resolver/ports.h"
 #include "resolver/timer.h"
@@ -56,6 +57,7 @@ struct study {
 	struct event_base *base;
 	struct endpoint target;
 	struct opinion *opinion;
+	struct budget *budget;
 	unsigned int (*hops)(void *arg);
 	study_done *done;
 	void *arg;
@@ -191,6 +193,8 @@ static void start_hairpin(struct study *study)
 	stop_asking(study);
 	study->step = STUDY_HAIRPIN_WAIT;
 	study->came = false;
+	if (!budget_probe(study->budget, &study->result.mapped, 1, clock_now()))
+		goto over;
 	study->hairpin = port_socket(study->result.mapped.family, 0);
 	if (study->hairpin < 0 || start_connect(study->hairpin, &study->result.mapped))
 		goto over;
@@ -382,14 +386,14 @@ static int open_port(struct study *study)
 }
 
 struct study *study_start(struct event_base *base, const struct endpoint *target, const struct endpoint *other,
-			  unsigned int (*hops)(void *arg), study_done *done, void *arg)
+			  struct budget *budget, unsigned int (*hops)(void *arg), study_done *done, void *arg)
 {
 	struct study *study = calloc(1, sizeof(*study));
 
 	if (!study)
 		return NULL;
 	*study = (struct study){
-		.base = base, .target = *target, .hops = hops, .done = done, .arg = arg,
+		.base = base, .target = *target, .budget = budget, .hops = hops, .done = done, .arg = arg,
 		.probe = -1, .listener = -1, .held = -1, .hairpin = -1,
 	};
 	study->timer = evtimer_new(base, on_timer, study);

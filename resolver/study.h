@@ -37,6 +37,7 @@ bool study_fresh(uint64_t at, uint64_t now);
 uint32_t study_stray(const struct study_result *result);
 
 struct study;
+struct budget;
 
 /** study_done - called once, never from inside study_start(), not after study_cancel(); the study is freed then */
 typedef void study_done(void *arg, const struct study_result *result);
@@ -45,11 +46,12 @@ typedef void study_done(void *arg, const struct study_result *result);
  * study_start() - ask a probe port to connect back
  * @target:	the probe port
  * @other:	a STUN server elsewhere, which is asked for @elsewhere; NULL: none
+ * @budget:	of the SYN to where the probe port says that we are; those to @target are the caller's matter
  * @hops:	called for the number of hops to the outermost NAT when that is needed; 0: not known
  * Takes at most 8 s. Return: NULL when out of memory or sockets
  */
 struct study *study_start(struct event_base *base, const struct endpoint *target, const struct endpoint *other,
-			  unsigned int (*hops)(void *arg), study_done *done, void *arg);
+			  struct budget *budget, unsigned int (*hops)(void *arg), study_done *done, void *arg);
 void study_cancel(struct study *study);
 
 #endif

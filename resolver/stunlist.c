@@ -4,6 +4,9 @@
  *
  * Any server of RFC 8489 that listens on TCP will do. It stands elsewhere than the rendezvous, so together they
  * tell whether a NAT's mapping depends on the address.
+ *
+ * Names are looked up again when the network changes and when no answer came, at most once in STUNLIST_AGAIN. The
+ * address in use is kept while it is one of those found, or none is found.
  */
 #include "resolver/stunlist.h"
 
@@ -16,7 +19,7 @@
 #include "resolver/timer.h"
 
 #define STUN_PORT	3478	/* RFC 8489 18.6 */
-#define STUNLIST_AGAIN	(60 * SECOND)	/* after a name that was not found */
+#define STUNLIST_AGAIN	(60 * SECOND)	/* between two look-ups: names of services have such lifetimes, or longer ones */
 
 struct entry {
 	struct stunlist *list;
@@ -24,6 +27,7 @@ struct entry {
 	struct dns_query *query;
 	struct endpoint address;	/* family 0: not found yet */
 	struct event *again;
+	uint64_t asked;			/* when it was looked up last; 0: never */
 };
 
 struct stunlist {
@@ -36,14 +40,21 @@ struct stunlist {
 
 static void on_found(void *arg, int error, const char *text, const struct endpoint *results, unsigned int count)
 {
+	const struct endpoint *found = NULL;
 	struct entry *entry = arg;
 	unsigned int i;
 
 	entry->query = NULL;
-	for (i = 0; !error && i < count && !entry->address.family; i++)
-		if (results[i].family == AF_INET)
-			entry->address = results[i];
-	if (entry->address.family) {
+	for (i = 0; !error && i < count; i++) {
+		if (results[i].family != AF_INET)
+			continue;
+		if (endpoint_equal(&results[i], &entry->address))
+			return;
+		if (!found)
+			found = &results[i];
+	}
+	if (found) {
+		entry->address = *found;
 		entry->list->changed(entry->list->arg);
 		return;
 	}
@@ -65,7 +76,20 @@ static void on_again(evutil_socket_t fd, short what, void *arg)
 		endpoint_format(&ep, text);
 	else
 		snprintf(text, sizeof(text), colon ? "%s" : "%s:3478", entry->name);
+	if (entry->query)
+		return;
+	entry->asked = clock_now();
 	entry->query = dns_lookup(entry->list->node->dns, text, STUN_PORT, on_found, entry);
+}
+
+void stunlist_refresh(struct stunlist *list)
+{
+	const uint64_t now = clock_now();
+	struct entry *entry;
+
+	for (entry = list->entries; entry < list->entries + list->count; entry++)
+		if (entry->asked && !entry->query)
+			timer_set(entry->again, now - entry->asked < STUNLIST_AGAIN ? entry->asked + STUNLIST_AGAIN - now : 0);
 }
 
 unsigned int stunlist_get(const struct stunlist *list, struct endpoint *out, unsigned int max)

@@ -19,6 +19,7 @@
 #include "resolver/dns.h"
 #include "resolver/lifetime.h"
 #include "resolver/ports.h"
+#include "resolver/session_internal.h"
 #include "resolver/study.h"
 #include "tests/fuzz/fuzz.h"
 
@@ -246,11 +247,14 @@ static void play(const uint8_t *data, size_t size)
 
 static void with_ports(const uint8_t *data, size_t size)
 {
+	static struct sessions sessions;	/* their budget */
 	struct ports *ports = ports_new(&node);
 	struct description facts;
 	struct port *port;
 
 	MUST(ports);
+	memset(&sessions, 0, sizeof(sessions));
+	node.sessions = &sessions;
 	node.ports = ports;
 	play(data, size);
 	memset(&facts, 0, sizeof(facts));
@@ -266,6 +270,7 @@ static void with_ports(const uint8_t *data, size_t size)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
+	struct budget budget = { 0 };
 	struct lifetime *lifetime;
 	struct study *study;
 
@@ -275,7 +280,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	hops = data[0] >> 4;
 	switch (data[0] % 3) {
 	case 0:
-		study = study_start(base, &servers[0], data[0] & 8 ? &servers[1] : NULL, on_hops, on_study, NULL);
+		study = study_start(base, &servers[0], data[0] & 8 ? &servers[1] : NULL, &budget, on_hops, on_study, NULL);
 		MUST(study);
 		play(data + 1, size - 1);
 		if (!done)

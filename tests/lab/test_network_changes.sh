@@ -65,3 +65,45 @@ server one 192.168.1.1:80
 again 203.0.113.41
 lab_wait 10 "grep -q 'is mapped to' '$PUNCH_LOG_FILE'"
 lab_expect 'a private address is not believed of a public server' eval '! grep -q "is mapped to 192" "$PUNCH_LOG_FILE"'
+
+# Both servers see another port: the mapping depends on the destination. In the next network nobody answers, so nothing is known
+lab_stop stun-one
+server one each
+server two
+again 203.0.113.41 203.0.113.42
+lab_expect 'a mapping is found out' lab_poll 15 \
+	'[ "$(lab_run alice punchctl doctor --json | jq -r .nat.mapping)" = address-and-port-dependent ]'
+lab_kill stun-one STOP
+lab_kill stun-two STOP
+change "$CHANGED" addr add 203.0.113.31/32 dev eth0
+lab_expect_match 'and forgotten with the network' "$(lab_run alice punchctl doctor --json | jq -r .nat.mapping)" '^(unknown|null|not.measured)$'
+lab_kill stun-one CONT
+lab_kill stun-two CONT
+
+# A container comes and goes: its interface has a link-local address of IPv6 alone
+lab_ip alice link add c0 type veth peer name c1
+lab_ipv6 alice c0
+lab_ip alice link set c1 up
+before=$(said "$CHANGED")
+change "$SAME" link set c0 up
+lab_wait 10 "lab_run alice ip -6 addr show dev c0 scope link | grep fe80 | grep -qv tentative"
+change "$SAME" link del c0
+lab_expect_eq 'containers are no change of the network' "$(said "$CHANGED")" "$before"
+# The same own address, another router: it is another network
+change "$CHANGED" route replace default via 203.0.113.99 dev eth0 onlink
+lab_pass 'another router is one'
+lab_ip alice route replace default via "$LAB_CORE" dev eth0 onlink
+
+# Nobody answers at an address where servers are said to be: it gets few SYNs, whatever happens to the network
+lab_server victim 203.0.113.77
+lab_do nsenter -t "${LAB_PID[victim]}" --net nft 'add table ip fw; add chain ip fw in { type filter hook input priority 0; };
+	add rule ip fw in tcp flags syn counter drop'
+again 203.0.113.77
+SECONDS=0
+for _ in 1 2 3 4 5 6 7 8 9 10 11 12; do
+	change "$CHANGED" addr add 203.0.113.32/32 dev eth0
+	change "$CHANGED" addr del 203.0.113.32/32 dev eth0
+done
+syns=$(nsenter -t "${LAB_PID[victim]}" --net nft list chain ip fw in | sed -n 's/.*counter packets \([0-9]*\).*/\1/p')
+lab_note "$syns SYNs, those that the kernel repeats among them, in 24 changes of the network and $SECONDS s"
+lab_expect 'an address that does not answer is asked few times' [ "$syns" -gt 0 -a "$syns" -le $((2 * (128 + SECONDS))) ]

@@ -127,6 +127,57 @@ static void proven_peer_is_free_for_a_while(void **state)
 	assert_true(drain(&budget, peer, 2 * SECOND + BUDGET_TRUST) <= BUDGET_TARGET);
 }
 
+static unsigned int probe(struct budget *budget, struct endpoint to, uint64_t now)
+{
+	unsigned int n = 0;
+
+	while (n < 10 * BUDGET_PROBES_ALL && budget_probe(budget, &to, 1, now)) {
+		n++;
+		to.port++;
+	}
+	return n;
+}
+
+/* A server that names a victim as its probe port gets few SYNs sent there, however often it drops its nodes */
+static void unanswered_probes_are_few(void **state)
+{
+	struct budget budget = { 0 };
+	uint64_t now = SECOND;
+	unsigned int n = 0, i;
+
+	(void)state;
+	assert_int_equal(probe(&budget, host(1), now), BUDGET_PROBES);
+	for (; now <= 61 * SECOND; now += 100 * MS)
+		n += probe(&budget, host(1), now);
+	assert_in_range(n, 54, 60);
+	/* nor many to many addresses */
+	n = 0;
+	for (i = 2; i < 2 * BUDGET_TARGETS; i++)
+		n += probe(&budget, host((uint8_t)i), now);
+	assert_true(n <= BUDGET_PROBES_ALL);
+	/* guesses have their own budget, and take none of this one */
+	assert_int_equal(drain(&budget, host(200), now), BUDGET_TARGET);
+	memset(&budget, 0, sizeof(budget));
+	drain(&budget, host(1), now);
+	assert_int_equal(probe(&budget, host(1), now), BUDGET_PROBES);
+}
+
+static void answered_probes_are_free(void **state)
+{
+	struct budget budget = { 0 };
+	struct endpoint server = host(1);
+	unsigned int i;
+
+	(void)state;
+	for (i = 0; i < 10 * BUDGET_PROBES_ALL; i++) {
+		assert_true(budget_probe(&budget, &server, 2, SECOND));
+		budget_answered(&budget, &server, 2, SECOND);
+	}
+	/* what was put back once too often makes no more room than there was */
+	budget_answered(&budget, &server, 100, SECOND);
+	assert_int_equal(probe(&budget, server, SECOND), BUDGET_PROBES);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -136,6 +187,8 @@ int main(void)
 		cmocka_unit_test(many_addresses_share_a_budget),
 		cmocka_unit_test(ipv6_network_is_one_target),
 		cmocka_unit_test(proven_peer_is_free_for_a_while),
+		cmocka_unit_test(unanswered_probes_are_few),
+		cmocka_unit_test(answered_probes_are_free),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
