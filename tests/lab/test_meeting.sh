@@ -7,6 +7,7 @@
 . "$(dirname "$0")/lab.sh"
 . "$(dirname "$0")/punch.sh"
 lab_begin "$@"
+punch_debug
 [ "$(awk '{print $3}' /proc/self/uid_map)" -gt 1 ] || lab_skip 'sshd wants real root'
 lab_internet
 lab_nat natA 198.51.100.1 port=preserve filtering=address-port stray=rst delay=10ms
@@ -77,6 +78,26 @@ lab_expect_eq 'again at once' "$(hello again)" again
 lab_note "$(punch_status alice '[.connections[] | select(.direction == "out")] | last | .setup_ms') ms, 40 ms a round trip"
 lab_expect_eq 'several at once' "$(for i in 1 2 3 4 5; do hello "$i" & done | sort | tr -d '\n')" 12345
 lab_expect_match 'punchctl ping' "$(lab_run alice punchctl ping bob 2>&1 | tail -n 1)" '^bob: direct path to 198\.51\.100\.2:'
+
+# --- bob's network changes: alice goes to the next place, so those that were used must stay so
+awaited() { punch_status bob '[.meetings[] | select(.peer == "alice" and .port == 9000) | .local_port] | sort | join(" ")'; }
+changes() { grep -c 'addresses or default routes changed' "$PUNCH_LOG_FILE"; }
+for _ in 1 2 3; do
+	at 15
+	said=$(hello before)
+	before=$(awaited) count=$(changes)
+	lab_ip bob addr add 192.168.1.99/32 dev eth0
+	lab_wait 10 "[ \$(changes) -gt $count ]"
+	after=$(awaited)
+	tenths=$((${EPOCHREALTIME/[.,]/} / 100000 % 100))
+	lab_ip bob addr del 192.168.1.99/32 dev eth0
+	# All of it in one bucket of his
+	[ $tenths -lt 15 ] || [ $tenths -ge 65 ] || break
+done
+lab_expect_eq 'before his network changes' "$said" before
+lab_expect_eq 'his network changes: the next place is held, not one that was used' "$after" "$before"
+lab_expect_eq 'and alice comes to it' "$(hello after)" after
+unset PUNCH_LOG PUNCH_LOG_FILE
 
 # --- the edge of a bucket, between two clocks
 at 93
