@@ -6,12 +6,14 @@
  */
 #include <errno.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -45,11 +47,13 @@ int process_again(char *const argv[])
 {
 	char byte;
 
+	close_range(MAPPER_LINK_FD + 1, ~0u, 0);	/* as exec() would: the worker's end of the link is among them */
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	if (strchr(argv[2], ';')) {
 		started->pinholes++;
 		while (!started->may_end)
 			usleep(1000);
-		close_range(MAPPER_LINK_FD, ~0u, 0);	/* no exec() has closed the link's first number */
+		close(MAPPER_LINK_FD);
 		for (;;)
 			pause();
 	}
