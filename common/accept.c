@@ -6,6 +6,7 @@
  * how full the table is: nothing has to be counted.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <netinet/in.h>
 #include <stdio.h>
@@ -61,12 +62,30 @@ static bool is_of_connection(int err)
 	       err == EHOSTUNREACH || err == ENETUNREACH || err == EOPNOTSUPP;
 }
 
+bool accept_is_reserved(int fd)
+{
+	return (unsigned int)fd + ACCEPT_RESERVE >= descriptor_limit;
+}
+
+/* Would the next descriptor be a reserved one? Others may have taken some since the last was accepted */
+static bool is_full(int listener)
+{
+	int fd = fcntl(listener, F_DUPFD_CLOEXEC, 0);
+
+	if (fd < 0)
+		return true;
+	close(fd);
+	return accept_is_reserved(fd);
+}
+
 int accept_reserve(int listener, struct endpoint *from, bool *full)
 {
 	struct sockaddr_storage ss;
 	socklen_t len;
 	int fd;
 
+	if (is_full(listener))
+		return -EMFILE;
 	do {
 		len = sizeof(ss);
 		fd = accept4(listener, (struct sockaddr *)&ss, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
@@ -77,8 +96,7 @@ int accept_reserve(int listener, struct endpoint *from, bool *full)
 		close(fd);
 		return -EAGAIN;
 	}
-	if ((unsigned int)fd + ACCEPT_RESERVE >= descriptor_limit)
-		*full = true;
+	*full = accept_is_reserved(fd + 1);
 	return fd;
 }
 

@@ -29,12 +29,15 @@
  */
 int accept_open(struct endpoint *ep, char *why, size_t size);
 
+/** accept_is_reserved() - is this descriptor one of the ACCEPT_RESERVE, which strangers are not to get? */
+bool accept_is_reserved(int fd);
+
 /**
  * accept_reserve() - accept one connection, non-blocking and close-on-exec
  * @from:	where it came from
  * @full:	set when only ACCEPT_RESERVE descriptors are left after it: pause
  * Return: descriptor; -EAGAIN when there is none; -EMFILE (also for ENFILE, ENOBUFS,
- * ENOMEM) when it must wait: pause.  Connections that died in the queue are skipped.
+ * ENOMEM) when it must wait, in the kernel's queue: pause.  Connections that died in the queue are skipped.
  */
 int accept_reserve(int listener, struct endpoint *from, bool *full);
 
