@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "common/accept.h"
 #include "rendezvous/limits.h"
 
 struct callback {
@@ -25,8 +26,6 @@ struct callback {
 	void *arg;
 	int early;		/* outcome that connect() itself told */
 };
-
-static unsigned int callbacks;	/* now */
 
 static int outcome_of(int error)
 {
@@ -95,15 +94,14 @@ struct callback *callback_new(struct event_base *base, const struct endpoint *ow
 
 	from.port = 0;
 	length = endpoint_to_sockaddr(&from, from.family, &ss);
-	if (length < 0 || callbacks >= RDV_BACKS)
+	if (length < 0)
 		return NULL;
 	callback = calloc(1, sizeof(*callback));
 	if (!callback)
 		return NULL;
-	callbacks++;
 	callback->family = from.family;
 	callback->fd = socket(from.family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, IPPROTO_TCP);
-	if (callback->fd < 0 || bind(callback->fd, (struct sockaddr *)&ss, (socklen_t)length) ||
+	if (callback->fd < 0 || accept_is_reserved(callback->fd) || bind(callback->fd, (struct sockaddr *)&ss, (socklen_t)length) ||
 	    endpoint_local(callback->fd, &from))
 		goto fail;
 	callback->event = event_new(base, callback->fd, EV_WRITE, on_event, callback);
@@ -125,5 +123,4 @@ void callback_free(struct callback *callback)
 	if (callback->fd >= 0)
 		close(callback->fd);
 	free(callback);
-	callbacks--;
 }

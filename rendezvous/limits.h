@@ -51,7 +51,7 @@
 #define RDV_PER_KEY		256		/* connections of one key: nodes without a name of their own share one */
 #define RDV_CALLS		512		/* open invitations of one caller key */
 #define RDV_RINGING		1024		/* open invitations to one callee key */
-#define RDV_SESSIONS		65536		/* all together, about 300 bytes each */
+#define RDV_SESSIONS		65536		/* all together, about 300 bytes each, and its payload for RDV_SEEK_TIME */
 #define RDV_OWN_SESSIONS	49152		/* of nodes of this server as callers; what is left is for other servers' */
 #define RDV_SESSIONS_PART	16		/* one address: fewer than one in 16 of the free ones; 2,891 where there are no others */
 #define RDV_KEYS		131072		/* remembered, connected or not; about 200 bytes each */
@@ -85,12 +85,21 @@
 #define RDV_PROBES_PER_SOURCE	4096		/* of one address, before and after */
 #define RDV_PROBE_RATE		{ .per_second = 1000, .burst = 4000 }	/* connections; a symmetric NAT is measured by dozens */
 #define RDV_STUN_RATE		{ .per_second = 20, .burst = 100 }	/* requests on one connection */
-#define RDV_BACKS		1024	/* connections back under way all together */
+#define RDV_BACKS		1024	/* connections back reserved or under way all together */
+#define RDV_BACKS_FIT		16
+#define RDV_BACKS_SHARE		64	/* of one address: it tests with 4 at once */
+#define RDV_BACK_KEPT		(5 * SECOND)	/* a reservation, for the client's word to go: two round trips of 2 s */
 #define RDV_BACK_TIME		(1500 * MS)	/* for one: the SYN and its first retransmission after 1 s */
 #define RDV_WAIT_MOST		520	/* s of silence before an answer, below RDV_PROBE_IDLE */
 #define RDV_BACK_RATE		{ .per_second = 1, .burst = 4 }	/* on one connection: two tests of filtering, one with a held port */
 
+/* ---- metrics */
+#define RDV_SCRAPERS		8	/* connections at one time */
+#define RDV_SCRAPE_TIME		(5 * SECOND)	/* without a byte */
+#define RDV_SCRAPE_MAX		4096	/* bytes of a request; Prometheus and curl send below 512 */
+
 /* ---- files */
+#define RDV_RELOAD_AGAIN	(1 * SECOND)	/* SIGHUP's file could not be read, but maybe then: a revocation is not to be lost */
 #define RDV_ALLOWED		1000000		/* keys of an allow file, 32 MB */
 
 /* ---- several servers with one store */
@@ -100,10 +109,10 @@
 #define RDV_STORE_BEAT		(1 * SECOND)	/* between two PINGs to the store: health and round-trip time */
 #define RDV_STORE_SILENCE	(3 * SECOND)	/* without an answer the store is down */
 #define RDV_STORE_PENDING	10000		/* questions to the store without an answer */
-#define RDV_STORE_REFRESHES	1000		/* presences said again in one beat: 20,000 nodes in RDV_REFRESH */
+#define RDV_STORE_REFRESHES	4096		/* presences said again in one beat: all RDV_NODES in 14 s, within RDV_REFRESH */
 #define RDV_STORE_BACK_MIN	(200 * MS)	/* first wait before reconnecting, doubled up to */
 #define RDV_STORE_BACK_MAX	(10 * SECOND)
-#define RDV_FORWARD		(32 * 1024)	/* bytes of a Forward: a frame and what is around it */
+#define RDV_FORWARD		(12 * 1024)	/* bytes of a Forward: a payload and 4 relays; what it carries fits a frame */
 
 /* ---- embedded relay */
 #define RDV_CHILD_BACK_MIN	(100 * MS)	/* first wait before starting it again, doubled up to */

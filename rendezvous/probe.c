@@ -37,6 +37,8 @@ struct probe {
 	uint64_t deadline;		/* of the request that has begun; 0: none has */
 	struct bucket requests, backs;
 	struct callback *callback;	/* reserved, or under way; NULL none */
+	struct place back_place;	/* its */
+	struct event *back_kept;	/* until a reservation is given up; NULL none */
 	struct stun_back back;		/* of it */
 	bool waiting;			/* the first request is answered by its outcome, or after a silence */
 	struct event *silence;		/* its end; NULL none */
@@ -50,17 +52,27 @@ static LIST_HEAD(, probe) probes = LIST_HEAD_INITIALIZER(probes);
 static struct event_base *probe_base;
 static struct listeners *probe_listeners;
 static struct sources *probe_sources;
-static struct places *strangers, *regulars;
+static struct places *strangers, *regulars, *backs;
 static struct endpoint probe_own[CONF_LIST];	/* addresses that we listen on by name */
 static unsigned int probe_own_count;
 static const struct timeval *probe_idle;	/* RDV_PROBE_IDLE, as libevent wants many equal timeouts */
+
+static void back_end(struct probe *probe)
+{
+	callback_free(probe->callback);
+	probe->callback = NULL;
+	places_leave(&probe->back_place);
+	if (probe->back_kept)
+		event_free(probe->back_kept);
+	probe->back_kept = NULL;
+}
 
 static void probe_end(struct probe *probe)
 {
 	LIST_REMOVE(probe, all);
 	places_leave(&probe->place);
 	probe_stats.strangers = places_taken(strangers);
-	callback_free(probe->callback);
+	back_end(probe);
 	if (probe->silence)
 		event_free(probe->silence);
 	sources_release(probe_sources, &probe->from, clock_now());
@@ -130,6 +142,36 @@ static const struct endpoint *other_address(const struct endpoint *own)
 	return NULL;
 }
 
+static void on_back(void *arg, int outcome);
+
+static void on_back_kept(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	back_end(arg);
+}
+
+/* Maybe the place of another one, whose client hears that it cannot be done. Return: false when there is none */
+static bool back_take_place(struct probe *probe)
+{
+	static const struct timeval kept = { .tv_sec = RDV_BACK_KEPT / SECOND };
+	struct place *loser;
+	struct probe *other;
+	int err = places_take(backs, &probe->back_place, &probe->from, clock_now(), &loser);
+
+	if (loser) {
+		other = (struct probe *)(void *)((char *)loser - offsetof(struct probe, back_place));
+		if (is_going_back(other))
+			on_back(other, STUN_OUTCOME_UNAVAILABLE);
+		else
+			back_end(other);
+	}
+	if (err)
+		return false;
+	probe->back_kept = evtimer_new(probe_base, on_back_kept, probe);
+	return probe->back_kept && !evtimer_add(probe->back_kept, &kept);
+}
+
 /* Prepare to connect back: @back becomes the answer */
 static void back_reserve(struct probe *probe, struct stun_back *back)
 {
@@ -137,26 +179,26 @@ static void back_reserve(struct probe *probe, struct stun_back *back)
 	const struct endpoint *other = NULL;
 	struct endpoint own;
 
-	callback_free(probe->callback);
-	probe->callback = NULL;
+	back_end(probe);
 	back->what = STUN_OUTCOME_UNAVAILABLE;
 	back->port = 0;
 	if (endpoint_local(probe->fd, &own) || !bucket_take(&probe->backs, &rate, clock_now()))
 		return;
 	if (back->scope == STUN_SCOPE_ADDRESS)
 		other = other_address(&own);
-	if (back->scope == STUN_SCOPE_PORT || other)
+	if ((back->scope == STUN_SCOPE_PORT || other) && back_take_place(probe))
 		probe->callback = callback_new(probe_base, &own, other, &back->port);
 	if (probe->callback)
 		back->what = STUN_OUTCOME_RESERVED;
+	else
+		back_end(probe);
 }
 
 static void on_back(void *arg, int outcome)
 {
 	struct probe *probe = arg;
 
-	callback_free(probe->callback);
-	probe->callback = NULL;
+	back_end(probe);
 	probe->back.what = (uint8_t)outcome;
 	if (!probe_answer(probe) || (!is_going_back(probe) && probe_wait(probe)))
 		probe_end(probe);
@@ -205,6 +247,7 @@ static bool back_take(struct probe *probe, size_t size, struct stun_back *back, 
 	} else if (back->what == STUN_STEP_GO && probe->callback) {
 		probe->waiting = true;
 		event_del(probe->event);
+		evtimer_del(probe->back_kept);
 		callback_go(probe->callback, &probe->from, on_back, probe);
 		return false;
 	} else {
@@ -313,6 +356,7 @@ int probes_open(struct event_base *base, struct endpoint *eps, unsigned int coun
 {
 	const unsigned int most = places_fit(RDV_PROBES, descriptors, RDV_PROBES_FIT);
 	const unsigned int most_strangers = places_fit(RDV_PROBE_STRANGERS, descriptors, RDV_PROBE_STRANGERS_FIT);
+	const unsigned int most_backs = places_fit(RDV_BACKS, descriptors, RDV_BACKS_FIT);
 	const struct timeval idle = { .tv_sec = RDV_PROBE_IDLE / SECOND };
 	static const struct rate rate = RDV_PROBE_RATE;
 	int err = -EADDRNOTAVAIL, open = 0;
@@ -326,7 +370,8 @@ int probes_open(struct event_base *base, struct endpoint *eps, unsigned int coun
 			       places_fit(RDV_PROBE_STRANGERS_SHARE, most_strangers, STRANGERS_SHARE_FIT),
 			       RDV_STRANGER_TIME);
 	regulars = places_new(most, places_fit(RDV_PROBES_PER_SOURCE, most, 1), NEVER);
-	if (!probe_idle || !probe_listeners || !probe_sources || !strangers || !regulars)
+	backs = places_new(most_backs, places_fit(RDV_BACKS_SHARE, most_backs, STRANGERS_SHARE_FIT), RDV_BACK_TIME);
+	if (!probe_idle || !probe_listeners || !probe_sources || !strangers || !regulars || !backs)
 		return -ENOMEM;
 	for (unsigned int i = 0; i < count; i++) {
 		err = listeners_add(probe_listeners, &eps[i], why, sizeof(why));
@@ -358,7 +403,8 @@ void probes_close(void)
 	sources_free(probe_sources);
 	places_free(strangers);
 	places_free(regulars);
-	strangers = regulars = NULL;
+	places_free(backs);
+	strangers = regulars = backs = NULL;
 	probe_listeners = NULL;
 	probe_sources = NULL;
 }
