@@ -310,6 +310,8 @@ void broker_found(struct broker *broker, const struct broker_call *call, const c
 			     "the peer may be on another server, which cannot be reached now");
 	else
 		session_set_state(broker->sessions, session, SESSION_AWAY, now);
+	if (!err)
+		session_forget(session);
 }
 
 /* ---------------------------------------------------------------- from Reply to Go */

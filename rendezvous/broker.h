@@ -110,8 +110,11 @@ void broker_free(struct broker *broker);
 int broker_join(struct broker *broker, void *peer, const uint8_t key[KEY_SIZE], const struct endpoint *from,
 		bool receive, uint64_t now, struct broker_node **node);
 
-/** broker_receive() - Hello was said again: wants invitations from now on, or no longer */
-void broker_receive(struct broker *broker, struct broker_node *node, bool receive, uint64_t now);
+/**
+ * broker_receive() - Hello was said again: wants invitations from now on, or no longer
+ * Return: 0, or -EAGAIN (the key registers too often), of which the node was told: its connection is to be closed
+ */
+int broker_receive(struct broker *broker, struct broker_node *node, bool receive, uint64_t now);
 
 /** broker_leave() - the connection is gone */
 void broker_leave(struct broker *broker, struct broker_node *node, uint64_t now);

@@ -149,19 +149,23 @@ int broker_join(struct broker *broker, void *peer, const uint8_t key[KEY_SIZE], 
 	return 0;
 }
 
-void broker_receive(struct broker *broker, struct broker_node *node, bool receive, uint64_t now)
+int broker_receive(struct broker *broker, struct broker_node *node, bool receive, uint64_t now)
 {
 	if (node->receives == receive)
-		return;
+		return 0;
+	/* The store is asked as for a new connection */
+	if (receive && check_rate(broker, node->identity, node->peer, now))
+		return -EAGAIN;
 	if (receive) {
 		receive_begin(broker, node, now);
-		return;
+		return 0;
 	}
 	/* What rings already may still be answered */
 	node->receives = false;
 	broker->stats.receivers--;
 	node->identity->receiver = NULL;
 	broker->ops->withdraw(broker->ctx, node->identity->key);
+	return 0;
 }
 
 void broker_leave(struct broker *broker, struct broker_node *node, uint64_t now)

@@ -136,6 +136,28 @@ static void child_exec(pid_t parent, int out)
 	_exit(127);
 }
 
+/* In order if it can be, and in any case */
+static void child_stop(void)
+{
+	uint64_t deadline = clock_now() + STOP_TIME;
+	pid_t pid = 0;
+
+	close_out();
+	if (!child.pid)
+		return;
+	kill(child.pid, SIGTERM);
+	while (pid != child.pid && clock_now() < deadline) {
+		pid = waitpid(child.pid, NULL, WNOHANG);
+		if (pid != child.pid)
+			usleep(5 * 1000);
+	}
+	if (pid != child.pid) {
+		kill(child.pid, SIGKILL);
+		waitpid(child.pid, NULL, 0);
+	}
+	child.pid = 0;
+}
+
 static int child_start(void)
 {
 	pid_t parent = getpid();
@@ -158,7 +180,7 @@ static int child_start(void)
 	child.out = out[0];
 	child.said = event_new(child.base, child.out, EV_READ | EV_PERSIST, on_said, NULL);
 	if (!child.said || event_add(child.said, NULL)) {
-		embedded_close();
+		child_stop();
 		return -ENOMEM;
 	}
 	log_info("embedded relay started, process %d", (int)child.pid);
@@ -236,26 +258,10 @@ int embedded_open(struct event_base *base, const struct endpoint *listen, unsign
 
 void embedded_close(void)
 {
-	uint64_t deadline = clock_now() + STOP_TIME;
-	pid_t pid = 0;
-
 	if (child.again)
 		event_free(child.again);
 	child.again = NULL;
-	close_out();
-	if (!child.pid)
-		return;
-	kill(child.pid, SIGTERM);
-	while (pid != child.pid && clock_now() < deadline) {
-		pid = waitpid(child.pid, NULL, WNOHANG);
-		if (pid != child.pid)
-			usleep(5 * 1000);
-	}
-	if (pid != child.pid) {
-		kill(child.pid, SIGKILL);
-		waitpid(child.pid, NULL, 0);
-	}
-	child.pid = 0;
+	child_stop();
 }
 
 bool embedded_is_up(void)

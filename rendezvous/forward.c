@@ -2,6 +2,7 @@
 /*
  * forward.c - what servers of one store say to each other, as bytes
  */
+#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -36,6 +37,8 @@ bool payload_is_sound(const Punch__Signed *message)
 	return message && message->body.len > 0 && message->body.len <= PAYLOAD_MAX &&
 	       message->signature.len == SIGNATURE_SIZE;
 }
+
+static_assert(RDV_FORWARD + 1024 <= LIMIT_FRAME, "what a Forward carries fits the frame that a node gets of it");
 
 static ssize_t pack(const Punch__Forward *forward, uint8_t **out)
 {

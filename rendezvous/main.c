@@ -21,6 +21,7 @@
 #include "common/log.h"
 #include "conf/conf.h"
 #include "rendezvous/allow.h"
+#include "rendezvous/allowed.h"
 #include "rendezvous/sandbox.h"
 #include "rendezvous/server.h"
 
@@ -176,11 +177,20 @@ static void on_signal(evutil_socket_t number, short what, void *arg)
 {
 	(void)what;
 	if (number == SIGHUP) {
-		server_reload();
+		allowed_reload();
 		return;
 	}
 	log_info("leaving by signal %d", (int)number);
 	event_base_loopbreak(arg);
+}
+
+/* What libevent has to say comes as our own lines, and not as often as it likes */
+static void on_event_log(int severity, const char *text)
+{
+	static struct log_limit limit;
+
+	if (severity >= EVENT_LOG_WARN && log_limited(&limit))
+		log_warn("libevent: %s", text);
 }
 
 static int watch_signals(struct event_base *base, struct event *signals[3])
@@ -243,6 +253,7 @@ int main(int argc, char **argv)
 		return 0;
 	if (load_key(&key, conf.key))
 		return 1;
+	event_set_log_callback(on_event_log);
 	base = event_base_new();
 	if (!base || watch_signals(base, signals)) {
 		log_error("cannot start: no event loop");
@@ -255,6 +266,8 @@ int main(int argc, char **argv)
 		if (err)
 			log_warn("cannot drop privileges: %s", strerror(-err));
 		err = rendezvous_sandbox(&conf);
+		if (!err)
+			err = allowed_check();
 	}
 	if (!err) {
 		announce(&conf, &key);

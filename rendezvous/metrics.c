@@ -1,68 +1,123 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * metrics.c - figures for Prometheus over HTTP
+ * metrics.c - figures for Prometheus, over the smallest HTTP that will do
+ *
+ * Whatever is asked up to an empty line, the answer is the page of figures (text format 0.0.4) and the end of the
+ * connection.  Scrapers come by listeners.c, as everybody: they are few, and what is reserved is not for them.
  */
 #include <errno.h>
+#include <stdbool.h>
 #include <stdio.h>
+#include <sys/socket.h>
 #include <unistd.h>
-#include <event2/http.h>
+#include <event2/bufferevent.h>
 
-#include "common/accept.h"
+#include "rendezvous/limits.h"
+#include "rendezvous/listeners.h"
 #include "rendezvous/metrics.h"
 
-#define HEADERS_MAX	4096	/* bytes of a request's headers; Prometheus and curl send below 512 */
-#define TIMEOUT_S	5	/* for a request to come and its answer to go */
+struct scraper {
+	struct bufferevent *bev;	/* NULL: this place is free */
+	bool answered, ended;		/* our end is sent */
+};
 
-static struct evhttp *metrics_http;
+static struct scraper scrapers[RDV_SCRAPERS];
+static struct listeners *metrics_listeners;
+static struct event_base *metrics_base;
 static void (*metrics_render)(struct evbuffer *out, void *ctx);
 static void *metrics_ctx;
 
-static void on_request(struct evhttp_request *request, void *arg)
+static void scraper_end(struct scraper *scraper)
 {
-	struct evbuffer *out = evbuffer_new();
+	bufferevent_free(scraper->bev);
+	scraper->bev = NULL;
+}
 
-	(void)arg;
-	if (!out) {
-		evhttp_send_error(request, HTTP_SERVUNAVAIL, NULL);
+static void on_read(struct bufferevent *bev, void *arg)
+{
+	struct evbuffer *in = bufferevent_get_input(bev), *page;
+	struct scraper *scraper = arg;
+
+	if (evbuffer_get_length(in) > RDV_SCRAPE_MAX) {
+		scraper_end(scraper);
 		return;
 	}
-	metrics_render(out, metrics_ctx);
-	evhttp_add_header(evhttp_request_get_output_headers(request), "Content-Type",
-			  "text/plain; version=0.0.4");
-	evhttp_send_reply(request, HTTP_OK, "OK", out);
-	evbuffer_free(out);
+	if (scraper->answered || evbuffer_search(in, "\r\n\r\n", 4, NULL).pos < 0)
+		return;
+	scraper->answered = true;
+	page = evbuffer_new();
+	if (!page) {
+		scraper_end(scraper);
+		return;
+	}
+	metrics_render(page, metrics_ctx);
+	evbuffer_add_printf(bufferevent_get_output(bev),
+			    "HTTP/1.0 200 OK\r\nContent-Type: text/plain; version=0.0.4\r\nContent-Length: %zu\r\n"
+			    "Connection: close\r\n\r\n", evbuffer_get_length(page));
+	bufferevent_write_buffer(bev, page);
+	evbuffer_free(page);
+}
+
+static void on_written(struct bufferevent *bev, void *arg)
+{
+	struct scraper *scraper = arg;
+
+	if (scraper->answered && !scraper->ended)
+		shutdown(bufferevent_getfd(bev), SHUT_WR);
+	scraper->ended = scraper->answered;
+}
+
+/* Its end, or its time is over */
+static void on_event(struct bufferevent *bev, short what, void *arg)
+{
+	(void)bev;
+	(void)what;
+	scraper_end(arg);
+}
+
+static void on_accepted(void *ctx, unsigned int index, int fd, const struct endpoint *from)
+{
+	static const struct timeval time = { .tv_sec = RDV_SCRAPE_TIME / SECOND };
+	struct scraper *scraper = NULL;
+
+	(void)ctx;
+	(void)index;
+	(void)from;
+	for (unsigned int i = 0; i < RDV_SCRAPERS; i++)
+		if (!scrapers[i].bev)
+			scraper = &scrapers[i];
+	if (scraper)
+		scraper->bev = bufferevent_socket_new(metrics_base, fd, BEV_OPT_CLOSE_ON_FREE);
+	if (!scraper || !scraper->bev) {
+		close(fd);
+		return;
+	}
+	scraper->answered = scraper->ended = false;
+	bufferevent_setcb(scraper->bev, on_read, on_written, on_event, scraper);
+	bufferevent_set_timeouts(scraper->bev, &time, &time);
+	bufferevent_enable(scraper->bev, EV_READ | EV_WRITE);
 }
 
 int metrics_open(struct event_base *base, struct endpoint *ep,
 		 void (*render)(struct evbuffer *out, void *ctx), void *ctx, char *why, size_t size)
 {
-	int fd = accept_open(ep, why, size);
-
-	if (fd < 0)
-		return fd;
+	metrics_base = base;
 	metrics_render = render;
 	metrics_ctx = ctx;
-	metrics_http = evhttp_new(base);
-	if (!metrics_http || evhttp_accept_socket(metrics_http, fd)) {
-		snprintf(why, size, "metrics: out of memory");
-		close(fd);
-		metrics_close();
-		return -ENOMEM;
-	}
-	evhttp_set_allowed_methods(metrics_http, EVHTTP_REQ_GET);
-	evhttp_set_max_headers_size(metrics_http, HEADERS_MAX);
-	evhttp_set_max_body_size(metrics_http, 0);
-	evhttp_set_timeout(metrics_http, TIMEOUT_S);
-	evhttp_set_cb(metrics_http, "/metrics", on_request, NULL);
-	evhttp_set_cb(metrics_http, "/", on_request, NULL);
-	return 0;
+	metrics_listeners = listeners_new(base, on_accepted, NULL);
+	if (metrics_listeners)
+		return listeners_add(metrics_listeners, ep, why, size);
+	snprintf(why, size, "metrics: out of memory");
+	return -ENOMEM;
 }
 
 void metrics_close(void)
 {
-	if (metrics_http)
-		evhttp_free(metrics_http);
-	metrics_http = NULL;
+	for (unsigned int i = 0; i < RDV_SCRAPERS; i++)
+		if (scrapers[i].bev)
+			scraper_end(&scrapers[i]);
+	listeners_free(metrics_listeners);
+	metrics_listeners = NULL;
 }
 
 void metrics_put_type(struct evbuffer *out, const char *name, const char *type)

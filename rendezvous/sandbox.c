@@ -2,10 +2,11 @@
 /*
  * sandbox.c - what the rendezvous can still do while strangers talk to it
  *
- * An embedded relay is a child and so inherits all of this: the list of calls holds what a program's start takes, and what the
- * relay does and asks for in its own, narrower sandbox.
+ * An embedded relay is a child and so inherits all of this: its list of calls holds what a program's start takes, and what the
+ * relay does and asks for in its own, narrower sandbox.  Without one no program is started, and no code loaded.
  */
 #include <libgen.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -22,7 +23,13 @@ static const char *const read_always[READ_FIXED] = {
 	"/etc/localtime", "/usr/share/zoneinfo", "/dev/urandom", "/dev/null", "/etc/ssl/openssl.cnf", "/usr/lib/ssl",
 };
 
-static const char *const calls[] = {
+/* Its store, names of hosts, connecting back, its files */
+static const char *const calls_alone[] = {
+	"socket", "connect", "bind", "listen", "openat", "access", "faccessat", "faccessat2", "pread64", "readlink", "readlinkat",
+	NULL,
+};
+
+static const char *const calls_with_relay[] = {
 	"socket", "connect", "bind", "listen", "openat", "access", "faccessat", "faccessat2", "pread64", "signalfd4",
 	/* the start of the relay */
 	"pipe2", "clone", "clone3", "fork", "vfork", "execve", "wait4", "kill", "prctl", "dup2", "dup3", "getppid",
@@ -45,15 +52,17 @@ static const char *own_folder(char path[LIMIT_PATH])
 
 int rendezvous_sandbox(const struct conf_rendezvous *conf)
 {
-	char allow[LIMIT_PATH], folder[LIMIT_PATH], why[256];
-	const char *read[READ_FIXED + 3], *log = getenv("PUNCH_LOG_FILE");
+	char allow[LIMIT_PATH], target[PATH_MAX], folder[LIMIT_PATH], why[256];
+	const char *read[READ_FIXED + 4], *log = getenv("PUNCH_LOG_FILE");
 	const char *const write[] = { log && *log ? log : NULL, NULL };
 	const char *const execute[] = {
 		"/lib", "/lib64", "/usr/lib", "/usr/lib64", "/usr/local/lib", "/etc/ld.so.cache", "/etc/ld.so.preload",
 		own_folder(folder), NULL,
 	};
+	const bool embedded = strcmp(conf->relay, "embedded") == 0;
 	const struct sandbox sandbox = {
-		.read = read, .execute = execute, .write = write, .alone = true, .calls = calls,
+		.read = read, .execute = embedded ? execute : NULL, .write = write, .alone = true, .no_code = !embedded,
+		.calls = embedded ? calls_with_relay : calls_alone,
 	};
 	unsigned int count = READ_FIXED;
 	int err;
@@ -62,8 +71,10 @@ int rendezvous_sandbox(const struct conf_rendezvous *conf)
 	if (strcmp(conf->allow, "any") != 0) {
 		strcpy(allow, conf->allow);
 		read[count++] = dirname(allow);		/* editors put a new file in the place of the old one */
+		if (realpath(conf->allow, target))
+			read[count++] = dirname(target);	/* where a symbolic link leads now */
 	}
-	if (strcmp(conf->relay, "embedded") == 0)
+	if (embedded)
 		read[count++] = conf->relay_secret;
 	read[count] = NULL;
 	err = sandbox_enter(&sandbox, why, sizeof(why));

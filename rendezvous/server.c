@@ -17,7 +17,7 @@
 #include "common/secret.h"
 #include "common/sources.h"
 #include "common/tls.h"
-#include "rendezvous/allow.h"
+#include "rendezvous/allowed.h"
 #include "rendezvous/broker.h"
 #include "rendezvous/client.h"
 #include "rendezvous/embedded.h"
@@ -45,7 +45,6 @@ static struct {
 	struct sources *sources;
 	struct broker *broker;
 	struct event *timer;		/* the broker's next deadline */
-	struct allow *allow;
 	struct outbox outbox;
 	uint64_t started;
 	uint64_t refused;		/* connections over a limit, closed without a word */
@@ -109,7 +108,10 @@ static const char *printable(const char *text, char out[SOFTWARE])
 /* A node that begins or ceases to serve says so on its connection */
 static void on_hello_again(struct client *client, const Punch__Hello *hello)
 {
-	broker_receive(server.broker, client_data(client), hello->receive, clock_now());
+	if (broker_receive(server.broker, client_data(client), hello->receive, clock_now())) {
+		client_close(client);
+		return;
+	}
 	if (may_log())
 		log_info("%s: %s", client_describe(client),
 			 hello->receive ? "receives now" : "only dials now");
@@ -128,7 +130,7 @@ static void on_hello(struct client *client, const Punch__Hello *hello)
 			    PROTOCOL_VERSION, hello->version);
 		return;
 	}
-	if (!allow_has(server.allow, client_key(client))) {
+	if (!allowed_has(client_key(client))) {
 		client_fail(client, PUNCH__FAIL_REASON__FAIL_NOT_ALLOWED,
 			    "this server does not serve the key %s; its owner has to add it",
 			    key_text(client_key(client), text));
@@ -387,22 +389,31 @@ static int open_metrics(void)
 	return err;
 }
 
+static void check_allowed(struct client *client, void *arg)
+{
+	(void)arg;
+	if (client_is_active(client) && !allowed_has(client_key(client)))
+		client_fail(client, PUNCH__FAIL_REASON__FAIL_NOT_ALLOWED,
+			    "this server does not serve your key any more");
+}
+
+static void on_allowed(void)
+{
+	clients_each(check_allowed, NULL);
+}
+
 int server_open(struct event_base *base, struct conf_rendezvous *conf, const struct key *key)
 {
 	static const struct rate rate = RDV_CONNECT_RATE;
 	const unsigned int descriptors = accept_limit();
-	char why[512];
 	int err;
 
 	server.base = base;
 	server.conf = conf;
 	server.started = clock_now();
-	err = allow_load(&server.allow, conf->allow, why, sizeof(why));
-	if (err) {
-		log_error("%s", why);
-		return err;
-	}
-	err = open_store();
+	err = allowed_open(base, conf->allow, on_allowed);
+	if (!err)
+		err = open_store();
 	if (err)
 		return err;
 	server.tls = tls_context(key, true);
@@ -424,30 +435,7 @@ int server_open(struct event_base *base, struct conf_rendezvous *conf, const str
 	return err ? err : open_metrics();
 }
 
-/* ---------------------------------------------------------------- reloading, closing */
-
-static void check_allowed(struct client *client, void *arg)
-{
-	(void)arg;
-	if (client_is_active(client) && !allow_has(server.allow, client_key(client)))
-		client_fail(client, PUNCH__FAIL_REASON__FAIL_NOT_ALLOWED,
-			    "this server does not serve your key any more");
-}
-
-void server_reload(void)
-{
-	struct allow *allow;
-	char why[512];
-
-	if (allow_load(&allow, server.conf->allow, why, sizeof(why))) {
-		log_error("%s; the old list stays", why);
-		return;
-	}
-	allow_free(server.allow);
-	server.allow = allow;
-	clients_each(check_allowed, NULL);
-	log_info("allow = %s: read again", server.conf->allow);
-}
+/* ---------------------------------------------------------------- closing */
 
 static void end_client(struct client *client, void *arg)
 {
@@ -467,7 +455,7 @@ void server_close(void)
 		server.outbox.store->ops->close(server.outbox.store);
 	broker_free(server.broker);
 	sources_free(server.sources);
-	allow_free(server.allow);
+	allowed_close();
 	tickets_close();
 	if (server.timer)
 		event_free(server.timer);

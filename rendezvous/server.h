@@ -21,7 +21,4 @@ int server_open(struct event_base *base, struct conf_rendezvous *conf, const str
 /** server_close() - end all connections and free all */
 void server_close(void);
 
-/** server_reload() - read the allow file again; on an error the old list stays */
-void server_reload(void);
-
 #endif

@@ -103,18 +103,24 @@ void session_set_state(struct sessions *table, struct session *session, enum ses
 	TAILQ_INSERT_TAIL(&table->states[state], session, order);
 }
 
-void session_free(struct sessions *table, struct session *session)
+void session_forget(struct session *session)
 {
 	union {
 		const uint8_t *in;
 		uint8_t *out;
 	} kept = { .in = session->kept.body };
 
+	free(kept.out);
+	session->kept = (struct broker_payload){ 0 };
+}
+
+void session_free(struct sessions *table, struct session *session)
+{
 	session_set_state(table, session, SESSION_OVER, 0);
 	TAILQ_REMOVE(&table->states[SESSION_OVER], session, order);
 	table_remove(table->by_id, &session->entry);
 	places_leave(&session->place);
-	free(kept.out);
+	session_forget(session);
 	free(session);
 }
 

@@ -61,6 +61,9 @@ void session_free(struct sessions *table, struct session *session);
 /** session_keep() - copy a payload into @kept. Return: false without memory */
 bool session_keep(struct session *session, const struct broker_payload *payload);
 
+/** session_forget() - the payload that was kept is not needed any more */
+void session_forget(struct session *session);
+
 /** session_overdue() - Return: one in @state whose time is over, or NULL */
 struct session *session_overdue(struct sessions *table, enum session_state state, uint64_t now);
 

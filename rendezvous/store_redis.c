@@ -16,6 +16,7 @@
  * While the link is down questions fail at once and nodes here still reach each other; what was to be
  * announced is announced when it is up again.
  */
+#include <assert.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -267,6 +268,9 @@ static void on_up(void *ctx)
 	/* It may be an empty Redis that has just been started */
 	presences_forgotten(redis->presences);
 }
+
+static_assert(RDV_STORE_REFRESHES * (RDV_REFRESH / RDV_STORE_BEAT) >= RDV_NODES && RDV_STORE_REFRESHES < RDV_STORE_PENDING,
+	      "all is said again in time");
 
 static void on_beat(void *ctx, uint64_t now)
 {

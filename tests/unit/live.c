@@ -232,6 +232,23 @@ unsigned int live_rss_kib(pid_t pid)
 	return kib;
 }
 
+unsigned int live_descriptors(pid_t pid)
+{
+	struct dirent *entry;
+	unsigned int count = 0;
+	char path[64];
+	DIR *dir;
+
+	snprintf(path, sizeof(path), "/proc/%d/fd", pid);
+	dir = opendir(path);
+	if (!dir)
+		abort();
+	while ((entry = readdir(dir)))
+		count += entry->d_name[0] != '.';
+	closedir(dir);
+	return count;
+}
+
 int live_connect(const char *address, uint16_t port)
 {
 	return live_connect_from(NULL, address, port);

@@ -65,6 +65,9 @@ bool live_log_has(const char *folder, const char *text);
 /** live_rss_kib() - memory of a process that is resident, KiB */
 unsigned int live_rss_kib(pid_t pid);
 
+/** live_descriptors() - that a process has open */
+unsigned int live_descriptors(pid_t pid);
+
 /** live_connect() - blocking socket with timeouts. @address: literal. Return: -1 on failure */
 int live_connect(const char *address, uint16_t port);
 

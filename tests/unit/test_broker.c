@@ -291,6 +291,27 @@ static void test_registrations_are_limited_by_key(void **state)
 	assert_int_equal(broker_join(broker, &bob, key_of('B'), &somewhere, true, WARM + SECOND, &bob.node), -EAGAIN);
 }
 
+/* To say Hello again and again costs the store as much as to connect again and again */
+static void test_changes_of_mind_are_registrations(void **state)
+{
+	static const struct rate rate = RDV_JOIN_RATE;
+	unsigned int announced = 0;
+
+	(void)state;
+	join(&bob, 'B', false, WARM);
+	heard();
+	for (unsigned int i = 0; i < 2 * rate.burst; i++) {
+		announced += !broker_receive(broker, bob.node, true, WARM);
+		assert_int_equal(broker_receive(broker, bob.node, false, WARM), 0);
+		heard();
+	}
+	assert_int_equal(announced, rate.burst);
+	assert_int_equal(broker_receive(broker, bob.node, true, WARM), -EAGAIN);
+	assert_string_equal(heard(), "bob<failed - 2 retry\n");
+	assert_int_equal(broker_receive(broker, bob.node, true, WARM + SECOND), 0);
+	assert_string_equal(heard(), "store<announce B\n");
+}
+
 static void test_invitations_are_limited_by_key(void **state)
 {
 	static const struct rate rate = RDV_INVITE_RATE;
@@ -574,6 +595,7 @@ int main(void)
 		TEST(test_connections_of_one_key_are_limited),
 		TEST(test_reconnecting_is_never_refused),
 		TEST(test_registrations_are_limited_by_key),
+		TEST(test_changes_of_mind_are_registrations),
 		TEST(test_invitations_are_limited_by_key),
 		TEST(test_nodes_of_63_addresses_leave_room),
 		TEST(test_calls_of_63_addresses_leave_room),

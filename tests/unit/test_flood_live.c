@@ -518,6 +518,53 @@ static void test_probes_that_are_done_make_room(void **state)
 	small.folder[0] = '\0';
 }
 
+/* Return: what a request to connect back, to begin with, is answered by */
+static int reserves(int fd)
+{
+	const struct stun_back want = { .what = STUN_STEP_RESERVE, .scope = STUN_SCOPE_PORT };
+	uint8_t id[STUN_ID] = { 7 }, request[STUN_MAX], answer[STUN_MAX];
+	size_t size = stun_request_back(request, id, &want);
+	struct stun_back back = { 0 };
+	ssize_t n;
+
+	if (send(fd, request, size, MSG_NOSIGNAL) != (ssize_t)size)
+		return -1;
+	n = recv(fd, answer, sizeof(answer), 0);
+	return n > 0 && stun_get_back(answer, (size_t)n, &back) ? back.what : -1;
+}
+
+static bool has_given_up(void *arg)
+{
+	return live_descriptors(small.program.pid) <= *(const unsigned int *)arg;
+}
+
+/* Reservations to connect back are shared, too, and not kept for ever */
+static void test_reservations_of_one_address(void **state)
+{
+	const unsigned int share = SMALL / RDV_BACKS_FIT / STRANGERS_SHARE_FIT;
+	unsigned int reserved = 0, before;
+
+	(void)state;
+	rdv_start(&small, "", SMALL);
+	for (unsigned int i = 0; i < 3 * share; i++) {
+		open_one(1, small.probes[0], NULL, 0);
+		assert_true(asks(fds[i]));
+	}
+	open_one(2, small.probes[0], NULL, 0);
+	assert_true(asks(fds[count - 1]));
+	before = live_descriptors(small.program.pid);
+	for (unsigned int i = 0; i < 3 * share; i++)
+		reserved += reserves(fds[i]) == STUN_OUTCOME_RESERVED;
+	assert_in_range(live_descriptors(small.program.pid), before + 1, before + share);
+	assert_in_range(reserved, share, 3 * share);
+	assert_int_equal(reserves(fds[count - 1]), STUN_OUTCOME_RESERVED);
+	assert_true(live_until(has_given_up, &before));
+	end_flood();
+	assert_int_equal(rdv_stop(&small), 0);
+	live_folder_remove(small.folder);
+	small.folder[0] = '\0';
+}
+
 /* ---------------------------------------------------------------- one byte at a time */
 
 struct drip {
@@ -673,6 +720,7 @@ int main(void)
 		cmocka_unit_test_teardown(test_strangers_leave_descriptors, stop_flood),
 		cmocka_unit_test_teardown(test_strangers_leave_descriptors_to_a_relay, stop_flood),
 		cmocka_unit_test_teardown(test_probes_that_are_done_make_room, stop_flood),
+		cmocka_unit_test_teardown(test_reservations_of_one_address, stop_flood),
 		cmocka_unit_test_setup(test_a_byte_at_a_time_keeps_no_place, start_dripping),
 	};
 

@@ -17,6 +17,7 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "common/clock.h"
@@ -426,29 +427,67 @@ static bool is_out_of_descriptors(void *folder)
 	return live_log_has(folder, "out of descriptors");
 }
 
+static bool will_read_again(void *folder)
+{
+	return live_log_has(folder, "the old list stays, until this one can be read");
+}
+
+/* More than 8 who look at the figures: the others are closed at once, and nothing else is */
+static void test_scrapers_are_few(void **state)
+{
+	int fds[20], open = 0;
+	char byte;
+
+	(void)state;
+	for (int i = 0; i < 20; i++)
+		fds[i] = live_connect("127.0.0.1", rdv.metrics);
+	/* the last one has been looked at: so have those before */
+	assert_int_equal(recv(fds[19], &byte, 1, 0), 0);
+	for (int i = 0; i < 20; i++)
+		open += recv(fds[i], &byte, 1, MSG_DONTWAIT) < 0;
+	assert_int_equal(open, RDV_SCRAPERS);
+	assert_true(rdv_ping(&good));
+	for (int i = 0; i < 20; i++)
+		close(fds[i]);
+}
+
 /* Its tables are as large as what it had at its start: then there is less, as where the whole system runs out */
 static void test_out_of_descriptors(void **state)
 {
 	const struct rlimit less = { .rlim_cur = 60, .rlim_max = 60 };
 	struct rdv small = { .port = 0 };
-	struct node node = { .fd = -1 };
+	struct node node = { .fd = -1 }, revoked = { .fd = -1 };
+	char text[KEY_TEXT_SIZE];
 	unsigned int cpu;
+	struct stat log;
 	int fds[100];
 
 	(void)state;
-	rdv_start(&small, "", 0);
+	live_folder(small.folder);
+	assert_int_equal(key_generate(&node.key) | key_generate(&revoked.key), 0);
+	live_write(small.folder, "friends", key_text(revoked.key.public, text));
+	rdv_start(&small, "allow = friends\n", 0);
+	assert_true(rdv_online(&small, &revoked, true));
 	assert_return_code(prlimit(small.program.pid, RLIMIT_NOFILE, &less, NULL), errno);
 	for (int i = 0; i < 100; i++)
-		fds[i] = live_connect(small.address, small.port);
+		fds[i] = live_connect(small.address, i % 2 ? small.port : small.metrics);
 	assert_true(live_until(is_out_of_descriptors, small.folder));
 	/* half a second to measure in: it must not spin on what it cannot accept */
 	cpu = live_cpu_ms(small.program.pid);
 	poll(NULL, 0, 500);
 	assert_in_range(live_cpu_ms(small.program.pid) - cpu, 0, 50);
+	assert_int_equal(stat(live_path(small.folder, "log"), &log), 0);
+	assert_in_range(log.st_size, 1, 256 * 1024);
+	/* nor to read a file: that is done later */
+	live_write(small.folder, "friends", key_text(node.key.public, text));
+	kill(small.program.pid, SIGHUP);
+	assert_true(live_until(will_read_again, small.folder));
 	for (int i = 0; i < 100; i++)
 		close(fds[i]);
+	assert_int_equal(rdv_failed(&revoked, 0), PUNCH__FAIL_REASON__FAIL_NOT_ALLOWED);
 	assert_true(rdv_online(&small, &node, false));
 	node_free(&node);
+	node_free(&revoked);
 	assert_int_equal(rdv_stop(&small), 0);
 	live_folder_remove(small.folder);
 }
@@ -508,6 +547,7 @@ int main(void)
 		cmocka_unit_test(test_flood_of_messages_from_one_address),
 		cmocka_unit_test(test_no_tls_and_no_key),
 		cmocka_unit_test(test_probe_with_rubbish),
+		cmocka_unit_test(test_scrapers_are_few),
 		cmocka_unit_test(test_out_of_descriptors),
 		cmocka_unit_test(test_slow_clients_are_closed),
 	};

@@ -220,6 +220,11 @@ static void test_relay_that_cannot_listen_is_not_offered(void **state)
 	live_folder_remove(first.folder);
 }
 
+static bool will_read_again(void *folder)
+{
+	return live_log_has(folder, "the old list stays, until this one can be read");
+}
+
 static void write_allowed(const struct rdv *rdv, const struct node *node)
 {
 	char line[128], text[KEY_TEXT_SIZE];
@@ -258,6 +263,60 @@ static void test_allow_list(void **state)
 	assert_int_equal(rdv_stop(&rdv), 0);
 	assert_true(live_log_has(rdv.folder, "friends:1: nonsense"));
 	live_folder_remove(rdv.folder);
+}
+
+/* The file is a link to another folder, and for a moment it is not there at all: who is revoked goes */
+static void test_allow_list_that_is_a_link(void **state)
+{
+	struct node alice = { .fd = -1 };
+	struct rdv rdv = { .port = 0 };
+	char real[64], text[KEY_TEXT_SIZE], target[128];
+
+	(void)state;
+	assert_int_equal(key_generate(&alice.key), 0);
+	live_folder(rdv.folder);
+	live_folder(real);
+	live_write(real, "list", key_text(alice.key.public, text));
+	snprintf(target, sizeof(target), "%s/list", real);
+	assert_int_equal(symlink(target, live_path(rdv.folder, "friends")), 0);
+	rdv_start(&rdv, "allow = friends\n", 0);
+	assert_true(rdv_online(&rdv, &alice, true));
+	kill(rdv.program.pid, SIGHUP);
+	assert_true(rdv_ping(&alice));
+	assert_int_equal(unlink(target), 0);
+	kill(rdv.program.pid, SIGHUP);
+	assert_true(live_until(will_read_again, rdv.folder));
+	assert_true(rdv_ping(&alice));
+	live_write(real, "list", "# nobody\n");
+	assert_int_equal(rdv_failed(&alice, 0), PUNCH__FAIL_REASON__FAIL_NOT_ALLOWED);
+	node_free(&alice);
+	assert_int_equal(rdv_stop(&rdv), 0);
+	live_folder_remove(rdv.folder);
+	live_folder_remove(real);
+}
+
+/* Root reads every file, until it has given that up: better no server than one that cannot revoke */
+static void test_allow_list_that_cannot_be_read_again(void **state)
+{
+	char name[] = "punch-rendezvous", dash_c[] = "-c", path[128], folder[64], lines[512];
+	char *argv[] = { name, dash_c, path, NULL };
+	struct program program;
+
+	(void)state;
+	if (geteuid() != 0)
+		skip();
+	live_folder(folder);
+	live_write(folder, "friends", "# nobody\n");
+	snprintf(lines, sizeof(lines), "[rendezvous]\nlisten = 127.0.0.1:%u\nprobe = 127.0.0.1:%u 127.0.0.1:%u\nrelay = none\nallow = friends\n",
+		 live_port(), live_port(), live_port());
+	live_write(folder, "rendezvous.conf", lines);
+	if (chown(live_path(folder, "friends"), 1, 1))
+		skip();
+	snprintf(path, sizeof(path), "%s/rendezvous.conf", folder);
+	assert_false(live_start(&program, name, argv, folder, "listening:", 0));
+	assert_int_equal(live_stop(&program), 1);
+	assert_true(live_log_has(folder, "SIGHUP would revoke nobody"));
+	live_folder_remove(folder);
 }
 
 static int check(const char *folder, const char *text)
@@ -367,6 +426,8 @@ int main(void)
 		cmocka_unit_test(test_embedded_relay),
 		cmocka_unit_test(test_relay_that_cannot_listen_is_not_offered),
 		cmocka_unit_test(test_allow_list),
+		cmocka_unit_test(test_allow_list_that_is_a_link),
+		cmocka_unit_test(test_allow_list_that_cannot_be_read_again),
 		cmocka_unit_test(test_check_names_file_and_line),
 		cmocka_unit_test(test_new_key_in_place_of_an_old_one_is_said),
 		cmocka_unit_test(test_where_a_service_may_write_is_said),
