@@ -69,8 +69,8 @@
 #define RDV_RING_SOURCE_RATE	{ .per_second = 100, .burst = 250 }
 #define RDV_RING_SOURCES	32		/* of a callee's callers, by a hash of their addresses: 8 bytes each */
 /* Bytes waiting for a callee above which no invitation is added, so that strangers do not bring it to RDV_QUEUE */
-#define RDV_RING_QUEUE		(64 * 1024)	/* half a second at 1 Mbit/s */
-#define RDV_RING_QUEUE_NEW	(128 * 1024)	/* where the caller's address has sent nothing to it lately */
+#define RDV_RING_QUEUE		(128 * 1024)	/* a second at 1 Mbit/s; 200 at once are below 200 KiB, of which the kernel takes 64 */
+#define RDV_RING_QUEUE_NEW	(192 * 1024)	/* where the caller's address has sent nothing to it lately */
 /* Of one key: all RDV_PER_KEY connections lost and made again twice at once, and every 26 s for ever */
 #define RDV_JOIN_RATE		{ .per_second = 10, .burst = 512 }
 
