@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
-# timeout: 150
+# timeout: 240
 # parallel: yes
 #
 # What a resolver makes of a host whose addresses and routes come and go.
@@ -107,3 +107,14 @@ done
 syns=$(nsenter -t "${LAB_PID[victim]}" --net nft list chain ip fw in | sed -n 's/.*counter packets \([0-9]*\).*/\1/p')
 lab_note "$syns SYNs, those that the kernel repeats among them, in 50 changes of the network and $SECONDS s"
 lab_expect 'an address that does not answer is asked few times' [ "$syns" -gt 0 -a "$syns" -le $((2 * (128 + SECONDS))) ]
+
+# A STUN server's name leads elsewhere now: it is looked up again when the network changes, a minute after the last time
+name() { printf '127.0.0.1 localhost\n%s somebody.example\n' "$1" | lab_run alice tee /etc/hosts >/dev/null; }
+asked() { grep -c 'asked by' "$(lab_log stun-two)"; }
+name 203.0.113.77
+again somebody.example
+lab_wait 10 "grep -q 'no probe port answered' '$PUNCH_LOG_FILE'"
+before=$(asked)
+name 203.0.113.42
+change "$CHANGED" addr add 203.0.113.33/32 dev eth0
+lab_expect 'the name of a STUN server is looked up again' lab_poll 90 "[ \$(asked) -gt $before ]"
