@@ -325,6 +325,8 @@ int main(int argc, char **argv)
 		return 1;
 	if (options.check)
 		return 0;
+	if (drop_dumps())
+		log_warn("cannot do without core dumps: %s", strerror(errno));
 	descriptors = accept_limit();
 	if (load_secret(&conf, descriptors))
 		return 1;

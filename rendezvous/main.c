@@ -251,6 +251,8 @@ int main(int argc, char **argv)
 		return 1;
 	if (options.check)
 		return 0;
+	if (drop_dumps())
+		log_warn("cannot do without core dumps: %s", strerror(errno));
 	if (load_key(&key, conf.key))
 		return 1;
 	event_set_log_callback(on_event_log);

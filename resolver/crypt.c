@@ -262,31 +262,20 @@ static void on_note(evutil_socket_t fd, short what, void *arg)
 
 /* ------------------------------------------------------------ starting one */
 
-static _Noreturn void become_pump(int link)
-{
-	static char name[] = "punch-pump", option[] = "--pump";
-	char *const argv[] = { name, option, NULL };
-
-	if (dup2(fcntl(link, F_DUPFD, PUMP_LINK_FD + 1), PUMP_LINK_FD) >= 0)
-		process_again(argv);
-	_exit(127);
-}
-
 /* Return: 0 or -errno */
 static int pump_start(struct crypt_pump *pump)
 {
-	int ends[2], rc;
+	static char name[] = "punch-pump", option[] = "--pump";
+	char *const argv[] = { name, option, NULL };
+	int ends[2];
 
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0)
 		return -errno;
-	pump->pid = fork();
-	if (pump->pid == 0)
-		become_pump(ends[1]);
-	rc = pump->pid < 0 ? -errno : 0;
+	pump->pid = process_start(argv, &ends[1], 1, true);
 	close(ends[1]);
-	if (rc < 0) {
+	if (pump->pid < 0) {
 		close(ends[0]);
-		return rc;
+		return (int)pump->pid;
 	}
 	pump->link = ends[0];
 	pump->connections = 0;

@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <openssl/crypto.h>
 
+#include "common/drop.h"
 #include "common/key.h"
 #include "common/log.h"
 #include "common/quick.h"
@@ -70,6 +71,7 @@ int ctl_keygen(int argc, char **argv)
 		}
 		make_folders(path);
 	}
+	drop_dumps();
 	if (key_generate(&key)) {
 		log_error("cannot make a key: the system gives no randomness or memory");
 		return CTL_FAILED;
@@ -125,17 +127,19 @@ static int configured_path(const struct local_config *config, char path[LIMIT_PA
 
 int ctl_pubkey(int argc, char **argv)
 {
+	const char *secret = secure_getenv("PUNCH_SECRET");
 	char path[LIMIT_PATH], why[LIMIT_PATH + 256];
 	struct local_config config = { .path = "" };
 	struct key key;
 	int status = CTL_OK;
 
+	drop_dumps();
 	if (argc > 2 || (argc == 2 && argv[1][0] == '-'))
 		return ctl_usage(argv[0], NULL);
 	if (argc == 2) {
 		if (snprintf(path, sizeof(path), "%s", argv[1]) >= (int)sizeof(path))
 			return ctl_usage(argv[0], "FILE is too long");
-	} else if (secure_getenv("PUNCH_SECRET") || !conf_node_path(config.path, secure_getenv)) {
+	} else if ((secret && *secret) || !conf_node_path(config.path, secure_getenv)) {
 		status = ctl_config(&config);
 		if (!status && *config.secret)
 			return pubkey_quick(&config);

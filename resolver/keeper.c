@@ -387,22 +387,10 @@ int keeper_renew(int listener, pid_t *pid)
 
 	if (rc < 0)
 		return rc;
-	*pid = fork();
-	if (*pid < 0) {
-		rc = -errno;
-		close(ends[0]);
-		close(ends[1]);
-		return rc;
-	}
-	if (*pid == 0) {
-		int above = KEEPER_LINK_FD + 1;		/* neither may lie where the other one goes */
-		int kept_listener = fcntl(listener, F_DUPFD, above);
-		int kept_link = fcntl(ends[0], F_DUPFD, above);
-
-		if (dup2(kept_listener, KEEPER_LISTENER_FD) >= 0 && dup2(kept_link, KEEPER_LINK_FD) >= 0)
-			process_again(argv);
-		_exit(127);
-	}
+	*pid = process_start(argv, (const int[]){ listener, ends[0] }, 2, false);
 	close(ends[0]);
-	return ends[1];
+	if (*pid > 0)
+		return ends[1];
+	close(ends[1]);
+	return (int)*pid;
 }

@@ -9,10 +9,11 @@
 #include <sys/types.h>
 
 #include "common/local.h"
+#include "resolver/process.h"
 
 /* Where descriptors lie over exec, hidden options --keeper and --listener */
-#define KEEPER_LISTENER_FD	3
-#define KEEPER_LINK_FD		4
+#define KEEPER_LISTENER_FD	PROCESS_FD
+#define KEEPER_LINK_FD		(PROCESS_FD + 1)
 
 /*
  * Words on the link, one byte each.  End of file without one: the other process died.

@@ -8,8 +8,9 @@
 #include <stdint.h>
 
 #include "common/endpoint.h"
+#include "resolver/process.h"
 
-#define MAPPER_LINK_FD	3	/* where its end of the link lies over exec; hidden option --mapper */
+#define MAPPER_LINK_FD	PROCESS_FD	/* where its end of the link lies over exec; hidden option --mapper */
 #define MAPPER_PORTS	2	/* most ports that are mapped */
 
 enum mapper_protocol {

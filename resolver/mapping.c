@@ -8,7 +8,6 @@
 #include "resolver/mapping.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -79,29 +78,6 @@ struct mapping {
 
 /* ---------------------------------------------------------------- the process */
 
-/* In the child: its environment has secrets, of which a mapper needs none */
-static _Noreturn void become_mapper(int link, char *argument)
-{
-	static const char *const kept[] = { "PUNCH_LOG", "PUNCH_LOG_FILE" };
-	static char name[] = "punch-resolver", option[] = "--mapper";
-	char *const argv[] = { name, option, argument, NULL };
-	char *values[2];
-	unsigned int i;
-
-	for (i = 0; i < 2; i++) {
-		values[i] = getenv(kept[i]);
-		values[i] = values[i] ? strdup(values[i]) : NULL;
-	}
-	clearenv();
-	for (i = 0; i < 2; i++)
-		if (values[i])
-			setenv(kept[i], values[i], 1);
-	if (link == MAPPER_LINK_FD ? fcntl(link, F_SETFD, 0) < 0 : dup2(link, MAPPER_LINK_FD) < 0)
-		_exit(1);
-	process_again(argv);
-	_exit(1);
-}
-
 static void link_over(struct side *side);
 
 static void take_report(struct side *side, const struct mapper_report *in)
@@ -147,8 +123,10 @@ static void on_link(evutil_socket_t fd, short what, void *arg)
 
 static int start(struct side *side)
 {
-	int ends[2], used, err;
+	static char name[] = "punch-resolver", option[] = "--mapper";
 	char argument[32];
+	char *const argv[] = { name, option, argument, NULL };
+	int ends[2], used, err;
 	unsigned int i;
 
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends))
@@ -157,10 +135,8 @@ static int start(struct side *side)
 	for (i = 0; i < side->count; i++)
 		used += snprintf(argument + used, sizeof(argument) - (size_t)used, "%c%u",
 				 side->family == AF_INET6 ? ';' : ',', side->wanted[i].port);
-	side->pid = fork();
-	if (side->pid == 0)
-		become_mapper(ends[1], argument);
-	err = side->pid < 0 ? -errno : 0;
+	side->pid = process_start(argv, &ends[1], 1, true);
+	err = side->pid < 0 ? (int)side->pid : 0;
 	if (err)
 		side->pid = 0;
 	close(ends[1]);

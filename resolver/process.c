@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <string.h>
 #include <sys/auxv.h>
 #include <sys/prctl.h>
@@ -16,8 +17,10 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "common/drop.h"
 #include "resolver/process.h"
 
+#define PROCESS_FDS	2	/* most descriptors that a child gets */
 #define PROCESS_FILES	65536	/* descriptors wanted at most: tables of the kernel and of libevent grow with it */
 
 /* Where the kernel shows the arguments of main() to others */
@@ -70,17 +73,12 @@ static void reset_signals(void)
 
 static void set_limits(void)
 {
-	const struct rlimit no_core = { 0, 0 };
 	struct rlimit files;
 
-	setrlimit(RLIMIT_CORE, &no_core);
 	if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
 		files.rlim_cur = files.rlim_max < PROCESS_FILES ? files.rlim_max : PROCESS_FILES;
 		setrlimit(RLIMIT_NOFILE, &files);
 	}
-#ifndef __SANITIZE_ADDRESS__	/* its leak checker traces this process */
-	prctl(PR_SET_DUMPABLE, 0);	/* keys are in memory */
-#endif
 }
 
 void process_clean(int keep)
@@ -92,6 +90,7 @@ void process_clean(int keep)
 	if (chdir("/") < 0)
 		errno = 0;	/* an unreadable root: every path used is absolute anyway */
 	set_limits();
+	drop_dumps();	/* keys are in memory */
 }
 
 void process_detach(void)
@@ -137,4 +136,57 @@ int process_again(char *const argv[])
 	if (file.path && file.path[0] == '/')	/* a chroot without /proc */
 		execv(file.path, argv);
 	return -errno;
+}
+
+/*
+ * What a child needs that speaks with strangers: where its libraries lie and what they are to do, and what is read there.
+ * All else stays here, the word of quick mode and whatever the program that started us had.
+ */
+static bool is_harmless(const char *variable)
+{
+	static const char *const names[] = {
+		"PUNCH_LOG", "PUNCH_LOG_FILE", "PUNCH_KTLS", "LD_LIBRARY_PATH", "OPENSSL_CONF", "OPENSSL_MODULES",
+		"OPENSSL_ia32cap", "OPENSSL_armcap",
+	};
+	size_t i, size = strcspn(variable, "=");
+
+	for (i = 0; i < sizeof(names) / sizeof(*names); i++)
+		if (strlen(names[i]) == size && memcmp(names[i], variable, size) == 0)
+			return true;
+	return false;
+}
+
+static void keep_harmless(char **variables)
+{
+	char **next;
+
+	for (next = variables; *variables; variables++)
+		if (is_harmless(*variables))
+			*next++ = *variables;
+	*next = NULL;
+}
+
+/* In the child */
+static _Noreturn void become(char *const argv[], const int fds[], int count, bool bare)
+{
+	int kept[PROCESS_FDS], i;
+
+	for (i = 0; i < count; i++)	/* none may lie where another one goes */
+		kept[i] = fcntl(fds[i], F_DUPFD_CLOEXEC, PROCESS_FD + count);
+	for (i = 0; i < count; i++)
+		if (dup2(kept[i], PROCESS_FD + i) < 0)
+			_exit(127);
+	if (bare && environ)
+		keep_harmless(environ);
+	process_again(argv);
+	_exit(127);
+}
+
+pid_t process_start(char *const argv[], const int fds[], int count, bool bare)
+{
+	pid_t pid = count <= PROCESS_FDS ? fork() : (errno = EINVAL, -1);
+
+	if (pid == 0)
+		become(argv, fds, count, bare);
+	return pid < 0 ? -errno : pid;
 }

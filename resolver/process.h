@@ -5,6 +5,11 @@
 #ifndef PUNCH_PROCESS_H
 #define PUNCH_PROCESS_H
 
+#include <stdbool.h>
+#include <sys/types.h>
+
+#define PROCESS_FD	3	/* where the first descriptor of process_start() lies */
+
 /**
  * process_clean() - descriptors, signals, umask, folder, limits, no core dumps and no tracing
  * @keep:	lowest descriptor to close; those below it are made sure to exist, as /dev/null if need be
@@ -26,5 +31,14 @@ void process_title(const char *name, const char *title);
  * Return: -errno; not on success
  */
 int process_again(char *const argv[]);
+
+/**
+ * process_start() - a child that executes this very program
+ * @argv:	as for execv()
+ * @fds:	@count descriptors, at most 2, which are PROCESS_FD and the next one there; they stay open here
+ * @bare:	its environment is what it needs for its log, its libraries and the kernel's TLS, and no more: no secrets
+ * Return: pid or -errno; what fails in the child is its exit status 127
+ */
+pid_t process_start(char *const argv[], const int fds[], int count, bool bare);
 
 #endif

@@ -15,8 +15,9 @@
 #include <stdint.h>
 
 #include "common/limits.h"
+#include "resolver/process.h"
 
-#define PUMP_LINK_FD	3		/* where the link lies over exec, hidden option --pump */
+#define PUMP_LINK_FD	PROCESS_FD	/* where the link lies over exec, hidden option --pump */
 #define PUMP_MAGIC	0x70756d31u	/* "pum1": both ends are one build */
 #define PUMP_MOST	1024		/* connections of one pump: two descriptors each */
 #define PUMP_TEXT	160

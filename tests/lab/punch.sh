@@ -105,5 +105,17 @@ punch_confined() {
 	pids=$(pgrep --ns "${LAB_PID[$1]}" --nslist net -x "$2") || return 1
 	for pid in $pids; do
 		[ "$(awk '/^(NoNewPrivs|Seccomp):/ { printf "%s ", $2 }' "/proc/$pid/status")" = '1 2 ' ] || return 1
+		[ "$(awk '/^Max core file size/ { print $5, $6 }' "/proc/$pid/limits")" = '0 0' ] || return 1
 	done
+}
+
+# punch_bare HOST NAME: there are processes of that name, and none has more in its environment than it reads.
+punch_bare() {
+	local pids pid
+	pids=$(pgrep --ns "${LAB_PID[$1]}" --nslist net -x "$2") || return 1
+	for pid in $pids; do
+		tr '\0' '\n' <"/proc/$pid/environ" |
+			grep -qvE '^((PUNCH_LOG|PUNCH_LOG_FILE|PUNCH_KTLS|LD_LIBRARY_PATH|OPENSSL_[A-Za-z_]+)=|$)' && return 1
+	done
+	return 0
 }

@@ -64,6 +64,7 @@ for protocol in pcp nat-pmp upnp; do
 	lab_run "$alice" punchctl doctor --json >"$LAB_DIR/doctor"
 	lab_wait 10 mapped
 	lab_expect "$protocol: the mapper is confined" punch_confined "$alice" punch-mapper
+	lab_expect "$protocol: the mapper has no secret in its environment" punch_bare "$alice" punch-mapper
 	lab_expect_eq "$protocol: doctor" "$(lab_run "$alice" punchctl doctor --json | jq -r .nat.port_mapping)" "$protocol"
 	from "$protocol" direct
 	lab_run "$alice" punchctl stop

@@ -729,9 +729,9 @@ static struct crypt_job *fake_pump(struct crypts *side, const char *how, struct 
 
 	assert_true(world_until(node.base, are_gone, NULL));
 	assert_int_equal(pair_make(AF_INET, ends), 0);
-	setenv("FAKE_PUMP", how, 1);
+	setenv("PUNCH_KTLS", how, 1);	/* of what a pump gets from our environment */
 	job = crypt_start(side, true, session, key, ends[0], PATIENCE, on_done, outcome);
-	unsetenv("FAKE_PUMP");
+	setenv("PUNCH_KTLS", "no", 1);
 	*far = ends[1];
 	return job;
 }
@@ -777,6 +777,55 @@ static void a_pump_that_hangs_up_and_lives_on_keeps_nobody_waiting(void **state)
 	close(far);
 }
 
+/* A process that strangers speak to gets no variable but those that it reads */
+static void assert_bare(pid_t pid)
+{
+	static const char *const harmless[] = { "PUNCH_LOG=", "PUNCH_LOG_FILE=", "PUNCH_KTLS=", "LD_LIBRARY_PATH=", "OPENSSL_" };
+	char path[64], text[8192];
+	ssize_t size, used = 0;
+	size_t at, i;
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/%d/environ", (int)pid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	assert_true(fd >= 0);
+	while ((size = read(fd, text + used, sizeof(text) - 1 - (size_t)used)) > 0)
+		used += size;
+	close(fd);
+	text[used] = '\0';
+	for (at = 0; at < (size_t)used; at += strlen(text + at) + 1) {
+		for (i = 0; i < COUNT(harmless) && strncmp(text + at, harmless[i], strlen(harmless[i])); i++)
+			;
+		if (i == COUNT(harmless))
+			fail_msg("in the environment of a pump: %s", text + at);
+	}
+	assert_non_null(memmem(text, (size_t)used, "PUNCH_LOG=error", 15));
+	assert_non_null(memmem(text, (size_t)used, "PUNCH_KTLS=no", 13));
+}
+
+static void a_pump_has_no_secret_in_its_environment(void **state)
+{
+	struct line line;
+	pid_t pids[64];
+	unsigned int count;
+
+	(void)state;
+	assert_true(world_until(node.base, are_gone, NULL));
+	setenv("PUNCH_SECRET", "the word of quick mode", 1);
+	setenv("PUNCH_RESOLVER_TOKEN", "abcdef", 1);
+	setenv("A_PROGRAMS_PASSWORD", "another secret", 1);
+	setenv("PUNCH_LOG", "error", 1);
+	line = line_new();
+	count = children(pids, 64);
+	assert_true(count > 0);
+	while (count--)
+		assert_bare(pids[count]);
+	line_end(&line);
+	unsetenv("PUNCH_SECRET");
+	unsetenv("PUNCH_RESOLVER_TOKEN");
+	unsetenv("A_PROGRAMS_PASSWORD");
+}
+
 static int begin(void **state)
 {
 	struct rlimit files;
@@ -800,6 +849,7 @@ static int end(void **state)
 
 int main(int argc, char **argv)
 {
+	const char *how = getenv("PUNCH_KTLS");
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_local_connection_is_not_paced),
 		cmocka_unit_test(each_direction_ends_by_itself),
@@ -826,10 +876,11 @@ int main(int argc, char **argv)
 		cmocka_unit_test(who_gives_up_late_leaves_nothing_behind),
 		cmocka_unit_test(a_pump_that_says_rubbish_is_ended),
 		cmocka_unit_test(a_pump_that_hangs_up_and_lives_on_keeps_nobody_waiting),
+		cmocka_unit_test(a_pump_has_no_secret_in_its_environment),
 	};
 
-	if (argc == 2 && strcmp(argv[1], "--pump") == 0 && getenv("FAKE_PUMP")) {
-		if (strcmp(getenv("FAKE_PUMP"), "deaf") == 0)
+	if (argc == 2 && strcmp(argv[1], "--pump") == 0 && how && strcmp(how, "no") != 0) {
+		if (strcmp(how, "deaf") == 0)
 			process_clean(PUMP_LINK_FD);
 		else if (write(PUMP_LINK_FD, "?", 1) != 1)
 			return 1;

@@ -43,7 +43,7 @@ static void tell(uint16_t port, const char *external)
 }
 
 /* The mapper of IPv4 maps and stays; that of IPv6 closes its link and stays all the same */
-int process_again(char *const argv[])
+static _Noreturn void be_mapper(char *const argv[])
 {
 	char byte;
 
@@ -62,6 +62,17 @@ int process_again(char *const argv[])
 	while (recv(MAPPER_LINK_FD, &byte, 1, 0) > 0)
 		;
 	_exit(0);
+}
+
+pid_t process_start(char *const argv[], const int fds[], int count, bool bare)
+{
+	pid_t pid = fork();
+
+	if (pid != 0)
+		return pid;
+	if (count != 1 || !bare || (fds[0] != MAPPER_LINK_FD && dup2(fds[0], MAPPER_LINK_FD) < 0))
+		_exit(1);
+	be_mapper(argv);
 }
 
 static void on_changed(void *arg)

@@ -71,8 +71,8 @@ int world_etc(const char *etc)
 	return mount(etc, "/etc", NULL, MS_BIND, NULL);
 }
 
-/* build/NAME: the tests live in build/tests/unit */
-static void beside(char path[4096], const char *name)
+/* The tests live in build/tests/unit */
+void world_program(char path[4096], const char *name)
 {
 	ssize_t size = readlink("/proc/self/exe", path, 4000);
 	unsigned int up;
@@ -104,7 +104,7 @@ pid_t world_start(const char *log, const char *program, ...)
 	if (strchr(program, '/'))
 		snprintf(path, sizeof(path), "%s", program);
 	else
-		beside(path, program);
+		world_program(path, program);
 	argv[0] = path;
 	va_start(ap, program);
 	while ((word = va_arg(ap, const char *)) && n < 31)

@@ -29,6 +29,9 @@ int world_etc(const char *etc);
  */
 pid_t world_start(const char *log, const char *program, ...) __attribute__((sentinel));
 
+/** world_program() - the path of a program in the build folder above the tests */
+void world_program(char path[4096], const char *name);
+
 /** world_wait() - let it end by itself. Return: exit status, -1 when it died of a signal */
 int world_wait(pid_t pid);
 
