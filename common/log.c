@@ -25,6 +25,7 @@
 #include "common/clock.h"
 #include "common/limits.h"
 #include "common/log.h"
+#include "common/printable.h"
 
 #define LINE_MAX_BYTES	2048	/* below PIPE_BUF (4096), so that a line written to a pipe stays whole */
 #define BURST		5	/* limited lines a second: enough to see what happens, harmless on disk */
@@ -122,19 +123,6 @@ bool log_stderr_usable(void)
 	return flags >= 0 && (flags & O_APPEND);
 }
 
-/* A stranger's text must not forge lines or drive the terminal */
-static void make_printable(char *text, size_t size)
-{
-	size_t i;
-
-	for (i = 0; i < size; i++) {
-		unsigned char c = (unsigned char)text[i];
-
-		if (c < 0x20 || c == 0x7f)
-			text[i] = '?';
-	}
-}
-
 static size_t clip(int wanted, size_t room)
 {
 	if (wanted < 0)
@@ -166,7 +154,7 @@ static size_t compose(char *line, size_t room, enum log_level level, const char 
 	if (wanted > 0 && (size_t)wanted >= room - size && body >= 3)
 		memcpy(line + size + body - 3, "...", 3);
 	size += body;
-	make_printable(line, size);
+	printable(line, size);
 	return size;
 }
 

@@ -33,6 +33,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "common/printable.h"
 #include "conf/conf_walk.h"
 
 #define FILE_MAX_BYTES	(1u << 20)	/* 1 MiB: CONF_PEERS peers with long aliases fit */
@@ -52,12 +53,7 @@ static void fail(struct conf_walk *walk, int code, int line, const char *format,
 	error->line = line;
 	vsnprintf(error->text + size, sizeof(error->text) - size, format, args);
 	/* what a file holds must not drive the terminal that shows the message */
-	for (size = 0; error->text[size]; size++) {
-		unsigned char c = (unsigned char)error->text[size];
-
-		if (c < 0x20 || c == 0x7f)
-			error->text[size] = '?';
-	}
+	printable(error->text, strlen(error->text));
 }
 
 /* "FILE:LINE: [section] key = offending text: " */

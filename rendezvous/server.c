@@ -13,6 +13,7 @@
 
 #include "common/accept.h"
 #include "common/log.h"
+#include "common/printable.h"
 #include "common/places.h"
 #include "common/secret.h"
 #include "common/sources.h"
@@ -95,13 +96,10 @@ static bool may_log(void)
 }
 
 /* A node's word on itself, for a line of the log */
-static const char *printable(const char *text, char out[SOFTWARE])
+static const char *its_word(const char *text, char out[SOFTWARE])
 {
-	size_t i;
-
-	for (i = 0; i < SOFTWARE - 1 && text[i]; i++)
-		out[i] = (char)(text[i] >= ' ' && text[i] <= '~' ? text[i] : '?');
-	out[i] = '\0';
+	snprintf(out, SOFTWARE, "%s", text);
+	printable(out, strlen(out));
 	return out;
 }
 
@@ -143,7 +141,7 @@ static void on_hello(struct client *client, const Punch__Hello *hello)
 	client_set_data(client, node);
 	client_activate(client);
 	if (may_log())
-		log_info("%s: online (%s)%s", client_describe(client), printable(hello->software, software),
+		log_info("%s: online (%s)%s", client_describe(client), its_word(hello->software, software),
 			 hello->receive ? "" : ", only dials");
 	welcome(client);
 }

@@ -32,6 +32,7 @@
 #include <unistd.h>
 
 #include "common/log.h"
+#include "common/printable.h"
 #include "common/rtt.h"
 #include "common/tls.h"
 #include "resolver/ports.h"
@@ -106,14 +107,11 @@ void uplink_fail(struct uplink *u, enum uplink_state to, const char *format, ...
 	uint64_t now = clock_now(), wait = REFUSED_RETRY;
 	uint32_t random = 0;
 	va_list ap;
-	char *at;
 
 	va_start(ap, format);
 	vsnprintf(u->problem, sizeof(u->problem), format, ap);
 	va_end(ap);
-	for (at = u->problem; *at; at++)	/* a server's words must not move a terminal's cursor */
-		if ((unsigned char)*at < ' ' || *at == 0x7f)
-			*at = '?';
+	printable(u->problem, strlen(u->problem));	/* a server's words must not move a terminal's cursor */
 	if (strcmp(u->told, u->problem))
 		log_warn("rendezvous %s: %s", u->name, u->problem);
 	else

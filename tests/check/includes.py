@@ -31,7 +31,7 @@ OWNERS = {
     "hiredis": ["rendezvous/store_redis.c", "rendezvous/redis_link.c", "rendezvous/redis_link.h"],
 }
 LIBRARIES = {"event2", "openssl", "ares", "json-c", "protobuf-c", "hiredis", "ini", "seccomp", "sodium", "zxcvbn", "cmocka", "natpmp", "miniupnpc"}
-PURE_HEADERS = {"common/clock.h", "common/limits.h"}  # without code of their own
+PURE_HEADERS = {"common/clock.h", "common/limits.h", "common/printable.h"}  # without a file of their own
 ALLOWED = {"shim/punch.c": ["common/strength.h"]}  # the runner is a program of its own, not the library
 GENERATED = {"common/punch.pb-c.h": ["protobuf-c/protobuf-c.h"]}
 

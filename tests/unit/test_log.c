@@ -66,6 +66,10 @@ static void strangers_cannot_forge_lines(void **state)
 	log_to_file("warn");
 	log_error("name %s", "a\nprog: b\x1b[2J\x7f");
 	assert_string_equal(logged(), "prog: name a?prog: b?[2J?\n");
+	/* C1 controls of UTF-8 and of eight bits, a longer form of one, and what turns the line around; letters stay */
+	log_to_file("warn");
+	log_error("%s", "\xc2\x9b" "2J \x9b" "31m \xe0\x82\x9b \xe2\x80\xae z\xc3\xbcrich \xe2\x82\xac \xc3");
+	assert_string_equal(logged(), "prog: ??2J ?31m ??? ??? z\xc3\xbcrich \xe2\x82\xac ?\n");
 }
 
 static void long_lines_are_cut_and_stay_one_line(void **state)
