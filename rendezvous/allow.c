@@ -3,9 +3,12 @@
  * allow.c - the list of keys that this rendezvous serves
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "common/key.h"
 #include "rendezvous/allow.h"
@@ -57,7 +60,9 @@ static int add(struct allow *allow, const uint8_t key[KEY_SIZE])
 
 static int read_file(struct allow *allow, const char *path, char *why, size_t size)
 {
-	FILE *file = fopen(path, "re");
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);	/* a FIFO must not hold us */
+	FILE *file = fd < 0 ? NULL : fdopen(fd, "r");
+	struct stat st;
 	char line[LINE];
 	uint8_t key[KEY_SIZE];
 	int err = 0, got;
@@ -65,7 +70,14 @@ static int read_file(struct allow *allow, const char *path, char *why, size_t si
 	if (!file) {
 		err = -errno;
 		snprintf(why, size, "allow = %s: %s", path, strerror(errno));
+		if (fd >= 0)
+			close(fd);
 		return err;
+	}
+	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode)) {
+		snprintf(why, size, "allow = %s: not a regular file", path);
+		fclose(file);
+		return -EINVAL;
 	}
 	for (unsigned int number = 1; !err && fgets(line, sizeof(line), file); number++) {
 		got = strlen(line) == sizeof(line) - 1 && line[sizeof(line) - 2] != '\n' ? -EINVAL :

@@ -108,6 +108,20 @@ static void test_thousands(void **state)
 	allow_free(allow);
 }
 
+static void test_what_is_no_file_holds_nobody_up(void **state)
+{
+	struct allow *allow;
+	char why[512];
+
+	(void)state;
+	assert_int_equal(mkfifo(scratch_path("fifo"), 0600), 0);
+	alarm(10);
+	assert_int_equal(allow_load(&allow, scratch_path("fifo"), why, sizeof(why)), -EINVAL);
+	assert_non_null(strstr(why, "not a regular file"));
+	assert_int_equal(allow_load(&allow, scratch, why, sizeof(why)), -EINVAL);
+	alarm(0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -116,6 +130,7 @@ int main(void)
 		cmocka_unit_test(test_empty_file_allows_nobody),
 		cmocka_unit_test(test_mistakes_are_named),
 		cmocka_unit_test(test_thousands),
+		cmocka_unit_test(test_what_is_no_file_holds_nobody_up),
 	};
 
 	return cmocka_run_group_tests_name("allow", tests, scratch_setup, scratch_teardown);
