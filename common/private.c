@@ -36,6 +36,12 @@ ssize_t private_read(const char *path, char *text, size_t room, char *why, size_
 			 (unsigned int)(st.st_mode & 07777), path);
 		goto out;
 	}
+	if (st.st_uid != 0 && st.st_uid != geteuid()) {
+		rc = -EPERM;
+		snprintf(why, size, "%s: belongs to user %u, who knows what is in it; wanted is one's own file or root's", path,
+			 (unsigned int)st.st_uid);
+		goto out;
+	}
 	while (used < room) {
 		n = read(fd, text + used, room - used);
 		if (n < 0 && errno == EINTR)

@@ -9,11 +9,11 @@
 #include <sys/types.h>
 
 /**
- * private_read() - a small file that nobody else may access
+ * private_read() - a small file of ours, or of root, that nobody else may access
  * @text:	receives the bytes, without a NUL; the caller wipes it
  * @room:	files of this size or above are refused
  * @why:	one line for people on failure, naming the file
- * Return: bytes, or -EPERM (group or others may access it), -EFBIG, -EISDIR, -errno of open()
+ * Return: bytes, or -EPERM (group or others may access it, or it is another user's), -EFBIG, -EISDIR, -errno of open()
  */
 ssize_t private_read(const char *path, char *text, size_t room, char *why, size_t size);
 

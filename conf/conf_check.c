@@ -133,7 +133,10 @@ static void check_services(struct conf_walk *walk, const struct reading *reading
 			conf_fail_at(walk, service->line, header, "port", NULL,
 				     "missing; write the port that the program listens on");
 		while (conf_word_next(&cursor, word, sizeof(word))) {
-			if (strcmp(word, "*") != 0 && !is_peer_name(conf, word))
+			if (strcmp(word, "*") == 0 && strcmp(service->allow, "*") != 0)
+				conf_fail_at(walk, reading->service_allow_line[i], header, "allow", service->allow,
+					     "* stands alone: it is all peers");
+			else if (strcmp(word, "*") != 0 && !is_peer_name(conf, word))
 				conf_fail_at(walk, reading->service_allow_line[i], header, "allow", word,
 					     "no [peer %s] in this file; use peers' names, or * for all of them", word);
 		}

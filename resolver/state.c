@@ -27,6 +27,7 @@
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
+#include <openssl/crypto.h>
 
 #include "common/convert.h"
 #include "common/log.h"
@@ -59,13 +60,16 @@ static int config_hash(const struct node *node, uint8_t hash[HASH_SIZE])
 {
 	char text[sizeof(node->quick.master) + LIMIT_NAME + LIMIT_HOST];
 	size_t size = sizeof(node->quick.master);
+	int rc;
 
 	if (!node->quick_mode)
 		return secret_hash(node->config.path, strlen(node->config.path), hash);
 	memcpy(text, node->quick.master, size);
 	size += (size_t)snprintf(text + size, sizeof(text) - size, "%s/%s", node->config.as,
 				 node->config.rendezvous);
-	return secret_hash(text, size < sizeof(text) ? size : sizeof(text), hash);
+	rc = secret_hash(text, size < sizeof(text) ? size : sizeof(text), hash);
+	OPENSSL_cleanse(text, sizeof(text));
+	return rc;
 }
 
 static int state_path(const struct node *node, char path[LIMIT_PATH])

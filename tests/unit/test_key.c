@@ -204,6 +204,23 @@ static const char *write_pem(const char *name, EVP_PKEY *pkey, const char *phras
 	return path;
 }
 
+static void another_users_file_is_refused(void **state)
+{
+	struct key key = rfc_key(), back;
+
+	(void)state;
+	if (geteuid() != 0) {
+		print_message("SKIP who is not root has no other user's file to show\n");
+		skip();
+	}
+	assert_int_equal(key_save(&key, scratch_path("his.key"), why, sizeof(why)), 0);
+	assert_int_equal(chown(scratch_path("his.key"), 65534, 65534), 0);
+	assert_int_equal(key_load(&back, scratch_path("his.key"), why, sizeof(why)), -EPERM);
+	assert_non_null(strstr(why, "belongs to user 65534"));
+	assert_null(back.private);
+	key_wipe(&key);
+}
+
 static void other_keys_are_refused(void **state)
 {
 	EVP_PKEY *ec = EVP_PKEY_Q_keygen(NULL, NULL, "EC", "P-256"), *x = EVP_PKEY_Q_keygen(NULL, NULL, "X25519");
@@ -319,6 +336,7 @@ int main(void)
 		cmocka_unit_test(a_key_is_never_overwritten),
 		cmocka_unit_test(a_full_disk_leaves_nothing_behind),
 		cmocka_unit_test(what_others_may_read_is_refused),
+		cmocka_unit_test(another_users_file_is_refused),
 		cmocka_unit_test(other_keys_are_refused),
 		cmocka_unit_test(what_is_no_key_is_refused),
 		cmocka_unit_test(a_public_key_file_is_no_private_one),
