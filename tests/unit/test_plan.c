@@ -455,6 +455,14 @@ static void attempts_are_bounded(void **state)
 	}
 	plan_make(&plan, &in);
 	assert_in_range(plan.count, 1, PLAN_LAN_HOSTS);
+	/* of these each is an attempt of its own */
+	b.count = 0;
+	for (i = 0; i < LIMIT_CANDIDATES; i++) {
+		snprintf(text, sizeof(text), "203.0.113.%d:7000", i + 1);
+		add(&b, MAPPED, text);
+	}
+	plan_make(&plan, &in);
+	assert_int_equal(plan.count, PLAN_ATTEMPTS);
 }
 
 static void outermost_nat_is_before_the_first_public_router(void **state)
