@@ -2,7 +2,7 @@
 /*
  * liar.c - a rendezvous that lies: the real one, but for what leaves it
  *
- * Linked with --wrap in the place of client_send() and stun_answer(). What it does is in $LIE; of several
+ * Linked with --wrap in the place of client_send() and stun_answer_back(). What it does is in $LIE; of several
  * words it goes by the next one at each SIGUSR1:
  *
  *	payload		one bit of each signed body is turned
@@ -18,7 +18,7 @@
  *			no, yes; none: the field is left out; old: and it is of an older version;
  *			resign: no, and the liar signs it, as if it were the peer
  *
- * A changed body keeps its signature, but for resign. Each change of a wish is told on stderr.
+ * A changed body keeps its signature, but for resign. Each lie is told on stderr.
  */
 #include <signal.h>
 #include <stdio.h>
@@ -33,8 +33,10 @@
 
 void __real_client_send(struct client *client, const Punch__Message *message);
 void __wrap_client_send(struct client *client, const Punch__Message *message);
-ssize_t __real_stun_answer(const uint8_t *request, size_t size, const struct endpoint *mapped, uint8_t out[STUN_MAX]);
-ssize_t __wrap_stun_answer(const uint8_t *request, size_t size, const struct endpoint *mapped, uint8_t out[STUN_MAX]);
+ssize_t __real_stun_answer_back(const uint8_t *request, size_t size, const struct endpoint *mapped,
+				const struct stun_back *back, uint8_t out[STUN_MAX]);
+ssize_t __wrap_stun_answer_back(const uint8_t *request, size_t size, const struct endpoint *mapped,
+				const struct stun_back *back, uint8_t out[STUN_MAX]);
 
 static volatile sig_atomic_t turn;
 
@@ -65,6 +67,12 @@ static const char *present_lie(void)
 static bool lies(const char *how)
 {
 	return strcmp(present_lie(), how) == 0;
+}
+
+/* The test looks for it: a lie that is never told shows nothing */
+static void told(void)
+{
+	fprintf(stderr, "liar: told a lie: %s\n", present_lie());
 }
 
 static struct endpoint lie_at(void)
@@ -98,8 +106,10 @@ static Punch__Message *copy_of(const Punch__Message *message)
 
 static void turn_a_bit(ProtobufCBinaryData *bytes)
 {
-	if (bytes->len)
-		bytes->data[bytes->len / 2] ^= 4;
+	if (!bytes->len)
+		return;
+	bytes->data[bytes->len / 2] ^= 4;
+	told();
 }
 
 static void change_relays(Punch__RelayOffer **offers, size_t count)
@@ -112,6 +122,7 @@ static void change_relays(Punch__RelayOffer **offers, size_t count)
 		free(offers[i]->address);
 		offers[i]->address = strdup(endpoint_format_address(&ep, text));
 		offers[i]->port = ep.port;
+		told();
 	}
 }
 
@@ -166,7 +177,7 @@ static void put_body(Punch__Signed *payload, const ProtobufCMessage *message, co
 		abort();
 	protobuf_c_message_pack(message, bytes);
 	if (size != payload->body.len || memcmp(bytes, payload->body.data, size) != 0)
-		fprintf(stderr, "liar: changed a wish: %s\n", present_lie());
+		told();
 	replace(&payload->body, bytes, size);
 	if (context && key_sign(own_key(), context, bytes, size, signature) == 0)
 		replace(&payload->signature, signature, sizeof(signature));
@@ -221,6 +232,7 @@ static void on_invited(struct client *client, Punch__Message *copy)
 		if (!first)
 			first = copy_of(copy);
 		__real_client_send(client, first);
+		told();
 	}
 }
 
@@ -239,6 +251,7 @@ static void on_answered(Punch__Message *copy)
 		now = copy->answered->payload;
 		copy->answered->payload = last;
 		last = now;
+		told();
 	}
 }
 
@@ -248,6 +261,7 @@ static void on_welcome(Punch__Message *copy)
 	struct endpoint ep = lie_at();
 	size_t i;
 
+	told();
 	welcome->n_probe_ports = 0;
 	for (i = 0; i < welcome->n_probes; i++)
 		punch__endpoint__free_unpacked(welcome->probes[i], NULL);
@@ -279,21 +293,25 @@ void __wrap_client_send(struct client *client, const Punch__Message *message)
 	else if (copy->kind_case == PUNCH__MESSAGE__KIND_WELCOME && lies("probes"))
 		on_welcome(copy);
 	else if (copy->kind_case == PUNCH__MESSAGE__KIND_GO && lies("flood"))
-		for (i = 1; i < GO_FLOOD; i++)
+		for (i = 1; i < GO_FLOOD; i++, told())
 			__real_client_send(client, copy);
 	if (copy->kind_case != PUNCH__MESSAGE__KIND_GO || !lies("go"))
 		__real_client_send(client, copy);
+	else
+		told();
 	punch__message__free_unpacked(copy, NULL);
 }
 
-ssize_t __wrap_stun_answer(const uint8_t *request, size_t size, const struct endpoint *mapped, uint8_t out[STUN_MAX])
+ssize_t __wrap_stun_answer_back(const uint8_t *request, size_t size, const struct endpoint *mapped,
+				const struct stun_back *back, uint8_t out[STUN_MAX])
 {
 	const char *to = getenv("LIE_TO");
 	char text[ENDPOINT_TEXT_SIZE];
 	struct endpoint lie;
 
 	if (!lies("mapped") || !to || strcmp(endpoint_format_address(mapped, text), to) != 0)
-		return __real_stun_answer(request, size, mapped, out);
+		return __real_stun_answer_back(request, size, mapped, back, out);
+	told();
 	lie = lie_at();
-	return __real_stun_answer(request, size, &lie, out);
+	return __real_stun_answer_back(request, size, &lie, back, out);
 }

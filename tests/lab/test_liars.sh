@@ -67,6 +67,7 @@ again() { # LIE [AT]: servers with that lie, and nodes that know nothing of earl
 	servers "$@"
 	punch_published bob 9000
 }
+was_told() { lab_expect "$1: the lie was told" grep -q "told a lie: $1\$" "$(lab_log rendezvous)"; }
 greeted() { grep -c greeted "$(lab_log "$1")"; }
 
 lab_expect_eq 'an honest server: direct' "$(says PUNCH_TIMEOUT=10)" hello
@@ -75,6 +76,7 @@ for lie in payload from; do
 	again "$lie"
 	lab_expect_match "$lie: refused" "$(says PUNCH_TIMEOUT=4)" '^(EHOSTUNREACH|EACCES|ETIMEDOUT)$'
 	lab_expect_match "$lie: one line says why" "$(cat "$LAB_DIR/err")" '^punch: .*bob.*'
+	was_told "$lie"
 done
 
 again replay
@@ -83,27 +85,34 @@ for i in 1 2 3; do
 done
 lab_expect_eq 'replay: bob was reached three times in all' \
 	"$(punch_status bob '[.connections[] | select(.direction == "in")] | length')" 4
+was_told replay
 
 again answer
 lab_expect_match "answer: none at all is refused" "$(says PUNCH_TIMEOUT=4)" '^(EPROTO|ETIMEDOUT)$'
 lab_expect_match "answer: an old one is refused" "$(says PUNCH_TIMEOUT=4)" '^(EHOSTUNREACH|EACCES|ETIMEDOUT|ENETUNREACH)$'
+was_told answer
 
 again go
 lab_expect_match 'go: an end in time' "$(says PUNCH_TIMEOUT=6)" '^(hello|ETIMEDOUT)$'
+was_told go
 again flood
-lab_expect_eq 'flood of GO: one start' "$(says PUNCH_TIMEOUT=10)" hello
+lab_expect_eq 'flood: one start, however often GO comes' "$(says PUNCH_TIMEOUT=10)" hello
+was_told flood
 
 again relays 127.0.0.1:9000
 lab_expect_eq "relays: alice's own host is not spoken to" "$(says PUNCH_ROUTE=relay PUNCH_TIMEOUT=5 && greeted home)" $'ETIMEDOUT\n0'
+was_told relays
 again relays
 lab_expect_eq 'relays: a third party is no peer' "$(says PUNCH_ROUTE=relay PUNCH_TIMEOUT=5)" ETIMEDOUT
-lab_expect 'relays: a third party got a few connections' [ "$(greeted victim)" -le 12 ]
+was_told relays
+lab_expect 'relays: a third party got a few connections' eval '[ "$(greeted victim)" -ge 1 ] && [ "$(greeted victim)" -le 12 ]'
 
 before=$(greeted victim)
 again probes
 lab_expect_match 'probes: a third party is no peer' "$(says PUNCH_TIMEOUT=8)" '^(hello|ETIMEDOUT)$'
 lab_note "probes: $(($(greeted victim) - before)) connections to the third party"
-lab_expect 'probes: a third party got a few connections' [ $(($(greeted victim) - before)) -le 40 ]
+was_told probes
+lab_expect 'probes: a third party got a few connections' eval 'n=$(($(greeted victim) - before)); [ $n -ge 1 ] && [ $n -le 40 ]'
 
 before=$(greeted victim)
 again mapped
@@ -111,7 +120,8 @@ for i in 1 2 3; do
 	lab_expect_match "mapped: a third party is no peer ($i)" "$(says PUNCH_TIMEOUT=8)" '^(hello|ETIMEDOUT)$'
 done
 lab_note "mapped: $(($(greeted victim) - before)) connections to the third party"
-lab_expect 'mapped: a third party got a few connections' [ $(($(greeted victim) - before)) -le 60 ]
+was_told mapped
+lab_expect 'mapped: a third party got a few connections' eval 'n=$(($(greeted victim) - before)); [ $n -ge 1 ] && [ $n -le 60 ]'
 
 # --- what is settled on encryption
 lab_bg alice sniff python3 "$LAB_SRC/tests/lab/sniff.py" "$LAB_DIR/wire"
@@ -134,7 +144,7 @@ for lie in "${lies[@]}"; do
 	esac
 	lab_expect_match "$lie: refused" "$(says SAY=$words PUNCH_TIMEOUT=$patience)" "^($errno)\$"
 	lab_expect_match "$lie: one line says why" "$(cat "$LAB_DIR/err")" '^punch: .*bob.*'
-	lab_expect "$lie: it was tried" grep -q "changed a wish: $lie\$" "$(lab_log rendezvous)"
+	was_told "$lie"
 done
 wish yes
 again none
