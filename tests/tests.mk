@@ -73,6 +73,7 @@ UNIT_test_uplink_hostile = tests/unit/world.c $(wildcard resolver/uplink*.c) $(w
 			  resolver/pulse.c resolver/known.c resolver/pin.c $(LIBCOMMON)
 UNIT_test_relayleg	= tests/unit/world.c resolver/relayleg.c $(wildcard resolver/dns*.c) resolver/srv.c resolver/race.c $(LIBCOMMON)
 UNIT_test_sandbox	= common/sandbox.c common/drop.c common/log.c relay/sandbox.c
+UNIT_test_wiped = resolver/load.c $(LIBCOMMON)
 UNIT_test_dumps = tests/unit/world.c $(LIBCOMMON)
 UNIT_test_resolver_sandbox = resolver/sandbox.c common/sandbox.c common/drop.c common/log.c
 UNIT_test_shim_table	= shim/table.c
