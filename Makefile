@@ -1,8 +1,8 @@
 # punch - see README.md; `make help` lists the targets
-VERSION	?= 0.1.0
 PREFIX	?= /usr/local
-BINDIR	?= $(PREFIX)/bin
-LIBDIR	?= $(PREFIX)/lib/punch
+# The programs and the library find each other by these two, so they are no choice (shim/punch.c, shim/env.c)
+BINDIR	:= $(PREFIX)/bin
+LIBDIR	:= $(PREFIX)/lib/punch
 MANDIR	?= $(PREFIX)/share/man
 UNITDIR	?= $(PREFIX)/lib/systemd/system
 DOCDIR	?= $(PREFIX)/share/doc/punch
@@ -18,23 +18,26 @@ FAST	= $(if $(findstring -j,$(MAKEFLAGS)),,-j$(shell nproc))
 say	= $(if $(Q),@printf '  %-7s %s\n' $(1) $(2))
 
 WARN	= -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
-	  -Wwrite-strings -Wcast-qual -Wpointer-arith -Wformat=2 -Wvla -Werror
-HARDEN	= -fstack-protector-strong -D_FORTIFY_SOURCE=2
+	  -Wwrite-strings -Wcast-qual -Wpointer-arith -Wformat=2 -Wvla
+# A warning of a compiler that we have not seen ends no user's build
+WERROR	?= $(if $(CI),-Werror)
+HARDEN	= -fstack-protector-strong -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2
 OPT	?= -O2 -g
 SAN	?=
-BASE	= -std=c11 -D_GNU_SOURCE -I. -I$(B) -MMD -MP $(OPT) $(WARN) $(SAN)
+# CPPFLAGS, CFLAGS and LDFLAGS are the user's: what a distribution builds with
+BASE	= -std=c11 -D_GNU_SOURCE -I. -I$(B) -MMD -MP $(OPT) $(WARN) $(WERROR) $(SAN) $(CPPFLAGS) $(CFLAGS)
 CFLAGS_PROGRAM	= $(BASE) $(HARDEN) -fPIE
 # The shim must load into musl programs too: no *_chk functions, no stack protector
 CFLAGS_SHIM	= $(BASE) -fPIC -fvisibility=hidden -U_FORTIFY_SOURCE -fno-stack-protector
-LDFLAGS_PROGRAM	= -pie -Wl,-z,relro,-z,now $(SAN)
+LDFLAGS_PROGRAM	= -pie -Wl,-z,relro,-z,now $(SAN) $(LDFLAGS)
 # noseparate-code: two segments fewer to map at each program's start
-LDFLAGS_SHIM	= -shared -Wl,-z,relro,-z,now,-z,nodelete,-z,defs,-z,noseparate-code -Wl,--exclude-libs,ALL $(SAN)
+LDFLAGS_SHIM	= -shared -Wl,-z,relro,-z,now,-z,nodelete,-z,defs,-z,noseparate-code -Wl,--exclude-libs,ALL $(SAN) $(LDFLAGS)
 
 LIB_CRYPTO	= -lprotobuf-c -lssl -lcrypto
 LIB_EVENT	= -levent -levent_openssl
 LIB_RESOLVER = $(LIB_EVENT) $(LIB_CRYPTO) -lzxcvbn -lsodium -lcares -ljson-c -lnatpmp -lminiupnpc -lseccomp -l:libinih.a
 
-DEPS	= gcc libc6-dev make pkg-config libevent-dev libc-ares-dev libinih-dev libcmocka-dev libprotobuf-c-dev \
+DEPS	= gcc libc6-dev make libevent-dev libc-ares-dev libinih-dev libcmocka-dev libprotobuf-c-dev \
 	  protobuf-c-compiler libhiredis-dev libssl-dev libjson-c-dev libseccomp-dev \
 	  libsodium-dev libnatpmp-dev libminiupnpc-dev libzxcvbn-dev
 DEPS_DEMO = iproute2 util-linux openssh-server openssh-client rsync jq
@@ -85,14 +88,19 @@ $(B)/common/punch.pb-c.c: common/punch.proto
 	$(call say,PROTOC,$@)
 	$(Q)mkdir -p $(B)/common && protoc-c --c_out=$(B)/common -I common $<
 $(B)/common/punch.pb-c.h: $(B)/common/punch.pb-c.c ;
-$(PB): $(B)/common/punch.pb-c.c
+$(PB): $(B)/common/punch.pb-c.c $(B)/flags
 	$(Q)mkdir -p $(@D) && $(CC) $(filter-out -Wcast-qual -Wpedantic,$(CFLAGS_PROGRAM)) -c -o $@ $<
 
 # --- objects
-$(B)/obj/%.o: %.c $(B)/common/punch.pb-c.h
+# Other flags, or another compiler, make other objects
+FLAGS	= $(CC) $(CFLAGS_PROGRAM) / $(CFLAGS_SHIM)
+$(B)/flags: FORCE
+	@mkdir -p $(B) && { echo '$(FLAGS)' | cmp -s - $@ || echo '$(FLAGS)' >$@; }
+FORCE: ;
+$(B)/obj/%.o: %.c $(B)/common/punch.pb-c.h $(B)/flags
 	$(call say,CC,$<)
 	$(Q)mkdir -p $(@D) && $(CC) $(CFLAGS_PROGRAM) -c -o $@ $<
-$(B)/pic/%.o: %.c
+$(B)/pic/%.o: %.c $(B)/flags
 	$(call say,CC-PIC,$<)
 	$(Q)mkdir -p $(@D) && $(CC) $(CFLAGS_SHIM) -c -o $@ $<
 $(LIBCOMMON): $(PB) $(call obj,$(COMMON) $(CONF))
@@ -165,6 +173,12 @@ install: all
 	install -m 644 README.md $(wildcard docs/*.md docs/*.svg conf/*.conf) $(DESTDIR)$(DOCDIR)
 	install -m 644 conf/systemd/*.service $(DESTDIR)$(UNITDIR)
 	for m in man/*.[158]; do install -m 644 $$m $(DESTDIR)$(MANDIR)/man$${m##*.}; done
+uninstall:
+	rm -f $(addprefix $(DESTDIR)$(BINDIR)/,$(notdir $(filter-out %.so,$(PROGRAMS)))) $(DESTDIR)$(LIBDIR)/libpunch.so
+	rm -f $(addprefix $(DESTDIR)$(UNITDIR)/,$(notdir $(wildcard conf/systemd/*.service)))
+	for m in man/*.[158]; do rm -f $(DESTDIR)$(MANDIR)/man$${m##*.}/$${m##*/}; done
+	rm -rf $(DESTDIR)$(DOCDIR)
+	rmdir $(DESTDIR)$(LIBDIR) 2>/dev/null || :
 clean:
 	rm -rf $(B)
 help:
@@ -178,8 +192,8 @@ help:
 	@echo 'make asan     build with sanitizers; make lint: checkers'
 	@echo 'make fuzz     fuzz the decoders of bytes from outside, FUZZ_SECONDS=60 each'
 	@echo 'make fuzz-coverage   how much of each decoder the inputs kept for it reach'
-	@echo 'make install  PREFIX=/usr/local DESTDIR='
+	@echo 'make install  PREFIX=/usr/local DESTDIR=; make uninstall'
 
-.PHONY: all deps deps-build test test-foreign tests-build bench-build demo bench bench-nat bench-encrypt bench-shim bench-loops asan lint install clean help
+.PHONY: FORCE all deps deps-build test test-foreign tests-build bench-build demo bench bench-nat bench-encrypt bench-shim bench-loops asan lint install uninstall clean help
 .DELETE_ON_ERROR:
 -include $(shell find $(B)/obj $(B)/pic -name '*.d' 2>/dev/null)

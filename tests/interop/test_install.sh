@@ -28,6 +28,10 @@ lab_expect_eq 'nothing outside of PREFIX' "$(cd "$stage" && find . -type f ! -pa
 lab_expect_eq 'no program looks for its libraries in the build folder' \
 	"$(readelf -d "$here"/bin/* "$here/lib/punch/libpunch.so" | grep -iE 'rpath|runpath')" ''
 
+lab_expect 'make install, and uninstall' eval \
+	'install DESTDIR="$LAB_DIR/second" PREFIX=/usr && make -s -C "$LAB_SRC" B="$build" uninstall DESTDIR="$LAB_DIR/second" PREFIX=/usr'
+lab_expect_eq 'nothing is left' "$(find "$LAB_DIR/second" -type f)" ''
+
 # --- they find each other
 lab_internet
 lab_server rdv 203.0.113.10
