@@ -2,7 +2,7 @@
 /*
  * liar.c - a rendezvous that lies: the real one, but for what leaves it
  *
- * Linked with --wrap in the place of client_send() and stun_answer_back(). What it does is in $LIE; of several
+ * Linked with --wrap in the place of client_send(), client_send_unasked() and stun_answer_back(). What it does is in $LIE; of several
  * words it goes by the next one at each SIGUSR1:
  *
  *	payload		one bit of each signed body is turned
@@ -33,6 +33,8 @@
 
 void __real_client_send(struct client *client, const Punch__Message *message);
 void __wrap_client_send(struct client *client, const Punch__Message *message);
+void __real_client_send_unasked(struct client *client, const Punch__Message *message);
+void __wrap_client_send_unasked(struct client *client, const Punch__Message *message);
 ssize_t __real_stun_answer_back(const uint8_t *request, size_t size, const struct endpoint *mapped,
 				const struct stun_back *back, uint8_t out[STUN_MAX]);
 ssize_t __wrap_stun_answer_back(const uint8_t *request, size_t size, const struct endpoint *mapped,
@@ -228,10 +230,10 @@ static void on_invited(struct client *client, Punch__Message *copy)
 	if (lies("relays"))
 		change_relays(copy->invited->relays, copy->invited->n_relays);
 	if (lies("replay")) {
-		__real_client_send(client, copy);
+		__real_client_send_unasked(client, copy);
 		if (!first)
 			first = copy_of(copy);
-		__real_client_send(client, first);
+		__real_client_send_unasked(client, first);
 		told();
 	}
 }
@@ -280,7 +282,9 @@ static void on_welcome(Punch__Message *copy)
 	}
 }
 
-void __wrap_client_send(struct client *client, const Punch__Message *message)
+typedef void send_message(struct client *client, const Punch__Message *message);
+
+static void lie(struct client *client, const Punch__Message *message, send_message *pass_on)
 {
 	Punch__Message *copy = copy_of(message);
 	int i;
@@ -294,12 +298,22 @@ void __wrap_client_send(struct client *client, const Punch__Message *message)
 		on_welcome(copy);
 	else if (copy->kind_case == PUNCH__MESSAGE__KIND_GO && lies("flood"))
 		for (i = 1; i < GO_FLOOD; i++, told())
-			__real_client_send(client, copy);
+			pass_on(client, copy);
 	if (copy->kind_case != PUNCH__MESSAGE__KIND_GO || !lies("go"))
-		__real_client_send(client, copy);
+		pass_on(client, copy);
 	else
 		told();
 	punch__message__free_unpacked(copy, NULL);
+}
+
+void __wrap_client_send(struct client *client, const Punch__Message *message)
+{
+	lie(client, message, __real_client_send);
+}
+
+void __wrap_client_send_unasked(struct client *client, const Punch__Message *message)
+{
+	lie(client, message, __real_client_send_unasked);
 }
 
 ssize_t __wrap_stun_answer_back(const uint8_t *request, size_t size, const struct endpoint *mapped,
