@@ -12,6 +12,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -34,6 +35,7 @@ static struct {
 	const char *ident;
 	enum log_level level;
 	const char *file;	/* log_file, or NULL */
+	bool never_wait;
 	bool stderr_known;	/* the next two are valid */
 	dev_t stderr_dev;
 	ino_t stderr_ino;
@@ -80,6 +82,11 @@ int log_init(const char *ident, const char *level, const char *file)
 	}
 	errno = saved;
 	return rc;
+}
+
+void log_never_wait(void)
+{
+	state.never_wait = true;
 }
 
 bool log_enabled(enum log_level level)
@@ -158,6 +165,14 @@ static size_t compose(char *line, size_t room, enum log_level level, const char 
 	return size;
 }
 
+/* A pipe that has room has it for a whole line, which is shorter than PIPE_BUF */
+static bool takes_more(int fd)
+{
+	struct pollfd pollfd = { .fd = fd, .events = POLLOUT };
+
+	return !state.never_wait || poll(&pollfd, 1, 0) == 1;
+}
+
 /*
  * All of it: a signal or a slow pipe may cut a write short.  Whoever read the
  * program's messages may be gone: the program must not die of ours, so
@@ -175,7 +190,7 @@ static void put(int fd, const char *data, size_t size)
 	sigpending(&pending);
 	was_pending = sigismember(&pending, SIGPIPE) == 1;
 	sigprocmask(SIG_BLOCK, &pipe_only, &before);
-	while (size > 0) {
+	while (size > 0 && takes_more(fd)) {
 		ssize_t n = write(fd, data, size);
 
 		if (n < 0 && errno == EINTR)

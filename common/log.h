@@ -32,6 +32,12 @@ enum log_level {
 int log_init(const char *ident, const char *level, const char *file);
 
 /**
+ * log_never_wait() - a line that its place does not take at once, such as a pipe that is full, is lost
+ * For code inside other people's programs: log_write() may be called where nothing may block.
+ */
+void log_never_wait(void);
+
+/**
  * log_keep() - open the file now and for good, as stderr: for a process that is about to lose the right to open files
  * A log that is moved away later is followed to where it goes.
  */

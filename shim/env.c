@@ -216,6 +216,7 @@ void env_init(const char *folder)
 	understood = log_init("punch", env_get("PUNCH_LOG"), env_get("PUNCH_LOG_FILE")) == 0;
 	if (!understood)
 		log_warn("PUNCH_LOG = \"%s\": should be error, warn, info or debug; using warn", env_get("PUNCH_LOG"));
+	log_never_wait();
 	parse_timeout();
 	parse_route();
 	state.any = env_get("PUNCH_ANY") != NULL;

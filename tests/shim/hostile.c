@@ -310,6 +310,36 @@ static void it_works_without_descriptors_0_to_2(void **state)
 	assert_child_ends_well(pid);
 }
 
+/* Nobody reads what the child says: it must not wait in a message of ours, with all signals held back */
+static void a_full_pipe_on_descriptor_2_stops_nobody(void **state)
+{
+	struct address denied = peer("denied", AF_INET, port);
+	int full[2], done[2], fd;
+	pid_t pid;
+
+	(void)state;
+	assert_int_equal(pipe(full), 0);
+	assert_int_equal(pipe(done), 0);
+	assert_int_equal(fcntl(full[1], F_SETFL, O_NONBLOCK), 0);
+	while (write(full[1], (char[4096]){ 0 }, 4096) > 0)
+		;
+	assert_int_equal(fcntl(full[1], F_SETFL, 0), 0);
+	pid = fork();
+	if (pid == 0) {
+		close(done[0]);
+		dup2(full[1], STDERR_FILENO);
+		fd = socket(AF_INET, SOCK_STREAM, 0);
+		_exit(join(fd, &denied) == 0 || errno != EACCES);
+	}
+	close(done[1]);
+	if (!wait_for(done[0], POLLIN))
+		kill(pid, SIGKILL);
+	assert_child_ends_well(pid);
+	close(done[0]);
+	close(full[0]);
+	close(full[1]);
+}
+
 static void it_works_after_closefrom(void **state)
 {
 	pid_t pid = fork();
@@ -515,6 +545,7 @@ int main(void)
 		cmocka_unit_test(a_process_that_shares_memory_and_descriptors_connects),
 		cmocka_unit_test(a_daemon_connects),
 		cmocka_unit_test(it_works_without_descriptors_0_to_2),
+		cmocka_unit_test(a_full_pipe_on_descriptor_2_stops_nobody),
 		cmocka_unit_test(it_works_after_closefrom),
 		cmocka_unit_test(it_works_with_all_signals_blocked),
 		cmocka_unit_test(it_works_with_a_thousand_descriptors),
