@@ -20,6 +20,8 @@
  * server that dropped privileges after listen() keeps its rights), or (claims) when the
  * passed descriptor is itself the proof: the kernel socket whose other end is ours.
  *
+ * What another user sends is received by a process of its own (resolver/porter.h); the client sees no difference.
+ *
  * Both ends come from one build: no versions are negotiated, other sizes are refused.
  */
 #ifndef PUNCH_LOCAL_H

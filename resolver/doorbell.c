@@ -56,7 +56,6 @@
 #include "resolver/connections.h"
 #include "resolver/doorbell_internal.h"
 #include "resolver/services_internal.h"
-#include "resolver/sockdiag.h"
 #include "resolver/splice.h"
 #include "resolver/timer.h"
 
@@ -398,14 +397,13 @@ static struct doorbell *find(struct doorbells *bells, const struct endpoint *nea
 	return NULL;
 }
 
-int doorbell_claim(struct node *node, int accepted, struct local_reply *reply)
+int doorbell_claim(struct node *node, const struct proof *proof, struct local_reply *reply)
 {
-	struct endpoint near, far;
 	struct doorbell *bell = NULL;
 	int punched;
 
-	if (endpoint_remote(accepted, &near) == 0 && endpoint_local(accepted, &far) == 0 && sockdiag_is_ours(accepted))
-		bell = find(node->doorbells, &near, &far);
+	if (proof->good && proof->remote.family)
+		bell = find(node->doorbells, &proof->remote, &proof->local);
 	if (bell && bell->state == DOORBELL_RINGING && !service_alive(&bell->service)) {
 		ring_failed(bell, ENOENT);
 		bell = NULL;

@@ -6,6 +6,7 @@
 #define PUNCH_DOORBELL_INTERNAL_H
 
 #include "resolver/doorbell.h"
+#include "resolver/proof.h"
 
 #define DOORBELLS_MAX	1024	/* at one time, until claimed or spliced; two descriptors each */
 
@@ -18,10 +19,10 @@ unsigned int doorbells_count(const struct doorbells *doorbells);
 
 /**
  * doorbell_claim() - LOCAL_CLAIM_DOORBELL
- * @accepted:	what accept() returned to the program; its other end must be a doorbell of ours; stays the caller's
+ * @proof:	of what accept() returned to the program; its other end must be a doorbell of ours
  * @reply:	filled in: LOCAL_OK with peer, slot, remote, path, setup_us; or LOCAL_NOT_OURS
  * Return: the punched socket, owned by the caller, or -1
  */
-int doorbell_claim(struct node *node, int accepted, struct local_reply *reply);
+int doorbell_claim(struct node *node, const struct proof *proof, struct local_reply *reply);
 
 #endif

@@ -96,7 +96,7 @@ bool node_receives(const struct node *node)
 /* Things that would be lost with this process */
 static unsigned int work_count(const struct node *node)
 {
-	return local_count(node->local) + parked_count(node->parked) + doorbells_count(node->doorbells) +
+	return local_trusted(node->local) + parked_count(node->parked) + doorbells_count(node->doorbells) +
 	       splices_count(node->splices) + (node->sessions ? sessions_count(node->sessions) : 0);
 }
 
@@ -172,7 +172,8 @@ static void on_look(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd;
 	(void)what;
-	if (node_busy(life->node) || local_pending(life->node->local))
+	local_take(life->node->local);		/* of what waits there only our own user's counts */
+	if (node_busy(life->node))
 		life->used = now;
 	if (now - life->used < life->idle)
 		return;

@@ -16,14 +16,14 @@
  *	   |                   |                 |
  *	   +---- silence, wrong size, client gone, no reader -----> OVER
  *
- * Anyone on this host can connect.  So the number of connections is bounded, for other users
- * more tightly than for our own, and each one costs little before its packet came.
+ * Anyone on this host can connect.  A connection of another user goes to a process for him (porter.h) before a byte of it
+ * is read; what comes back from there is a request like any other, with a proof in the place of a descriptor where it is no
+ * more than a claim.  The number of requests is bounded, for other users more tightly than for our own.
  * When descriptors run out the listener pauses: clients wait in the backlog.
  */
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -37,13 +37,12 @@
 #include "common/log.h"
 #include "resolver/life.h"
 #include "resolver/local_internal.h"
+#include "resolver/porters.h"
 #include "resolver/request.h"
 
-#define LOCAL_PATIENCE_S	5	/* a client sends its request right after connect(); a stopped one must not stay */
 #define LOCAL_READER_S		10	/* a reader that takes no text for this long is gone or stopped */
 #define LOCAL_PAUSE_MS		100	/* no descriptors left: try again; short against any PUNCH_TIMEOUT */
 #define LOCAL_BATCH		64	/* connections taken for one wake-up */
-#define LOCAL_SHARE		4	/* requests may hold this part (1/n) of all descriptors */
 #define LOCAL_SPARE		6	/* descriptors left free: a request brings one along, waking a program and asking the kernel take one each */
 
 static const char *const request_names[] = { "reading", "waiting", "flushing", "over" };
@@ -54,7 +53,8 @@ struct local {
 	int listener;
 	struct event *acceptable, *resume;
 	TAILQ_HEAD(, request) requests;
-	unsigned int count, foreign;
+	struct porters *porters;
+	unsigned int count, foreign, trusted;
 };
 
 static void request_set_state(struct request *rq, enum request_state state)
@@ -73,6 +73,7 @@ static void request_free(struct request *rq)
 	TAILQ_REMOVE(&local->requests, rq, link);
 	local->count--;
 	local->foreign -= !rq->own;
+	local->trusted -= rq->trusted;
 	if (rq->session)
 		session_cancel(rq->session);
 	if (rq->readable)
@@ -210,17 +211,10 @@ void request_end(struct request *rq)
 /* Own uid, or our token */
 static void judge(struct request *rq, const struct local_request *in)
 {
-	rq->trusted = rq->own || CRYPTO_memcmp(in->token, rq->node->token, LOCAL_TOKEN) == 0;
-}
-
-/* Texts of strangers end where their arrays do */
-static void terminate(struct local_request *in)
-{
-	in->config.path[sizeof(in->config.path) - 1] = '\0';
-	in->config.secret[sizeof(in->config.secret) - 1] = '\0';
-	in->config.as[sizeof(in->config.as) - 1] = '\0';
-	in->config.rendezvous[sizeof(in->config.rendezvous) - 1] = '\0';
-	in->peer[sizeof(in->peer) - 1] = '\0';
+	if (rq->trusted || CRYPTO_memcmp(in->token, rq->node->token, LOCAL_TOKEN) != 0)
+		return;
+	rq->trusted = true;
+	rq->node->local->trusted++;
 }
 
 static void request_read(struct request *rq)
@@ -230,10 +224,10 @@ static void request_read(struct request *rq)
 	int pass = -1;
 	ssize_t n;
 
-	n = local_recv(rq->fd, &in, sizeof(in), &pass);
+	n = request_receive(rq, &in, &pass);
 	if (n == -EAGAIN)
 		return;
-	if (n != (ssize_t)sizeof(in) || in.magic != LOCAL_MAGIC || in.kind == 0 || in.kind >= LOCAL_KIND_COUNT) {
+	if (!local_is_request(&in, n)) {
 		if (n > 0 && log_limited(&limit))
 			log_warn("a request of %zd bytes that is none (%zu are due): a program of another version of "
 				 "punch?", n, sizeof(in));
@@ -242,13 +236,12 @@ static void request_read(struct request *rq)
 		request_over(rq);
 		return;
 	}
-	terminate(&in);
 	rq->kind = in.kind;
 	rq->as_json = in.as_json;
 	judge(rq, &in);
 	request_set_state(rq, REQUEST_WAITING);
 	event_remove_timer(rq->readable);	/* the work may take as long as it takes */
-	if (rq->kind != LOCAL_STATUS && rq->kind != LOCAL_YIELD)	/* to look is no need */
+	if (rq->trusted && rq->kind != LOCAL_STATUS && rq->kind != LOCAL_YIELD)	/* to look is no need */
 		life_touch(rq->node);
 	request_handle(rq, &in, pass);
 	OPENSSL_cleanse(&in, sizeof(in));
@@ -277,25 +270,21 @@ static void on_readable(evutil_socket_t fd, short what, void *arg)
 
 /* ------------------------------------------------------------ connections */
 
-static bool is_own(int fd)
+/* Whose connection it is: nobody's where the kernel does not say */
+static uid_t user_of(int fd)
 {
 	struct ucred peer;
 	socklen_t size = sizeof(peer);
 
-	return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0 && peer.uid == geteuid();
+	return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0 ? peer.uid : (uid_t)-1;
 }
 
-static void request_new(struct local *local, int fd)
+static void request_new(struct local *local, int fd, bool own)
 {
 	const struct timeval patience = { .tv_sec = LOCAL_PATIENCE_S };
 	struct event_base *base = local->node->base;
-	bool own = is_own(fd);
 	struct request *rq;
 
-	if (!own && local->foreign >= LOCAL_FOREIGN) {
-		close(fd);
-		return;
-	}
 	rq = calloc(1, sizeof(*rq));
 	if (!rq) {
 		close(fd);
@@ -303,10 +292,11 @@ static void request_new(struct local *local, int fd)
 	}
 	rq->node = local->node;
 	rq->fd = fd;
-	rq->own = own;
+	rq->own = rq->trusted = own;
 	TAILQ_INSERT_TAIL(&local->requests, rq, link);
 	local->count++;
 	local->foreign += !own;
+	local->trusted += own;
 	rq->readable = event_new(base, fd, EV_READ | EV_PERSIST, on_readable, rq);
 	rq->writable = event_new(base, fd, EV_WRITE | EV_PERSIST, on_writable, rq);
 	rq->end = event_new(base, -1, 0, on_end, rq);
@@ -314,6 +304,22 @@ static void request_new(struct local *local, int fd)
 		request_free(rq);
 	else
 		event_add(rq->readable, &patience);
+}
+
+unsigned int local_foreign_limit(unsigned int most)
+{
+	struct rlimit files;
+	rlim_t share = getrlimit(RLIMIT_NOFILE, &files) ? most : files.rlim_cur / LOCAL_SHARE / LOCAL_FOREIGN_SHARE;
+
+	return share < most ? (unsigned int)share : most;
+}
+
+void local_handed_in(struct local *local, int fd)
+{
+	if (local->foreign < local_foreign_limit(LOCAL_FOREIGN) && local->count < LOCAL_REQUESTS)
+		request_new(local, fd, false);
+	else
+		close(fd);
 }
 
 static void pause_listener(struct local *local)
@@ -357,7 +363,12 @@ static bool accept_one(struct local *local)
 	}
 	fd = accept4(local->listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 	if (fd >= 0) {
-		request_new(local, fd);
+		uid_t uid = user_of(fd);
+
+		if (uid == geteuid())
+			request_new(local, fd, true);
+		else
+			porters_take(local->porters, uid, fd);
 		return true;
 	}
 	if (errno == EINTR || errno == ECONNABORTED)
@@ -370,17 +381,22 @@ static bool accept_one(struct local *local)
 	return false;
 }
 
+void local_take(struct local *local)
+{
+	unsigned int i;
+
+	for (i = 0; local->listener >= 0 && i < LOCAL_BATCH && accept_one(local); i++)
+		;
+}
+
 static void on_acceptable(evutil_socket_t fd, short what, void *arg)
 {
 	struct local *local = arg;
-	unsigned int i;
 
 	(void)fd;
 	(void)what;
-	if (life_config_changed(local->node))
-		return;		/* the next process takes it, with the new configuration */
-	for (i = 0; i < LOCAL_BATCH && accept_one(local); i++)
-		;
+	if (!life_config_changed(local->node))	/* else the next process takes it, with the new configuration */
+		local_take(local);
 }
 
 static void on_resume(evutil_socket_t fd, short what, void *arg)
@@ -406,7 +422,8 @@ struct local *local_new(struct node *node, int listener)
 	TAILQ_INIT(&local->requests);
 	local->acceptable = event_new(node->base, listener, EV_READ | EV_PERSIST, on_acceptable, local);
 	local->resume = event_new(node->base, -1, 0, on_resume, local);
-	if (!local->acceptable || !local->resume || event_add(local->acceptable, NULL) < 0) {
+	local->porters = porters_new(node);
+	if (!local->acceptable || !local->resume || !local->porters || event_add(local->acceptable, NULL) < 0) {
 		local_free(local);
 		return NULL;
 	}
@@ -421,6 +438,7 @@ void local_free(struct local *local)
 		return;
 	while ((rq = TAILQ_FIRST(&local->requests)))
 		request_free(rq);
+	porters_free(local->porters);
 	if (local->acceptable)
 		event_free(local->acceptable);
 	if (local->resume)
@@ -435,16 +453,14 @@ unsigned int local_count(const struct local *local)
 	return local ? local->count : 0;
 }
 
+unsigned int local_trusted(const struct local *local)
+{
+	return local ? local->trusted : 0;
+}
+
 int local_listener(const struct local *local)
 {
 	return local->listener;
-}
-
-bool local_pending(const struct local *local)
-{
-	struct pollfd pollfd = { .fd = local->listener, .events = POLLIN };
-
-	return local->listener >= 0 && poll(&pollfd, 1, 0) == 1 && (pollfd.revents & POLLIN);
 }
 
 void local_stopped(struct local *local)

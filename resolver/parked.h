@@ -6,6 +6,7 @@
 #define PUNCH_PARKED_H
 
 #include "resolver/peers.h"
+#include "resolver/proof.h"
 
 #define PARKED_MAX	1024	/* waiting or unclaimed at one time; two descriptors each */
 #define PARKED_FAILURES	256	/* reasons kept for programs that have not yet asked */
@@ -31,11 +32,12 @@ void parked_start(struct node *node, int fd, const struct peer *peer, const stru
 
 /**
  * parked_claim() - LOCAL_CLAIM_PARKED
- * @fd:		the program's socket, recognised by its cookie; stays the caller's
+ * @proof:	of the program's socket, recognised by its cookie
+ * @fd:		the socket itself, stays the caller's; -1: of another user's program the porter has it
  * @reply:	filled in: LOCAL_OK with peer, slot, remote, path, setup_us; LOCAL_FAILED with the true errno and
  *		text, EINPROGRESS while it is under way; LOCAL_NOT_OURS
  * Return: the real socket, owned by the caller, or -1
  */
-int parked_claim(struct node *node, int fd, struct local_reply *reply);
+int parked_claim(struct node *node, const struct proof *proof, int fd, struct local_reply *reply);
 
 #endif

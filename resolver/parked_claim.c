@@ -13,7 +13,6 @@
 #include "resolver/connections.h"
 #include "resolver/parked_internal.h"
 #include "resolver/reply.h"
-#include "resolver/sockdiag.h"
 #include "resolver/splice.h"
 #include "resolver/timer.h"
 
@@ -81,19 +80,18 @@ static void tell(struct spot *spot, int fd, struct local_reply *reply)
 		spot_fail(spot);
 	if (spot->state != PARKED_FAILED)
 		return;
-	getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size);
+	if (fd >= 0)	/* else the porter does it */
+		getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size);
 	spot_free(spot);
 }
 
-int parked_claim(struct node *node, int fd, struct local_reply *reply)
+int parked_claim(struct node *node, const struct proof *proof, int fd, struct local_reply *reply)
 {
-	struct spot *spot = NULL;
-	uint64_t cookie;
+	struct spot *spot;
 
 	reply->status = LOCAL_NOT_OURS;
 	reply->error = ENOENT;
-	if (sockdiag_cookie(fd, &cookie) == 0 && sockdiag_is_ours(fd))
-		spot = spot_find(node->parked, cookie);
+	spot = proof->good ? spot_find(node->parked, proof->cookie) : NULL;
 	if (!spot)
 		return -1;
 	snprintf(reply->peer, sizeof(reply->peer), "%s", spot->peer.name);

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include <openssl/crypto.h>
 
 #include "common/log.h"
 #include "common/standin.h"
@@ -14,7 +15,9 @@
 #include "resolver/doctor.h"
 #include "resolver/doorbell_internal.h"
 #include "resolver/life.h"
+#include "resolver/local_internal.h"
 #include "resolver/parked.h"
+#include "resolver/porter.h"
 #include "resolver/publish.h"
 #include "resolver/reply.h"
 #include "resolver/request.h"
@@ -42,6 +45,39 @@ static void let_go(int *pass)
 	if (*pass >= 0)
 		close(*pass);
 	*pass = -1;
+}
+
+/* Texts of strangers end where their arrays do */
+static void terminate(struct local_request *in)
+{
+	in->config.path[sizeof(in->config.path) - 1] = '\0';
+	in->config.secret[sizeof(in->config.secret) - 1] = '\0';
+	in->config.as[sizeof(in->config.as) - 1] = '\0';
+	in->config.rendezvous[sizeof(in->config.rendezvous) - 1] = '\0';
+	in->peer[sizeof(in->peer) - 1] = '\0';
+}
+
+ssize_t request_receive(struct request *rq, struct local_request *in, int *pass)
+{
+	struct porter_request handed;
+	ssize_t n;
+
+	if (rq->own) {
+		n = local_recv(rq->fd, in, sizeof(*in), pass);
+		if (local_is_request(in, n)) {
+			proof_take(*pass, rq->fd, &rq->proof);
+			terminate(in);
+		}
+		return n;
+	}
+	n = local_recv(rq->fd, &handed, sizeof(handed), pass);
+	if (n != (ssize_t)sizeof(handed))
+		return n < 0 ? n : 0;
+	*in = handed.in;
+	terminate(in);
+	rq->proof = handed.proof;
+	OPENSSL_cleanse(&handed, sizeof(handed));
+	return (ssize_t)sizeof(*in);
 }
 
 /* ------------------------------------------------------------ names */
@@ -200,6 +236,15 @@ static void handle_park(struct request *rq, const struct local_request *in, int 
 	answer(rq, &reply, -1);
 }
 
+static void answer_claim(struct request *rq, struct local_reply *reply, int fd)
+{
+	if (reply->status == LOCAL_NOT_OURS && !rq->trusted)
+		reply->status = LOCAL_OTHER_CONFIG;
+	answer(rq, reply, fd);
+	if (fd >= 0)
+		close(fd);
+}
+
 static void handle_claim_parked(struct request *rq, const struct local_request *in, int *pass)
 {
 	struct local_reply reply;
@@ -207,13 +252,9 @@ static void handle_claim_parked(struct request *rq, const struct local_request *
 
 	(void)in;
 	reply_init(rq, &reply, LOCAL_OK);
-	fd = parked_claim(rq->node, *pass, &reply);
+	fd = parked_claim(rq->node, &rq->proof, *pass, &reply);
 	let_go(pass);
-	if (reply.status == LOCAL_NOT_OURS && !rq->trusted)
-		reply.status = LOCAL_OTHER_CONFIG;
-	answer(rq, &reply, fd);
-	if (fd >= 0)
-		close(fd);
+	answer_claim(rq, &reply, fd);
 }
 
 static void handle_claim_doorbell(struct request *rq, const struct local_request *in, int *pass)
@@ -223,13 +264,9 @@ static void handle_claim_doorbell(struct request *rq, const struct local_request
 
 	(void)in;
 	reply_init(rq, &reply, LOCAL_OK);
-	fd = doorbell_claim(rq->node, *pass, &reply);
+	fd = doorbell_claim(rq->node, &rq->proof, &reply);
 	let_go(pass);
-	if (reply.status == LOCAL_NOT_OURS && !rq->trusted)
-		reply.status = LOCAL_OTHER_CONFIG;
-	answer(rq, &reply, fd);
-	if (fd >= 0)
-		close(fd);
+	answer_claim(rq, &reply, fd);
 }
 
 static void handle_listen(struct request *rq, const struct local_request *in, int *pass)
@@ -378,15 +415,6 @@ static const struct handler handlers[] = {
 };
 _Static_assert(sizeof(handlers) / sizeof(handlers[0]) == LOCAL_KIND_COUNT, "each kind has a handler");
 
-/* Another user: which configuration is ours is not told, it would answer guesses at the secret word */
-static enum local_status refuse_stranger(const struct local_request *in)
-{
-	static const uint8_t none[LOCAL_TOKEN];
-
-	/* A token of another resolver of our user, perhaps: the client is to look further */
-	return memcmp(in->token, none, LOCAL_TOKEN) ? LOCAL_OTHER_CONFIG : LOCAL_DENIED;
-}
-
 /* Those of our user may end us whatever we serve: "stop" without a configuration, and who needs the place */
 static bool any_configuration(const struct request *rq, const struct local_request *in)
 {
@@ -400,11 +428,12 @@ void request_handle(struct request *rq, const struct local_request *in, int pass
 	enum local_status refused = LOCAL_OK;
 	struct local_reply reply;
 
-	if (!rq->trusted && !(handler->proof && pass >= 0))
-		refused = refuse_stranger(in);
+	/* A stranger's was seen to by the porter; which configuration is ours he is not told, it would answer guesses at the secret */
+	if (!rq->trusted && !(handler->proof && rq->proof.shown))
+		refused = porter_refusal(in);
 	else if (rq->trusted && !any_configuration(rq, in) && !local_config_equal(&in->config, &rq->node->config))
 		refused = LOCAL_OTHER_CONFIG;
-	if (refused == LOCAL_OK && handler->fd && pass < 0) {
+	if (refused == LOCAL_OK && handler->fd && pass < 0 && !rq->proof.shown) {
 		reply_init(rq, &reply, LOCAL_OK);
 		reply_fail(&reply, EBADF, "a request of kind %u needs a descriptor", in->kind);
 		answer(rq, &reply, -1);

@@ -11,6 +11,7 @@
 
 #include "common/local.h"
 #include "resolver/node.h"
+#include "resolver/proof.h"
 #include "resolver/session.h"
 
 enum request_state {
@@ -26,6 +27,7 @@ enum request_state {
  * @kind, @as_json: as in struct local_request
  * @own:	the client runs under our own uid
  * @trusted:	own, or it sent our token
+ * @proof:	of the descriptor that came, or, of another user, was shown to the porter
  * @text:	not yet sent; NULL until there is any
  * @session:	of DIAL and PING: cancelled when the client goes away
  * @timer, @since: of LISTEN (publish.c): when to look again, when it came (clock_now()); NULL: it does not wait
@@ -39,6 +41,7 @@ struct request {
 	bool own, trusted;
 	uint32_t kind;
 	uint32_t as_json;
+	struct proof proof;
 	struct event *readable, *writable, *end;
 	struct evbuffer *text;
 	struct session *session;
@@ -48,6 +51,13 @@ struct request {
 	uint16_t port;
 	bool detached;
 };
+
+/**
+ * request_receive() - of our own user, or of another by his porter; its texts end within it, and @rq->proof is set
+ * @pass:	descriptor that came, or -1; the caller owns it
+ * Return: as local_recv(), for the request alone
+ */
+ssize_t request_receive(struct request *rq, struct local_request *in, int *pass);
 
 /** request_handle() - start to work on what came. @pass: its descriptor or -1, owned from here on */
 void request_handle(struct request *rq, const struct local_request *in, int pass);

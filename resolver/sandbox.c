@@ -89,3 +89,14 @@ void sandbox_mapper(void)
 
 	enter(&sandbox);
 }
+
+void sandbox_porter(void)
+{
+	static const char *const calls[] = { "socketpair", NULL };
+	static const uint16_t no_ports[] = { 0 };
+	static const struct sandbox sandbox = {
+		.bind = no_ports, .connect = no_ports, .alone = true, .no_code = true, .calls = calls,
+	};
+
+	enter(&sandbox);
+}

@@ -29,4 +29,10 @@ void sandbox_pump(void);
  */
 void sandbox_mapper(void);
 
+/**
+ * sandbox_porter() - for the process that receives what other users pass (porter.c)
+ * As a pump, and pairs of sockets.
+ */
+void sandbox_porter(void);
+
 #endif

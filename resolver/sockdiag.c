@@ -314,22 +314,23 @@ int sockdiag_cookie(int fd, uint64_t *cookie)
 	return 0;
 }
 
+bool sockdiag_same_network(int fd, int other)
+{
+	uint64_t cookie = 0, others = 1;
+	socklen_t size = sizeof(cookie);
+
+	return getsockopt(fd, SOL_SOCKET, SO_NETNS_COOKIE, &cookie, &size) == 0 &&
+	       getsockopt(other, SOL_SOCKET, SO_NETNS_COOKIE, &others, &size) == 0 && cookie == others;
+}
+
 bool sockdiag_is_ours(int fd)
 {
-	uint64_t theirs = 0, ours = 1;
-	socklen_t size = sizeof(theirs);
-	bool same = false;
-	int own;
+	int own = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	bool same;
 
-	if (getsockopt(fd, SOL_SOCKET, SO_NETNS_COOKIE, &theirs, &size) < 0)
-		return false;
-	own = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (own < 0)
-		own = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (own < 0)
 		return false;
-	size = sizeof(ours);
-	same = getsockopt(own, SOL_SOCKET, SO_NETNS_COOKIE, &ours, &size) == 0 && ours == theirs;
+	same = sockdiag_same_network(fd, own);
 	close(own);
 	return same;
 }

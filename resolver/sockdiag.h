@@ -70,4 +70,7 @@ int sockdiag_cookie(int fd, uint64_t *cookie);
  */
 bool sockdiag_is_ours(int fd);
 
+/** sockdiag_same_network() - are both sockets, of whatever kind, of one network namespace? */
+bool sockdiag_same_network(int fd, int other);
+
 #endif

@@ -85,8 +85,9 @@ UNIT_test_nat_link	= $(UNIT_test_nat_core)
 # The resolver's local side as a whole, with a session that ends on this host
 LOCAL_SIDE = tests/unit/local_side.c tests/unit/world.c resolver/connections.c resolver/crypt.c resolver/pair.c resolver/doorbell.c resolver/keeper.c \
 	     resolver/memory.c resolver/encrypt.c resolver/life.c resolver/load.c resolver/local.c resolver/lot.c resolver/names.c resolver/parked.c \
-	     resolver/parked_claim.c resolver/peers.c resolver/ping.c resolver/process.c resolver/publish.c resolver/reply.c \
-	     resolver/request.c resolver/revoke.c resolver/holder.c resolver/services.c resolver/sockdiag.c resolver/splice.c \
+	     resolver/parked_claim.c resolver/peers.c resolver/ping.c resolver/porter.c resolver/porters.c resolver/process.c resolver/proof.c \
+	     resolver/publish.c resolver/reply.c resolver/request.c resolver/revoke.c resolver/sandbox.c resolver/holder.c resolver/services.c \
+	     resolver/sockdiag.c resolver/splice.c \
 	     resolver/state.c resolver/state_connections.c \
 	     resolver/status.c $(LIBCOMMON)
 UNIT_test_resolver_local	= $(LOCAL_SIDE)

@@ -2,11 +2,13 @@
 /*
  * test_resolver_local.c - who may ask the resolver for what, and what it answers
  */
+#include <dirent.h>
 #include <errno.h>
 #include <netinet/in.h>
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 
@@ -14,6 +16,7 @@
 #include "common/standin.h"
 
 #define NOBODY 65534	/* uid without rights here */
+#define PATIENCE 5000	/* ms; nothing that works takes longer */
 
 /* Run @what in a child under another uid. Return: its result, or -1 when this machine has no other uid for us */
 static int as_nobody(int (*what)(const void *arg), const void *arg)
@@ -217,6 +220,39 @@ static void another_user_with_the_token_is_served(void **state)
 	assert_int_equal(as_nobody(ask_status, wrong), LOCAL_OTHER_CONFIG);	/* of another resolver, perhaps */
 }
 
+/* LISTEN and a claim, as a server does that dropped its privileges after its first listen() */
+static int listen_and_claim(const void *arg)
+{
+	int fd = side_listen("127.0.0.1", SIDE_OPEN), accepted, fresh;
+	struct local_request request;
+	struct local_reply reply;
+
+	side_request(&request, LOCAL_LISTEN);
+	memcpy(request.token, arg, LOCAL_TOKEN);
+	side_ask(&request, fd, &reply, NULL);
+	if (reply.status != LOCAL_OK)
+		return 1;
+	side_request(&request, LOCAL_DIAL);
+	memcpy(request.token, arg, LOCAL_TOKEN);
+	strcpy(request.peer, "bob");
+	request.target.port = SIDE_OPEN;
+	side_ask(&request, -1, &reply, &fresh);
+	if (reply.status != LOCAL_OK || fresh < 0 || !side_poll(fd, POLLIN, PATIENCE))
+		return 2;
+	accepted = accept(fd, NULL, NULL);
+	side_simple(LOCAL_CLAIM_DOORBELL, "", accepted, &reply, &fresh);	/* without the token: by possession */
+	return reply.status == LOCAL_OK && fresh >= 0 ? 0 : 3;
+}
+
+static void a_worker_without_rights_has_its_rights_by_the_token(void **state)
+{
+	struct local_reply reply;
+
+	(void)state;
+	side_simple(LOCAL_NAME, "bob", -1, &reply, NULL);
+	assert_int_equal(as_nobody(listen_and_claim, reply.token), 0);
+}
+
 static int ask_with_other_secret(const void *arg)
 {
 	struct local_request request;
@@ -354,6 +390,286 @@ static void silent_clients_are_hung_up_on(void **state)
 		close(sockets[i]);
 }
 
+/* A socket whose last close() takes as long as @seconds: bytes that nobody reads, and SO_LINGER */
+static int slow_to_close(int *reader, int seconds)
+{
+	const struct linger linger = { .l_onoff = 1, .l_linger = seconds };
+	int listener = side_listen("127.0.0.1", 0), fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	static const char much[65536];
+	struct sockaddr_in to;
+	socklen_t size = sizeof(to);
+
+	if (getsockname(listener, (struct sockaddr *)&to, &size) || connect(fd, (struct sockaddr *)&to, size))
+		_exit(9);
+	*reader = accept(listener, NULL, NULL);
+	while (send(fd, much, sizeof(much), MSG_DONTWAIT) > 0)
+		;
+	setsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger));
+	close(listener);
+	return fd;
+}
+
+enum poison { POISON_NO_REQUEST, POISON_CLAIM, POISON_STATUS, POISON_SECOND, POISON_UNREAD, POISON_FLOOD, POISON_COUNT };
+
+#define FLOOD_LINK	60	/* connections: more than a porter's link has room for */
+#define FLOOD_WAITING	40
+
+/* What a stranger passes must be closed by somebody, and he decides how long that takes */
+static void poison(enum poison kind)
+{
+	struct local_request request;
+	int socket = side_connect(), reader, fd = slow_to_close(&reader, 60), i;
+
+	side_request(&request, kind == POISON_STATUS ? LOCAL_STATUS : LOCAL_CLAIM_DOORBELL);
+	if (kind == POISON_UNREAD || kind == POISON_SECOND)
+		local_send(socket, &request, sizeof(request), kind == POISON_SECOND ? reader : -1);
+	if (kind == POISON_CLAIM || kind == POISON_STATUS)
+		local_send(socket, &request, sizeof(request), fd);
+	else if (kind != POISON_FLOOD)
+		local_send(socket, "x", 1, fd);
+	for (i = 0; kind == POISON_FLOOD && i < FLOOD_LINK + FLOOD_WAITING; i++)
+		local_send(side_connect(), "x", 1, i < FLOOD_LINK ? -1 : fd);
+	close(fd);
+	if (kind == POISON_UNREAD)
+		close(socket);
+}
+
+/*
+ * It is stopped meanwhile, so that the last close() is never the stranger's own.
+ * Return: another user who has passed it, and stays; 0 where there is none
+ */
+static pid_t poisoner(enum poison kind)
+{
+	int told[2], status;
+	char byte;
+	pid_t pid;
+
+	assert_int_equal(pipe(told), 0);
+	kill(side_pid(), SIGSTOP);
+	pid = fork();
+	if (pid == 0) {
+		if (setresuid(NOBODY, NOBODY, NOBODY))
+			_exit(255);
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		poison(kind);
+		if (write(told[1], "", 1) == 1)
+			pause();
+		_exit(1);
+	}
+	close(told[1]);
+	if (read(told[0], &byte, 1) != 1) {
+		assert_int_equal(waitpid(pid, &status, 0), pid);
+		assert_int_equal(WEXITSTATUS(status), 255);
+		pid = 0;
+	}
+	close(told[0]);
+	kill(side_pid(), SIGCONT);
+	return pid;
+}
+
+static void end(pid_t pid)
+{
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+}
+
+/* In a child of another user. Return: 0 once he is answered */
+static int answered_at_last(const void *arg)
+{
+	struct local_request request;
+	struct local_reply reply;
+	int i, pass;
+
+	(void)arg;
+	side_request(&request, LOCAL_STATUS);
+	for (i = 0; i < 200; i++) {
+		int socket = side_connect();
+
+		if (local_send(socket, &request, sizeof(request), -1) == 0 && side_poll(socket, POLLIN, PATIENCE) &&
+		    local_recv(socket, &reply, sizeof(reply), &pass) == (ssize_t)sizeof(reply))
+			return reply.status == LOCAL_DENIED ? 0 : 1;
+		close(socket);
+		poll(NULL, 0, 20);
+	}
+	return 2;
+}
+
+static void what_strangers_pass_holds_nobody_up(void **state)
+{
+	struct local_reply reply;
+	enum poison kind;
+	pid_t pid;
+
+	(void)state;
+	for (kind = 0; kind < POISON_COUNT; kind++) {
+		pid = poisoner(kind);
+		if (!pid)
+			skip();
+		assert_int_equal(side_simple(LOCAL_NAME, "bob", -1, &reply, NULL), LOCAL_OK);
+		end(pid);
+	}
+}
+
+/* His own porter is killed for it, and the connections that waited are not closed by the resolver */
+static void who_passes_such_things_is_heard_again(void **state)
+{
+	struct local_reply reply;
+	pid_t first, many;
+
+	(void)state;
+	first = poisoner(POISON_CLAIM);
+	if (!first)
+		skip();
+	many = poisoner(POISON_FLOOD);
+	assert_int_equal(side_simple(LOCAL_NAME, "bob", -1, &reply, NULL), LOCAL_OK);
+	assert_int_equal(as_nobody(answered_at_last, NULL), 0);
+	assert_int_equal(side_simple(LOCAL_NAME, "bob", -1, &reply, NULL), LOCAL_OK);
+	end(first);
+	end(many);
+}
+
+static unsigned int files_of(pid_t pid)
+{
+	char path[64];
+	unsigned int count = 0;
+	DIR *folder;
+
+	snprintf(path, sizeof(path), "/proc/%d/fd", (int)pid);
+	folder = opendir(path);
+	assert_non_null(folder);
+	while (readdir(folder))
+		count++;
+	closedir(folder);
+	return count;
+}
+
+/* Connections of another user cost us none of our own, however long they last */
+static void strangers_hold_none_of_our_descriptors(void **state)
+{
+	enum { MANY = 100, OURS = 6 };	/* a porter's link, and what comes and goes */
+	int come[2], go[2], status, i;
+	unsigned int before;
+	char byte = 0;
+	pid_t pid;
+
+	(void)state;
+	assert_true(pipe(come) == 0 && pipe(go) == 0);
+	before = files_of(side_pid());
+	pid = fork();
+	if (pid == 0) {
+		if (setresuid(NOBODY, NOBODY, NOBODY))
+			_exit(255);
+		close(go[1]);
+		for (i = 0; i < MANY; i++)
+			side_connect();
+		_exit(write(come[1], &byte, 1) != 1 || read(go[0], &byte, 1) != 0);
+	}
+	close(come[1]);
+	close(go[0]);
+	if (read(come[0], &byte, 1) == 1) {
+		assert_true(side_status_has("node"));
+		for (i = 0; i < 100 && files_of(side_pid()) > before + OURS; i++)
+			poll(NULL, 0, 20);
+		assert_in_range(files_of(side_pid()), 1, before + OURS);
+	}
+	close(come[0]);
+	close(go[1]);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	if (WEXITSTATUS(status) == 255)
+		skip();
+	assert_int_equal(status, 0);
+}
+
+/* Another user who comes and goes, and always has some connections.  Return: 0 where there is none */
+static pid_t pest(void)
+{
+	int told[2], status;
+	char byte;
+	pid_t pid;
+
+	assert_int_equal(pipe(told), 0);
+	pid = fork();
+	if (pid == 0) {
+		if (setresuid(NOBODY, NOBODY, NOBODY))
+			_exit(255);
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		for (int i = 0;; i++) {
+			struct sockaddr_un sun;
+			int size = local_address(&sun, 0, side_config(), 0), fd = socket(AF_UNIX, SOCK_SEQPACKET, 0);
+
+			if (connect(fd, (struct sockaddr *)&sun, (socklen_t)size) < 0)
+				close(fd);
+			else if (fd > 40)
+				close(dup2(fd, 20 + i % 10));
+			if (i == 20 && write(told[1], "", 1) != 1)
+				_exit(1);
+			poll(NULL, 0, 5);
+		}
+	}
+	close(told[1]);
+	if (read(told[0], &byte, 1) != 1) {
+		assert_int_equal(waitpid(pid, &status, 0), pid);
+		assert_int_equal(WEXITSTATUS(status), 255);
+		pid = 0;
+	}
+	close(told[0]);
+	return pid;
+}
+
+/* Within PATIENCE */
+static bool side_ends(void)
+{
+	int i, status;
+
+	for (i = 0; i < PATIENCE / 20; i++) {
+		if (waitpid(side_pid(), &status, WNOHANG) == side_pid())
+			return WIFEXITED(status) && WEXITSTATUS(status) == 0;
+		poll(NULL, 0, 20);
+	}
+	return false;
+}
+
+static void strangers_keep_no_new_configuration_out(void **state)
+{
+	struct local_request request;
+	pid_t pid = pest();
+	int socket;
+	FILE *out;
+
+	(void)state;
+	if (!pid)
+		skip();
+	out = fopen(side_config()->path, "a");
+	assert_non_null(out);
+	fprintf(out, "# a new one\n");
+	fclose(out);
+	socket = side_connect();
+	side_request(&request, LOCAL_NAME);
+	local_send(socket, &request, sizeof(request), -1);
+	assert_true(side_ends());	/* and its keeper would start the next one */
+	close(socket);
+	end(pid);
+	side_again();
+}
+
+static void strangers_do_not_keep_it_awake(void **state)
+{
+	pid_t pid;
+
+	(void)state;
+	setenv("PUNCH_IDLE", "1", 1);
+	side_again();
+	unsetenv("PUNCH_IDLE");
+	pid = pest();
+	if (pid) {
+		assert_true(side_ends());
+		end(pid);
+	}
+	side_again();
+	if (!pid)
+		skip();
+}
+
 /* ------------------------------------------------------------ text */
 
 static void read_text(enum local_kind kind, const char *peer, char *text, size_t size)
@@ -464,6 +780,7 @@ int main(void)
 		cmocka_unit_test(a_client_that_goes_away_cancels_its_session),
 		cmocka_unit_test(another_user_is_refused),
 		cmocka_unit_test(another_user_with_the_token_is_served),
+		cmocka_unit_test(a_worker_without_rights_has_its_rights_by_the_token),
 		cmocka_unit_test(another_user_learns_nothing_of_the_configuration),
 		cmocka_unit_test(another_configuration_is_told_apart),
 		cmocka_unit_test(requests_of_a_wrong_shape_are_dropped),
@@ -471,6 +788,11 @@ int main(void)
 		cmocka_unit_test(a_request_without_its_descriptor_is_refused),
 		cmocka_unit_test(descriptors_of_the_wrong_kind_are_refused),
 		cmocka_unit_test(silent_clients_are_hung_up_on),
+		cmocka_unit_test(what_strangers_pass_holds_nobody_up),
+		cmocka_unit_test(who_passes_such_things_is_heard_again),
+		cmocka_unit_test(strangers_hold_none_of_our_descriptors),
+		cmocka_unit_test(strangers_keep_no_new_configuration_out),
+		cmocka_unit_test(strangers_do_not_keep_it_awake),
 		cmocka_unit_test(status_reads_well),
 		cmocka_unit_test(doctor_answers_when_it_has_done),
 		cmocka_unit_test(a_doctor_whose_patient_left_does_no_harm),

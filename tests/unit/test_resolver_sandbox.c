@@ -80,11 +80,9 @@ static int ran(const char *path)
 	return -1;
 }
 
-/* What neither a pump nor a mapper can do */
+/* What neither a pump nor a mapper nor a porter can do */
 static int no_way_out(void)
 {
-	int pair[2];
-
 	REFUSED(open("/etc/passwd", O_RDONLY));
 	REFUSED(open("/dev/null", O_WRONLY));
 	REFUSED(mkdir("/tmp/made-by-a-confined-process", 0700));
@@ -94,7 +92,6 @@ static int no_way_out(void)
 	REFUSED(socket(AF_UNIX, SOCK_STREAM, 0));
 	REFUSED(socket(AF_NETLINK, SOCK_RAW, 0));
 	REFUSED(socket(AF_PACKET, SOCK_RAW, 0));
-	REFUSED(socketpair(AF_UNIX, SOCK_STREAM, 0, pair));
 	REFUSED(code(PROT_READ | PROT_EXEC));
 	REFUSED(became_code());
 	REFUSED(kill(getppid(), 0));
@@ -119,11 +116,23 @@ static int still_works(void)
 	return 0;
 }
 
-static int pump_body(void)
+static int porter_body(void)
 {
-	int rc = no_way_out();
+	int rc = no_way_out(), pair[2];
 
 	EXPECT(rc == 0);
+	REFUSED(socket(AF_INET, SOCK_STREAM, 0));
+	REFUSED(connect(held[0], NULL, 0));
+	EXPECT(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, pair) == 0);
+	return still_works();
+}
+
+static int pump_body(void)
+{
+	int rc = no_way_out(), pair[2];
+
+	EXPECT(rc == 0);
+	REFUSED(socketpair(AF_UNIX, SOCK_STREAM, 0, pair));
 	REFUSED(socket(AF_INET, SOCK_STREAM, 0));
 	REFUSED(socket(AF_INET6, SOCK_DGRAM, 0));
 	REFUSED(connect(held[0], NULL, 0));
@@ -144,6 +153,13 @@ static void a_pump_has_its_sockets_and_no_more(void **state)
 	(void)state;
 	need_sandbox();
 	assert_int_equal(confined(sandbox_pump, pump_body), 0);
+}
+
+static void a_porter_has_pairs_of_sockets_and_no_more(void **state)
+{
+	(void)state;
+	need_sandbox();
+	assert_int_equal(confined(sandbox_porter, porter_body), 0);
 }
 
 /* ------------------------------------------------------------ */
@@ -175,9 +191,10 @@ static int landlock;
 
 static int mapper_body(void)
 {
-	int rc = no_way_out();
+	int rc = no_way_out(), pair[2];
 
 	EXPECT(rc == 0);
+	REFUSED(socketpair(AF_UNIX, SOCK_STREAM, 0, pair));
 	EXPECT(use(bind_to, SOCK_DGRAM, 0) == 0);
 	EXPECT(use(connect_to, SOCK_DGRAM, 5351) == 0);
 	EXPECT(use(connect_to, SOCK_STREAM, 1) == ECONNREFUSED);
@@ -307,6 +324,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_pump_has_its_sockets_and_no_more),
+		cmocka_unit_test(a_porter_has_pairs_of_sockets_and_no_more),
 		cmocka_unit_test(a_mapper_has_the_internet_and_no_more),
 		cmocka_unit_test(a_resolver_does_its_work_and_attacks_nobody),
 		cmocka_unit_test(a_pump_of_a_confined_resolver_is_a_pump),
