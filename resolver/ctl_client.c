@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "common/log.h"
+#include "common/owner.h"
 #include "conf/conf.h"
 #include "resolver/ctl.h"
 #include "resolver/ctl_client.h"
@@ -193,13 +194,18 @@ static bool is_own(int fd)
 /* Return: a socket to our own user's process at that name, or -errno */
 static int reach_name(const struct sockaddr_un *sun, int size)
 {
-	int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0), error = 0;
+	const struct timeval limit = { .tv_sec = ANSWER_MS / 1000 };
+	int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), error = 0;
+	uid_t owner;
 
 	if (fd < 0)
 		return -errno;
-	if (connect(fd, (const struct sockaddr *)sun, (socklen_t)size))
-		error = -errno;
-	else if (!is_own(fd))	/* anyone may sit at an abstract name: say nothing to him */
+	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit));
+	error = connect(fd, (const struct sockaddr *)sun, (socklen_t)size) ? -errno : 0;
+	fcntl(fd, F_SETFL, 0);
+	if (error == -EAGAIN && owner_of(sun, (size_t)size, &owner) == 0 && owner == geteuid())	/* anybody can fill a queue */
+		error = connect(fd, (const struct sockaddr *)sun, (socklen_t)size) ? -errno : 0;
+	if (!error && !is_own(fd))	/* anyone may sit at an abstract name: say nothing to him */
 		error = -EPERM;
 	if (!error)
 		return fd;

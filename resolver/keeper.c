@@ -49,6 +49,7 @@
 
 #include "common/clock.h"
 #include "common/log.h"
+#include "common/owner.h"
 #include "resolver/keeper.h"
 #include "resolver/process.h"
 
@@ -102,13 +103,23 @@ static enum neighbour ask_neighbour(const struct sockaddr_un *sun, socklen_t siz
 	enum neighbour result = NEIGHBOUR_GONE;
 	struct ucred peer;
 	socklen_t length = sizeof(peer);
-	int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+	int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), rc;
+	uid_t owner;
 
 	if (fd < 0)
 		return NEIGHBOUR_OTHER;
 	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
 	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit));
-	if (connect(fd, (const struct sockaddr *)sun, size) < 0)
+	rc = connect(fd, (const struct sockaddr *)sun, size);
+	fcntl(fd, F_SETFL, 0);
+	if (rc < 0 && errno == EAGAIN) {	/* anybody can fill a queue: only our own user's is worth waiting for */
+		if (owner_of(sun, size, &owner) < 0 || owner != geteuid()) {
+			close(fd);
+			return NEIGHBOUR_OTHER;
+		}
+		rc = connect(fd, (const struct sockaddr *)sun, size);
+	}
+	if (rc < 0)
 		result = errno == EAGAIN ? NEIGHBOUR_SILENT : errno == EPROTOTYPE ? NEIGHBOUR_OTHER : NEIGHBOUR_GONE;
 	else if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &length) < 0 || peer.uid != geteuid())
 		result = NEIGHBOUR_OTHER;	/* squatting: not a word to it */

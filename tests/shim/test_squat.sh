@@ -48,4 +48,30 @@ all_silent() {
 }
 check "he was visited and heard nothing" all_silent
 "$B/punchctl" stop
+
+# Another one, at the next name, who accepts nobody and has filled his own queue: connect() would wait for him
+cat >"$T/rude.py" <<'RUDE'
+import signal, socket, sys
+s = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+s.bind("\0" + sys.argv[1])
+s.listen(0)
+queued = []
+while True:
+    c = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    c.setblocking(False)
+    try:
+        c.connect("\0" + sys.argv[1])
+    except BlockingIOError:
+        break
+    queued.append(c)
+print("full", file=open(sys.argv[2], "w"), flush=True)
+signal.pause()
+RUDE
+while read -r -t 0.1 line <&"$heard"; do :; done
+start setpriv --reuid=65534 --regid=65534 --clear-groups env PATH=/usr/bin:/bin python3 "$T/rude.py" "${name%0}1" "$T/heard"
+read -r -t 10 line <&"$heard" && [ "$line" = full ] || fail "the rude one is there" "$line"
+check "a name whose queue another user has filled is passed over" found
+check "by punchctl, too" timeout 5 "$B/punchctl" status
+check "the resolver is at the name after it" grep -q "@${name%0}2" <(ss -xl)
+"$B/punchctl" stop
 exit "$status"
