@@ -14,7 +14,8 @@
  *
  * The file is compared (size, time, inode) with what it was at the start, at
  * each request and, while something is published, every LIFE_CHECK.  A changed one is parsed; a broken
- * one is complained about once and the old settings stay in force; a good
+ * one is complained about once and the old settings stay in force, but it is tried again every LIFE_CHECK: what was wrong may
+ * have been the moment (no descriptors, a key file that others could read), and a revocation must not be lost for it; a good
  * one makes the process leave as soon as nothing is under way, for the keeper to start it again.  Its
  * requests wait in the backlog for that moment, connections that exist are not touched: a fresh process is a simpler
  * thing than one whose peers, keys and servers change under it.  Only those of a peer that is none any more, or not allowed
@@ -23,6 +24,7 @@
  */
 #include <assert.h>
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -76,6 +78,8 @@ struct life {
 	uint64_t used;			/* clock_now() when last busy */
 	struct version version;		/* of the configuration in force */
 	struct version seen;		/* of the last one that was parsed */
+	bool good;			/* that one could be used */
+	uint64_t tried;			/* clock_now() of it */
 	char complaint[LOAD_WHY];	/* about it */
 };
 
@@ -210,15 +214,39 @@ static void next_free(struct node *node)
 	node->next = NULL;
 }
 
-/* The new settings, which are good: load_check() has seen them. Without memory they wait for the fresh process */
-static void next_take(struct node *node)
+/* The new settings. Return: false when they cannot be had now */
+static bool next_take(struct node *node, char *why, size_t size)
 {
 	struct conf_error error;
 
 	next_free(node);
+	if (load_check(&node->config, why, size) < 0)
+		return false;
 	node->next = calloc(1, sizeof(*node->next));
-	if (node->next && conf_node_load(node->next, node->config.path, &error) < 0)
-		next_free(node);	/* changed once more: it is looked at again */
+	if (!node->next) {
+		snprintf(why, size, "%s", strerror(ENOMEM));
+		return false;
+	}
+	if (conf_node_load(node->next, node->config.path, &error) == 0)
+		return true;
+	snprintf(why, size, "%s", error.text);
+	next_free(node);
+	return false;
+}
+
+/* A version that was not seen, or could not be used when it was */
+static void look_at(struct life *life, const struct version *now)
+{
+	char why[LOAD_WHY] = "";
+
+	life->seen = *now;
+	life->tried = clock_now();
+	life->good = next_take(life->node, why, sizeof(why));
+	if (life->good)
+		log_info("%s has changed", life->node->config.path);
+	else if (strcmp(why, life->complaint) != 0)
+		log_warn("%s; the settings of before stay in force", why);
+	memcpy(life->complaint, why, sizeof(why));
 }
 
 bool life_config_changed(struct node *node)
@@ -231,19 +259,12 @@ bool life_config_changed(struct node *node)
 	version_of(node->config.path, &now);
 	if (memcmp(&now, &life->version, sizeof(now)) == 0)
 		return false;
-	if (memcmp(&now, &life->seen, sizeof(now)) != 0) {
-		life->seen = now;
-		if (load_check(&node->config, life->complaint, sizeof(life->complaint)) < 0) {
-			log_warn("%s; the settings of before stay in force", life->complaint);
-			life->version = now;
-			return false;
-		}
-		life->complaint[0] = '\0';
-		log_info("%s has changed", node->config.path);
-		next_take(node);
-	}
-	if (node->next)
-		revoke_connections(node, node->next);
+	if (memcmp(&now, &life->seen, sizeof(now)) != 0 ||
+	    (!life->good && clock_now() - life->tried >= LIFE_CHECK_S * SECOND))
+		look_at(life, &now);
+	if (!life->good)
+		return false;
+	revoke_connections(node, node->next);
 	if (under_way(node))
 		return false;
 	life_close(life, LIFE_END_RESTART);

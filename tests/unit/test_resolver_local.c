@@ -670,6 +670,39 @@ static void strangers_do_not_keep_it_awake(void **state)
 		skip();
 }
 
+/* A key that others can read for a moment, and just then the file changes: it is not put aside for good */
+static void what_was_wrong_for_a_moment_is_tried_again(void **state)
+{
+	char key[sizeof(scratch) + 16];
+	struct local_reply reply;
+	bool ended = false;
+	FILE *out;
+	int i;
+
+	(void)state;
+	assert_int_equal(side_simple(LOCAL_NAME, "bob", -1, &reply, NULL), LOCAL_OK);	/* it has started */
+	snprintf(key, sizeof(key), "%s/node.key", scratch);
+	assert_int_equal(chmod(key, 0644), 0);
+	out = fopen(side_config()->path, "a");
+	assert_non_null(out);
+	fprintf(out, "# a newer one\n");
+	fclose(out);
+	assert_int_equal(side_simple(LOCAL_NAME, "bob", -1, &reply, NULL), LOCAL_OK);
+	assert_true(side_status_has("node.key"));
+	assert_int_equal(chmod(key, 0600), 0);
+	for (i = 0; i < 15 * 50 && !ended; i++) {	/* each connection has it look at the file */
+		struct sockaddr_un sun;
+		int size = local_address(&sun, geteuid(), side_config(), 0), fd = socket(AF_UNIX, SOCK_SEQPACKET, 0);
+
+		connect(fd, (struct sockaddr *)&sun, (socklen_t)size);
+		poll(NULL, 0, 20);
+		close(fd);
+		ended = waitpid(side_pid(), NULL, WNOHANG) == side_pid();
+	}
+	assert_true(ended);
+	side_again();
+}
+
 /* ------------------------------------------------------------ text */
 
 static void read_text(enum local_kind kind, const char *peer, char *text, size_t size)
@@ -793,6 +826,7 @@ int main(void)
 		cmocka_unit_test(strangers_hold_none_of_our_descriptors),
 		cmocka_unit_test(strangers_keep_no_new_configuration_out),
 		cmocka_unit_test(strangers_do_not_keep_it_awake),
+		cmocka_unit_test(what_was_wrong_for_a_moment_is_tried_again),
 		cmocka_unit_test(status_reads_well),
 		cmocka_unit_test(doctor_answers_when_it_has_done),
 		cmocka_unit_test(a_doctor_whose_patient_left_does_no_harm),
