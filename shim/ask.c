@@ -130,6 +130,7 @@ static bool is_final(int rc)
 static int ask_user(uid_t uid, const struct local_request *request, int pass, struct local_reply *reply, int *fd)
 {
 	const char *tag = config_tag(config_get());
+	int result = -ENOTCONN;
 	unsigned int n;
 
 	for (n = 0; n < LOCAL_NAMES; n++) {
@@ -138,6 +139,8 @@ static int ask_user(uid_t uid, const struct local_request *request, int pass, st
 		if (socket >= 0) {
 			rc = exchange(socket, request, pass, reply, fd);
 			raw_close(socket);
+			if (rc == -ECONNRESET || rc == -EPIPE)
+				result = -ECONNRESET;
 		}
 		if (rc == 0 && reply->status == LOCAL_OTHER_CONFIG)
 			continue;
@@ -146,7 +149,7 @@ static int ask_user(uid_t uid, const struct local_request *request, int pass, st
 		if (is_final(rc))
 			return rc;
 	}
-	return -ENOTCONN;
+	return result;
 }
 
 static int ask_anyone(struct local_request *request, int pass, struct local_reply *reply, int *fd)
@@ -182,7 +185,7 @@ int ask(struct local_request *request, int pass, enum ask_effort effort, struct 
 
 	if (effort != ASK_START || rc == 0)
 		return rc;
-	if (rc == -ENOTCONN) {
+	if (rc == -ENOTCONN || rc == -ECONNRESET) {
 		rc = start_resolver();
 		if (rc < 0)
 			return rc;

@@ -35,7 +35,7 @@ bool ask_knows(void);
  * Call inside a guard.  Asks the resolver of the user this process had when it
  * asked for the first time (a server that dropped privileges since goes on with the one that
  * published it), then the effective user's.
- * Return: 0, or -errno: -ENOTCONN nobody runs, -ETIMEDOUT no answer, -EMFILE.
+ * Return: 0, or -errno: -ENOTCONN nobody runs, -ECONNRESET somebody did and hung up, -ETIMEDOUT no answer, -EMFILE.
  * With ASK_START a failure has been told to people already
  */
 int ask(struct local_request *request, int pass, enum ask_effort effort, struct local_reply *reply, int *fd);

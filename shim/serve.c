@@ -316,7 +316,8 @@ static int take(int fd, int fresh, const struct local_reply *reply, struct socka
 
 /*
  * Return: 0 the peer's socket is behind @fd now, or it is an ordinary local
- * client; -ECONNABORTED the peer has gone; -EMFILE
+ * client; -ECONNABORTED the peer has gone, or the resolver did not say that it is none: whom a server trusts for an
+ * address of 127/8 is to be local; -EMFILE
  */
 static int claim(int fd, struct sockaddr_storage *from, socklen_t *size)
 {
@@ -335,7 +336,9 @@ static int claim(int fd, struct sockaddr_storage *from, socklen_t *size)
 		raw_close(fresh);
 	if (rc == -EMFILE || rc == -ENFILE)
 		return rc;
-	return rc == 0 && reply.status == LOCAL_FAILED ? -ECONNABORTED : 0;
+	if (rc < 0)
+		return rc == -ENOTCONN ? 0 : -ECONNABORTED;	/* nobody runs: nobody rang */
+	return reply.status == LOCAL_FAILED ? -ECONNABORTED : 0;
 }
 
 static void tell_address(const struct sockaddr_storage *from, socklen_t from_size, struct sockaddr *address,
