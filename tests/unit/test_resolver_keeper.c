@@ -100,7 +100,7 @@ static void write_conf(const char *extra)
 {
 	char text[1024];
 
-	snprintf(text, sizeof(text), "[node]\nname = alice\nkey = node.key\nrendezvous = 127.0.0.1:4430\n"
+	snprintf(text, sizeof(text), "[node]\nname = alice\nkey = node.key\nrendezvous = 127.0.0.1:4430\nport-mapping = no\n"
 		 "[service web]\nport = %d\n%s", PORT, extra);
 	scratch_write("punch.conf", text, strlen(text), 0600);
 }
