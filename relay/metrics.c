@@ -72,7 +72,7 @@ static size_t page(char *out, size_t size)
 		     "# TYPE punch_relay_refused_total counter\n",
 		     (unsigned long long)stats.bytes, stats.pairs_now,
 		     (unsigned long long)stats.pairs, (unsigned long long)stats.resets,
-		     (unsigned long long)stats.looks, stats.visitors_now, stats.strangers_now,
+		     (unsigned long long)stats.looks, stats.waiting_now, stats.strangers_now,
 		     (unsigned long long)stats.visitors, pipes, buffers, room_grown());
 	for (int i = 0; i < REFUSAL_COUNT && (size_t)n < size; i++)
 		n += snprintf(out + n, size - (size_t)n,

@@ -29,6 +29,7 @@ struct stats {
 	uint64_t refused[REFUSAL_COUNT];
 	unsigned int visitors_now;	/* not joined yet */
 	unsigned int strangers_now;	/* of these, without a good ticket */
+	unsigned int waiting_now;	/* of these, with one, for their partner */
 	unsigned int pairs_now;
 };
 

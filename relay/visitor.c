@@ -120,6 +120,12 @@ static void visitor_set_state(struct visitor *visitor, enum visitor_state state)
 	TAILQ_INSERT_TAIL(&lists[state], visitor, link);
 }
 
+static void count_places(void)
+{
+	stats.strangers_now = places_taken(strangers);
+	stats.waiting_now = places_taken(waiters);
+}
+
 /* The descriptor is closed, or belongs to a pair already */
 static void visitor_gone(struct visitor *visitor)
 {
@@ -129,7 +135,7 @@ static void visitor_gone(struct visitor *visitor)
 	TAILQ_REMOVE(&lists[VISITOR_GONE], visitor, link);
 	places_leave(&visitor->place);
 	stats.visitors_now--;
-	stats.strangers_now = places_taken(strangers);
+	count_places();
 	loop_free(&visitor->grave, visitor);
 }
 
@@ -254,7 +260,7 @@ static bool visitor_place(struct visitor *visitor, struct places *places, uint64
 			reply(other->watch.fd, PUNCH__RELAY_STATUS__RELAY_LIMIT);
 		visitor_drop(other, now);
 	}
-	stats.strangers_now = places_taken(strangers);
+	count_places();
 	return !err;
 }
 
