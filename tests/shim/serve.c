@@ -179,6 +179,23 @@ static void a_peer_that_has_gone_is_passed_over(void **state)
 	close(listener);
 }
 
+/* Else a list that trusts 127/8 would let a peer in */
+static void a_claim_without_an_answer_is_no_local_client(void **state)
+{
+	int listener = serve("127.0.0.1", 0, 0);
+	struct client cut;
+
+	(void)state;
+	published(listener);
+	assert_int_equal(fcntl(listener, F_SETFL, O_NONBLOCK), 0);
+	cut = ring("never");		/* the double hangs up on this claim */
+	assert_true(wait_for(listener, POLLIN) & POLLIN);
+	assert_int_equal(accept(listener, NULL, NULL), -1);
+	assert_int_equal(errno, EAGAIN);
+	hang_up(&cut);
+	close(listener);
+}
+
 static void defer_accept_does_not_keep_peers_out(void **state)
 {
 	int listener, fd, after;
@@ -324,6 +341,7 @@ int main(void)
 		cmocka_unit_test(a_short_buffer_is_filled_as_the_kernel_does),
 		cmocka_unit_test(local_clients_are_what_they_are),
 		cmocka_unit_test(a_peer_that_has_gone_is_passed_over),
+		cmocka_unit_test(a_claim_without_an_answer_is_no_local_client),
 		cmocka_unit_test(defer_accept_does_not_keep_peers_out),
 		cmocka_unit_test(workers_forked_later_accept),
 		cmocka_unit_test(edge_triggered_epoll_wakes_for_a_peer),
