@@ -29,7 +29,9 @@
  * the process without any session (uplinks, prepared ports, netlink, standard ones, room to receive one) */
 #define SESSION_FILES	16
 #define SESSION_FILES_BASE 40
-#define SESSION_PATHS	16	/* sockets of one session that are being proven; strangers may hold some */
+#define SESSION_PATHS	16	/* sockets of one session that are being proven */
+#define SESSION_PATHS_CAME 12	/* of these, that came to us: strangers may hold them. The rest is for what we dial, and the relay */
+#define SESSION_SILENT	(1 * SECOND)	/* without a hello; the far end's comes within a round trip, or is sent again after 200 ms and one */
 #define SESSION_LEGS	2	/* relays tried side by side */
 #define SESSION_REPLAYS	1024	/* identifiers of known peers' invitations: each works once. What is repeated later opens nothing, see docs/security.md */
 

@@ -59,24 +59,37 @@ static struct path **free_place(struct session *s)
 	return NULL;
 }
 
-/* Where all are taken, that of whoever came to us and has not proven itself for longest: strangers keep nobody out */
-static struct path **make_place(struct session *s)
+/*
+ * May somebody else have its place?  That of whoever came to us and is silent.  A caller takes it at once, for he alone
+ * chooses; a callee has said his hello there, and what is young may be the path that the caller is about to choose.
+ */
+static bool may_go(const struct session *s, const struct path *path, uint64_t now)
 {
-	struct path **place = free_place(s), *oldest = NULL;
-	unsigned int i;
+	return !path_dialled(path) && path_state(path) == PATH_PROVING &&
+	       (s->caller || now - path_since(path) >= SESSION_SILENT);
+}
 
-	for (i = 0; !place && i < SESSION_PATHS; i++) {
-		struct path *path = s->paths[i];
+/* Strangers keep nobody out: what comes to us has not all places, and where its own are taken the oldest silent one goes */
+static struct path **make_place(struct session *s, bool dialled)
+{
+	struct path **place = free_place(s), **oldest = NULL;
+	uint64_t now = clock_now();
+	unsigned int came = 0, i;
 
-		if (!path_dialled(path) && path_state(path) == PATH_PROVING &&
-		    (!oldest || path_since(path) < path_since(oldest)))
+	for (i = 0; i < SESSION_PATHS; i++) {
+		struct path **path = &s->paths[i];
+
+		if (!*path)
+			continue;
+		came += !path_dialled(*path);
+		if (may_go(s, *path, now) && (!oldest || path_since(*path) < path_since(*oldest)))
 			oldest = path;
 	}
-	if (oldest) {
-		drop_path(s, oldest);
-		place = free_place(s);
-	}
-	return place;
+	if (place && (dialled || came < SESSION_PATHS_CAME))
+		return place;
+	if (oldest)
+		drop_path(s, *oldest);
+	return oldest;
 }
 
 struct path *session_add_path(struct session *s, int fd, enum local_path kind, bool dialled)
@@ -87,7 +100,7 @@ struct path *session_add_path(struct session *s, int fd, enum local_path kind, b
 		.event = on_path, .arg = s,
 	};
 	/* Once the choice is made nothing that comes may ask for another one */
-	struct path **place = s->state < SESSION_COVERING ? make_place(s) : NULL;
+	struct path **place = s->state < SESSION_COVERING ? make_place(s, dialled) : NULL;
 
 	if (!place) {
 		close(fd);

@@ -293,30 +293,44 @@ static void who_hangs_up_as_the_pump_is_done_is_told_nothing(void **state)
 
 /* ------------------------------------------------------------ strangers */
 
+static bool is_silent(void *arg)
+{
+	const struct session *s = arg;
+
+	return clock_now() - path_since(s->paths[0]) >= SESSION_SILENT;
+}
+
 static void silent_strangers_keep_nobody_out(void **state)
 {
 	struct session *s = session_of_test(false, SESSION_PUNCHING);
-	int strangers[SESSION_PATHS + 1][2], ours[2];
+	int strangers[SESSION_PATHS_CAME + 1][2], ours[2];
 	struct path *path;
 	unsigned int i;
 
 	(void)state;
 	s->go = clock_now();
-	for (i = 0; i < SESSION_PATHS + 1; i++) {
+	for (i = 0; i < SESSION_PATHS_CAME; i++) {
 		connected(strangers[i]);
 		assert_non_null(session_add_path(s, strangers[i][0], LOCAL_PATH_DIRECT, false));
 	}
-	assert_true(world_until(node.base, is_closed, &strangers[0][1]));	/* the oldest made room */
+	/* a young one may be the peer's, who is about to choose it */
+	connected(strangers[i]);
+	assert_null(session_add_path(s, strangers[i][0], LOCAL_PATH_DIRECT, false));
+	assert_int_equal(paths(s), SESSION_PATHS_CAME);
 	connected(ours);
 	path = session_add_path(s, ours[0], LOCAL_PATH_RELAY, true);
 	assert_non_null(path);
-	assert_true(world_until(node.base, is_closed, &strangers[1][1]));
+	close(strangers[i][1]);
+	assert_true(world_until(node.base, is_silent, s));
+	connected(strangers[i]);
+	assert_non_null(session_add_path(s, strangers[i][0], LOCAL_PATH_DIRECT, false));
+	assert_true(world_until(node.base, is_closed, &strangers[0][1]));	/* the oldest made room */
 	say(ours[1], PREAMBLE_CALLER_RELAYED);
 	say(ours[1], PREAMBLE_NOMINATE);
 	assert_true(world_until(node.base, is_covering, s));
 	session_cancel(s);
 	assert_true(world_until(node.base, is_gone, NULL));
-	for (i = 0; i < SESSION_PATHS + 1; i++)
+	for (i = 0; i < SESSION_PATHS_CAME + 1; i++)
 		close(strangers[i][1]);
 	close(ours[1]);
 }
