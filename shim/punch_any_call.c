@@ -17,6 +17,7 @@
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "common/clock.h"
@@ -73,6 +74,12 @@ static enum call_wait refuse_unseen(struct call *call)
 	return answer_finish(call, -EACCES);
 }
 
+/* sizes that an address of IP may have, and one of a Unix socket hardly: sockaddr_in, sockaddr_in6, sockaddr_storage */
+static bool may_be_ip(socklen_t size)
+{
+	return size == sizeof(struct sockaddr_in) || size == sizeof(struct sockaddr_in6) || size > sizeof(struct sockaddr_un);
+}
+
 static enum call_wait on_connect(struct call *call)
 {
 	struct sockaddr_storage ss;
@@ -81,7 +88,7 @@ static enum call_wait on_connect(struct call *call)
 	int rc, result = 0;
 
 	rc = read_address(call, call->task.args[1], call->task.args[2], &ss, &size);
-	if (rc == -EPERM && (size == sizeof(struct sockaddr_in) || size == sizeof(struct sockaddr_in6)))
+	if (rc == -EPERM && may_be_ip(size))
 		return refuse_unseen(call);
 	if (rc < 0)
 		return answer_leave(call);
@@ -211,20 +218,26 @@ static enum call_wait on_getpeername(struct call *call)
 /* ------------------------------------------------------------ the rest */
 
 /* Data with connect(): programs know that it may be missing (net.ipv4.tcp_fastopen), and connect first then */
+/* Of sendmmsg() the first message connects: the others are for a socket that is connected already */
 static enum call_wait on_fast_open(struct call *call)
 {
 	uint64_t address = call->task.args[4], length = call->task.args[5];
 	struct msghdr message;
 	struct sockaddr_storage ss;
-	socklen_t size;
+	socklen_t size = 0;
+	int rc;
 
-	if (call->task.nr == SYS_sendmsg) {
-		if (task_read(&call->task, call->task.args[1], &message, sizeof(message)) < 0)
-			return answer_leave(call);
+	if (call->task.nr != SYS_sendto) {
+		rc = task_read(&call->task, call->task.args[1], &message, sizeof(message));
+		if (rc < 0)
+			return rc == -EPERM ? refuse_unseen(call) : answer_leave(call);
 		address = (uint64_t)(uintptr_t)message.msg_name;
 		length = message.msg_namelen;
 	}
-	if (read_address(call, address, length, &ss, &size) < 0 || !dial_is_ours((struct sockaddr *)&ss, size))
+	rc = read_address(call, address, length, &ss, &size);
+	if (rc == -EPERM && may_be_ip(size))
+		return refuse_unseen(call);
+	if (rc < 0 || !dial_is_ours((struct sockaddr *)&ss, size))
 		return answer_leave(call);
 	return answer_finish(call, -EOPNOTSUPP);
 }
@@ -256,6 +269,7 @@ static enum call_wait dispatch(struct call *call)
 		return accept_setsockopt(call);
 	case SYS_sendto:
 	case SYS_sendmsg:
+	case SYS_sendmmsg:
 		return on_fast_open(call);
 	case SYS_io_uring_setup:
 		return on_io_uring(call);

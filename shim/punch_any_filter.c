@@ -4,7 +4,7 @@
  *
  * A filter sees numbers, not what pointers point to.  So each connect() asks, those
  * to Unix sockets too, but of getsockopt() only SO_ERROR, of setsockopt() only TCP_DEFER_ACCEPT, of
- * sendto() and sendmsg() only MSG_FASTOPEN.  All else passes at the price of a few instructions.
+ * sendto(), sendmsg() and sendmmsg() only MSG_FASTOPEN.  All else passes at the price of a few instructions.
  * Calls of another machine's numbers (32-bit programs) pass: a stand-in address leads nowhere.
  */
 #include <errno.h>
@@ -106,6 +106,7 @@ unsigned int filter_build(struct sock_filter program[FILTER_MOST], bool serving)
 	ask_for_option(&w, SYS_getsockopt, SOL_SOCKET, SO_ERROR);
 	ask_for_flag(&w, SYS_sendto, 3, MSG_FASTOPEN);
 	ask_for_flag(&w, SYS_sendmsg, 2, MSG_FASTOPEN);
+	ask_for_flag(&w, SYS_sendmmsg, 3, MSG_FASTOPEN);
 	ask_for(&w, SYS_io_uring_setup);
 	if (serving) {
 		ask_for(&w, SYS_listen);

@@ -7,6 +7,7 @@
  *	fixed threads NAME PORT	four threads at once; meanwhile another one counts
  *	fixed serve PORT	blocks in accept(); greets each client with its address
  *	fixed again PORT	a handler ends accept(); then the port must be free at once
+ *	fixed closed SIZE	closes its memory to others, then connects to 10.9.0.2 by an address of SIZE bytes; prints the error
  *	fixed uring		prints what io_uring_setup() says
  *	fixed cost N PORT	microseconds for a getppid() and for a connect() to 127.0.0.1, N times each
  */
@@ -19,6 +20,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <time.h>
@@ -215,6 +217,18 @@ static void cost(int n, const char *port)
 	printf("getppid %.2f us, connect %.1f us\n", (middle - start) / n * 1e6, (seconds() - middle) / n * 1e6);
 }
 
+static void closed(socklen_t size)
+{
+	struct sockaddr_storage ss = { .ss_family = AF_INET };
+	struct sockaddr_in *in = (struct sockaddr_in *)&ss;
+	int fd = socket(AF_INET, SOCK_STREAM, 0);
+
+	in->sin_port = htons(9);
+	inet_pton(AF_INET, "10.9.0.2", &in->sin_addr);
+	prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+	printf("%s\n", connect(fd, (struct sockaddr *)&ss, size) < 0 ? strerror(errno) : "connected");
+}
+
 int main(int argc, char **argv)
 {
 	const char *what = argc > 1 ? argv[1] : "";
@@ -231,6 +245,8 @@ int main(int argc, char **argv)
 		serve(argv[2]);
 	else if (strcmp(what, "again") == 0)
 		again(argv[2]);
+	else if (strcmp(what, "closed") == 0)
+		closed((socklen_t)atoi(argv[2]));
 	else if (strcmp(what, "uring") == 0)
 		printf("%s\n", syscall(SYS_io_uring_setup, 0, NULL) < 0 ? strerror(errno) : "works");
 	else if (strcmp(what, "cost") == 0)

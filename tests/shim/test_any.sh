@@ -166,6 +166,11 @@ if [ "$(id -u)" = 0 ]; then
 	[ -z "$FIXED" ] || check "nobody: musl" prints "239\.192\.0\.101 hello" "${any[@]}" "$T/bin/fixed" dial bob $ECHO
 	check "nobody: its user stays the same" prints '65534 65534' "${any[@]}" sh -c 'echo $(id -u) $(id -g)'
 	check "nobody: it has no capability more" prints '0+' "${any[@]}" sed -n 's/^CapEff:\t//p' /proc/self/status
+	for size in ${FIXED:+16 128}; do
+		check "memory that nobody may look into: an address of $size bytes is refused" \
+			prints ".*"$'\n'"Permission denied" "${as[@]}" unshare -Ur sh -c "echo 0 >/proc/sys/user/max_user_namespaces
+				exec setpriv --bounding-set -all --inh-caps -all '$T/bin/punch' --any '$T/bin/fixed' closed $size"
+	done
 	[ -z "$GO" ] || check "no user namespace to be had: it says so, and serves addresses" \
 		prints "punch: warning: no /etc/hosts [^"$'\n'"]*"$'\n'"1 239\.192\.0\.101:$ECHO" "${as[@]}" unshare -Ur \
 		sh -c "echo 0 >/proc/sys/user/max_user_namespaces
