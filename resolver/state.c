@@ -172,7 +172,8 @@ void state_load(struct node *node)
 	if (!state)
 		return;
 	if (state_path(node, state->path) < 0) {
-		log_info("no folder for saved state (HOME is not set): published services are not remembered");
+		log_warn("no folder for saved state (neither HOME nor STATE_DIRECTORY is set): published services, and keys of "
+			 "servers without rendezvous-key, are not remembered, and connections of an earlier resolver outlive a revocation");
 		state->path[0] = '\0';
 		return;
 	}

@@ -33,7 +33,7 @@ static struct {
 } state;
 
 /* Without these the resolver would not find its state, its files or the right words */
-static const char *const also[] = { "HOME=", "PATH=", "USER=", "LOGNAME=", "TZ=", "LANG=" };
+static const char *const also[] = { "HOME=", "PATH=", "USER=", "LOGNAME=", "TZ=", "LANG=", "STATE_DIRECTORY=" };
 
 static bool wanted(const char *variable)
 {
@@ -41,7 +41,7 @@ static bool wanted(const char *variable)
 	unsigned int i;
 
 	/* most variables are none of these, as their first letter tells: this runs for each, at each start */
-	if (!strchr("PXHULT", variable[0]))
+	if (!strchr("PXHULTS", variable[0]))
 		return false;
 	value = strchr(variable, '=');
 	if (!value || !value[1])
