@@ -60,13 +60,12 @@ static struct path **free_place(struct session *s)
 }
 
 /*
- * May somebody else have its place?  That of whoever came to us and is silent.  A caller takes it at once, for he alone
- * chooses; a callee has said his hello there, and what is young may be the path that the caller is about to choose.
+ * May somebody else have its place?  That of whoever came to us and is silent.  Not what is young: the hello that we have said
+ * there may make the caller choose it; and where guesses open many at once, both ends keep the same ones, the first.
  */
-static bool may_go(const struct session *s, const struct path *path, uint64_t now)
+static bool may_go(const struct path *path, uint64_t now)
 {
-	return !path_dialled(path) && path_state(path) == PATH_PROVING &&
-	       (s->caller || now - path_since(path) >= SESSION_SILENT);
+	return !path_dialled(path) && path_state(path) == PATH_PROVING && now - path_since(path) >= SESSION_SILENT;
 }
 
 /* Strangers keep nobody out: what comes to us has not all places, and where its own are taken the oldest silent one goes */
@@ -82,7 +81,7 @@ static struct path **make_place(struct session *s, bool dialled)
 		if (!*path)
 			continue;
 		came += !path_dialled(*path);
-		if (may_go(s, *path, now) && (!oldest || path_since(*path) < path_since(*oldest)))
+		if (may_go(*path, now) && (!oldest || path_since(*path) < path_since(*oldest)))
 			oldest = path;
 	}
 	if (place && (dialled || came < SESSION_PATHS_CAME))
