@@ -20,6 +20,7 @@
  *
  * Where there are more users than places, those without one share another's, and his fate.
  */
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/sockios.h>
@@ -44,7 +45,15 @@
 #define PORTER_LEAVE_MS		20	/* until he is looked at again: 1 ms is enough */
 #define PORTER_LEAVE_MAX_MS	1000
 
-enum porter_state { PORTER_EMPTY, PORTER_OPEN, PORTER_LEAVING };
+enum porter_state {
+	PORTER_EMPTY,		/* nobody came lately; there is no process */
+	PORTER_OPEN,		/* its process takes connections */
+	PORTER_LEAVING,		/* it was let go or killed, and is not reaped yet */
+	PORTER_STATE_COUNT
+};
+
+static const char *const porter_names[] = { "empty", "open", "leaving" };
+static_assert(sizeof(porter_names) / sizeof(porter_names[0]) == PORTER_STATE_COUNT, "one name a state");
 
 /**
  * struct porter
@@ -75,6 +84,14 @@ struct porters {
 	unsigned int waiting;		/* of all */
 	struct porter list[PORTERS];
 };
+
+/* From each state there is one way on */
+static void porter_set_state(struct porter *porter, enum porter_state state)
+{
+	assert(state == (porter->state + 1) % PORTER_STATE_COUNT);
+	log_debug("porter of user %u: %s -> %s", (unsigned int)porter->uid, porter_names[porter->state], porter_names[state]);
+	porter->state = state;
+}
 
 /* ------------------------------------------------------------ the end of one */
 
@@ -139,7 +156,7 @@ static void shut(struct porter *porter)
 static void leave(struct porter *porter)
 {
 	shut(porter);
-	porter->state = PORTER_LEAVING;
+	porter_set_state(porter, PORTER_LEAVING);
 	porter->leave_ms = PORTER_LEAVE_MS;
 	look_again(porter);
 }
@@ -253,7 +270,7 @@ static int start(struct porter *porter)
 		shut(porter);
 		return -EAGAIN;
 	}
-	porter->state = PORTER_OPEN;
+	porter_set_state(porter, PORTER_OPEN);
 	if (porter->readable && porter->writable && event_add(porter->readable, NULL) == 0)
 		return 0;
 	leave(porter);
@@ -296,7 +313,7 @@ static void look_after(struct porter *porter)
 		look_again(porter);
 		return;
 	}
-	porter->state = PORTER_EMPTY;
+	porter_set_state(porter, PORTER_EMPTY);
 	if (porter->waiting_count)
 		proceed(porter);
 }

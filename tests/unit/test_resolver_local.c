@@ -434,14 +434,29 @@ static void poison(enum poison kind)
 		close(socket);
 }
 
+/* Return: @pid, once it has said by the pipe @told that it is at work; 0: it could not become another user */
+static pid_t when_told(const int told[2], pid_t pid)
+{
+	int status;
+	char byte;
+
+	close(told[1]);
+	if (read(told[0], &byte, 1) != 1) {
+		assert_int_equal(waitpid(pid, &status, 0), pid);
+		assert_int_equal(WEXITSTATUS(status), 255);
+		pid = 0;
+	}
+	close(told[0]);
+	return pid;
+}
+
 /*
  * It is stopped meanwhile, so that the last close() is never the stranger's own.
  * Return: another user who has passed it, and stays; 0 where there is none
  */
 static pid_t poisoner(enum poison kind)
 {
-	int told[2], status;
-	char byte;
+	int told[2];
 	pid_t pid;
 
 	assert_int_equal(pipe(told), 0);
@@ -456,13 +471,7 @@ static pid_t poisoner(enum poison kind)
 			pause();
 		_exit(1);
 	}
-	close(told[1]);
-	if (read(told[0], &byte, 1) != 1) {
-		assert_int_equal(waitpid(pid, &status, 0), pid);
-		assert_int_equal(WEXITSTATUS(status), 255);
-		pid = 0;
-	}
-	close(told[0]);
+	pid = when_told(told, pid);
 	kill(side_pid(), SIGCONT);
 	return pid;
 }
@@ -583,8 +592,7 @@ static void strangers_hold_none_of_our_descriptors(void **state)
 /* Another user who comes and goes, and always has some connections.  Return: 0 where there is none */
 static pid_t pest(void)
 {
-	int told[2], status;
-	char byte;
+	int told[2];
 	pid_t pid;
 
 	assert_int_equal(pipe(told), 0);
@@ -606,13 +614,7 @@ static pid_t pest(void)
 			poll(NULL, 0, 5);
 		}
 	}
-	close(told[1]);
-	if (read(told[0], &byte, 1) != 1) {
-		assert_int_equal(waitpid(pid, &status, 0), pid);
-		assert_int_equal(WEXITSTATUS(status), 255);
-		pid = 0;
-	}
-	close(told[0]);
+	pid = when_told(told, pid);
 	return pid;
 }
 

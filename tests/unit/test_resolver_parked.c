@@ -315,20 +315,28 @@ static void a_path_for_a_program_that_left_is_closed(void **state)
 	close(far);
 }
 
-/* Its address and port belong to somebody else by the time the path is there */
-static void a_stranger_on_the_programs_port_gets_nothing(void **state)
+/* Close @fd and listen where it was bound. Return: the listener */
+static int stranger_in_place_of(int fd)
 {
 	struct sockaddr_in own;
 	socklen_t size = sizeof(own);
-	int fd = parked("slow"), on = 1, stranger, far;
+	int stranger = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), on = 1;
 
-	(void)state;
 	assert_int_equal(getsockname(fd, (struct sockaddr *)&own, &size), 0);
 	close(fd);
-	stranger = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	setsockopt(stranger, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
 	assert_int_equal(bind(stranger, (struct sockaddr *)&own, sizeof(own)), 0);
 	assert_int_equal(listen(stranger, 5), 0);
+	return stranger;
+}
+
+/* Its address and port belong to somebody else by the time the path is there */
+static void a_stranger_on_the_programs_port_gets_nothing(void **state)
+{
+	int fd = parked("slow"), stranger, far;
+
+	(void)state;
+	stranger = stranger_in_place_of(fd);
 	far = accept_one();
 	assert_true(side_poll(far, POLLIN, PATIENCE) & POLLIN);	/* closed: it was decided */
 	assert_int_equal(side_poll(stranger, POLLIN, 50), 0);
@@ -339,21 +347,14 @@ static void a_stranger_on_the_programs_port_gets_nothing(void **state)
 /* The program's port becomes another's after the last look at it */
 static void a_stranger_who_is_faster_gets_nothing(void **state)
 {
-	struct sockaddr_in own;
-	socklen_t size = sizeof(own);
-	int fd, on = 1, stranger, stolen, far;
+	int fd, stranger, stolen, far;
 	char byte = 0, heard[16];
 
 	(void)state;
 	interlude->armed = true;
 	fd = parked("bob");
 	assert_int_equal(recv(interlude->ends[0], &byte, 1, 0), 1);
-	assert_int_equal(getsockname(fd, (struct sockaddr *)&own, &size), 0);
-	close(fd);
-	stranger = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	setsockopt(stranger, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
-	assert_int_equal(bind(stranger, (struct sockaddr *)&own, sizeof(own)), 0);
-	assert_int_equal(listen(stranger, 5), 0);
+	stranger = stranger_in_place_of(fd);
 	interlude->armed = false;
 	assert_int_equal(send(interlude->ends[0], &byte, 1, 0), 1);
 	far = accept_one();
