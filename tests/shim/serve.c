@@ -335,6 +335,8 @@ static void a_server_that_never_asks_gets_the_bytes_all_the_same(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		/* The first: it binds without SO_REUSEADDR, which what others leave in TIME_WAIT forbids */
+		cmocka_unit_test(mptcp_becomes_tcp),
 		cmocka_unit_test(accept_shows_the_peer),
 		cmocka_unit_test(flags_and_inherited_options_stay),
 		cmocka_unit_test(ipv6_listeners_see_ipv6_addresses),
@@ -345,7 +347,6 @@ int main(void)
 		cmocka_unit_test(defer_accept_does_not_keep_peers_out),
 		cmocka_unit_test(workers_forked_later_accept),
 		cmocka_unit_test(edge_triggered_epoll_wakes_for_a_peer),
-		cmocka_unit_test(mptcp_becomes_tcp),
 		cmocka_unit_test(a_server_that_never_asks_gets_the_bytes_all_the_same),
 	};
 

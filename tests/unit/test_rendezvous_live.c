@@ -103,11 +103,44 @@ static struct stun_back ask_back(int fd, uint8_t what, uint8_t scope)
 	return back;
 }
 
+/* A TCP socket of ours at @local, with SO_REUSEADDR */
+static int bound(const struct endpoint *local)
+{
+	const int on = 1;
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	struct sockaddr_storage ss;
+	socklen_t size = (socklen_t)endpoint_to_sockaddr(local, AF_INET, &ss);
+
+	assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)), 0);
+	assert_int_equal(bind(fd, (struct sockaddr *)&ss, size), 0);
+	return fd;
+}
+
+/*
+ * Bound before it connects: a port that connect() chooses may be that of an older connection elsewhere
+ * too, in TIME_WAIT perhaps, and then nobody else binds it
+ */
+static int connect_from_a_port_to_listen_at(struct endpoint *local)
+{
+	const struct timeval wait = { .tv_sec = LIVE_WAIT_S };
+	struct sockaddr_storage ss;
+	struct endpoint probe;
+	int fd;
+
+	assert_int_equal(endpoint_parse(local, "127.0.0.1", 0), 0);
+	assert_int_equal(endpoint_parse(&probe, "127.0.0.1", rdv.probes[0]), 0);
+	fd = bound(local);
+	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof(wait));
+	assert_int_equal(connect(fd, (struct sockaddr *)&ss,
+				 (socklen_t)endpoint_to_sockaddr(&probe, AF_INET, &ss)), 0);
+	assert_int_equal(endpoint_local(fd, local), 0);
+	return fd;
+}
+
 static void test_probe_connects_back_to_nobody_but_its_client(void **state)
 {
-	int fd = live_connect("127.0.0.1", rdv.probes[0]), on = 1, listener, guest;
+	int fd = live_connect("127.0.0.1", rdv.probes[0]), listener, guest;
 	struct endpoint local, remote;
-	struct sockaddr_storage ss;
 	struct stun_back back;
 	unsigned int i;
 
@@ -119,18 +152,13 @@ static void test_probe_connects_back_to_nobody_but_its_client(void **state)
 	assert_int_equal(ask_back(fd, STUN_STEP_RESERVE, STUN_SCOPE_ADDRESS).what, STUN_OUTCOME_UNAVAILABLE);
 	close(fd);
 	/* Refused, as nobody listens on our end ... */
-	fd = live_connect("127.0.0.1", rdv.probes[0]);
-	assert_int_equal(endpoint_local(fd, &local), 0);
+	fd = connect_from_a_port_to_listen_at(&local);
 	back = ask_back(fd, STUN_STEP_RESERVE, STUN_SCOPE_PORT);
 	assert_int_equal(back.what, STUN_OUTCOME_RESERVED);
 	assert_int_not_equal(back.port, rdv.probes[0]);
 	assert_int_equal(ask_back(fd, STUN_STEP_GO, STUN_SCOPE_PORT).what, STUN_OUTCOME_REFUSED);
 	/* ... and let in where somebody does, from the port that was told */
-	listener = socket(AF_INET, SOCK_STREAM, 0);
-	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
-	setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
-	assert_int_equal(bind(listener, (struct sockaddr *)&ss,
-			      (socklen_t)endpoint_to_sockaddr(&local, AF_INET, &ss)), 0);
+	listener = bound(&local);
 	assert_int_equal(listen(listener, 1), 0);
 	back = ask_back(fd, STUN_STEP_RESERVE, STUN_SCOPE_PORT);
 	assert_int_equal(ask_back(fd, STUN_STEP_GO, STUN_SCOPE_PORT).what, STUN_OUTCOME_ESTABLISHED);
