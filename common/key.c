@@ -14,8 +14,8 @@
 #include <openssl/err.h>
 #include <openssl/pem.h>
 
+#include "common/file.h"
 #include "common/key.h"
-#include "common/private.h"
 
 #define PEM_MAX		8192	/* bytes of a key file; an Ed25519 key has 119, comments may stand before it */
 #define BODY_MAX	65536	/* bytes signed at once; frames end at LIMIT_FRAME */
@@ -64,7 +64,7 @@ static int no_passphrase(char *buf, int size, int rwflag, void *user)
 int key_load(struct key *key, const char *path, char *why, size_t size)
 {
 	char text[PEM_MAX];
-	ssize_t used = private_read(path, text, sizeof(text), why, size);
+	ssize_t used = file_read_private(path, text, sizeof(text), why, size);
 	size_t raw = KEY_SIZE;
 	int rc = -EKEYREJECTED, encrypted = 0;
 	BIO *bio;
@@ -109,7 +109,7 @@ int key_save(const struct key *key, const char *path, char *why, size_t size)
 	if (bio && key->private && PEM_write_bio_PKCS8PrivateKey(bio, key->private, NULL, NULL, 0, NULL, NULL) == 1) {
 		bytes = BIO_get_mem_data(bio, &data);
 		if (data && bytes > 0)
-			rc = private_write(path, data, (size_t)bytes);
+			rc = file_create(path, data, (size_t)bytes);
 	}
 	BIO_free(bio);
 	if (rc == -EEXIST)

@@ -13,7 +13,7 @@
 
 #include "common/convert.h"
 #include "common/key.h"
-#include "common/private.h"
+#include "common/file.h"
 #include "common/secret.h"
 #include "common/ticket.h"
 
@@ -114,7 +114,7 @@ static int secret_make(const char *path)
 	secret_random(fresh, sizeof(fresh));
 	key_text(fresh, text);	/* the same base64 as for keys */
 	text[KEY_TEXT_SIZE - 1] = '\n';
-	rc = private_write(path, text, KEY_TEXT_SIZE);
+	rc = file_create(path, text, KEY_TEXT_SIZE);
 	OPENSSL_cleanse(fresh, sizeof(fresh));
 	OPENSSL_cleanse(text, sizeof(text));
 	return rc == -EEXIST ? 0 : rc;
@@ -124,7 +124,7 @@ int ticket_secret_load(uint8_t secret[RELAY_SECRET_SIZE], const char *path, int 
 		       char *why, size_t size)
 {
 	char text[256];
-	ssize_t used = private_read(path, text, sizeof(text), why, size);
+	ssize_t used = file_read_private(path, text, sizeof(text), why, size);
 	int rc;
 
 	if (used == -ENOENT && make) {
@@ -133,13 +133,13 @@ int ticket_secret_load(uint8_t secret[RELAY_SECRET_SIZE], const char *path, int 
 			snprintf(why, size, "%s: cannot write the relay secret: %s", path, strerror(-rc));
 			return rc;
 		}
-		used = private_read(path, text, sizeof(text), why, size);
+		used = file_read_private(path, text, sizeof(text), why, size);
 	}
 	rc = used < 0 ? (int)used : -EINVAL;
 	while (used > 0 && strchr(" \t\r\n", text[used - 1]))
 		used--;
 	if (used >= 0) {
-		text[used] = '\0';	/* private_read() leaves room */
+		text[used] = '\0';	/* file_read_private() leaves room */
 		rc = key_parse(secret, text);
 		if (rc < 0)
 			snprintf(why, size, "%s: a relay secret is one line, 32 bytes in base64; "

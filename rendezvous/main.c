@@ -11,11 +11,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <event2/event.h>
 
 #include "common/accept.h"
 #include "common/drop.h"
+#include "common/file.h"
 #include "common/key.h"
 #include "common/limits.h"
 #include "common/log.h"
@@ -111,19 +111,6 @@ static int configure(struct conf_rendezvous *conf, const char *file)
 	return err;
 }
 
-/* The folders above a file, mode 0700, as far as they are missing */
-static void make_folders(const char *path)
-{
-	char folder[LIMIT_PATH];
-
-	for (const char *slash = strchr(path + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
-		memcpy(folder, path, (size_t)(slash - path));
-		folder[slash - path] = '\0';
-		/* What fails here fails again, with a message, when the file is made */
-		mkdir(folder, 0700);
-	}
-}
-
 /*
  * A file without "key" keeps it beside itself, what had no file before kept it in the state folder: nodes that have pinned
  * that one would refuse this server, and nobody would know why
@@ -157,7 +144,7 @@ static int load_key(struct key *key, const char *path)
 	int err = key_load(key, path, why, sizeof(why));
 
 	if (err == -ENOENT) {
-		make_folders(path);
+		file_make_folders(path);
 		err = key_generate(key);
 		if (err)
 			snprintf(why, sizeof(why), "cannot make a key: %s", strerror(-err));

@@ -6,10 +6,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <openssl/crypto.h>
 
 #include "common/drop.h"
+#include "common/file.h"
 #include "common/key.h"
 #include "common/log.h"
 #include "common/quick.h"
@@ -31,18 +31,6 @@ static int default_path(char path[LIMIT_PATH])
 	else
 		return -ENOENT;
 	return size < LIMIT_PATH ? 0 : -ENAMETOOLONG;
-}
-
-/* mkdir -p of the file's folder; 0700 for what is new. Errors show when the file is made */
-static void make_folders(char path[LIMIT_PATH])
-{
-	char *slash;
-
-	for (slash = strchr(path + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
-		*slash = '\0';
-		mkdir(path, 0700);
-		*slash = '/';
-	}
 }
 
 static int print_public(const struct key *key)
@@ -69,7 +57,7 @@ int ctl_keygen(int argc, char **argv)
 			log_error("HOME is not set: name the FILE");
 			return CTL_FAILED;
 		}
-		make_folders(path);
+		file_make_folders(path);
 	}
 	drop_dumps();
 	if (key_generate(&key)) {

@@ -12,13 +12,14 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "common/file.h"
 #include "common/key.h"
 #include "resolver/known.h"
 
 #define LINE_MAX_BYTES	(LIMIT_HOST + 8 + KEY_TEXT_SIZE + 2)
 
 /* Whole file. Return: bytes (@text is malloc()ed, NUL-terminated) or -errno */
-static ssize_t file_read(const char *path, char **text)
+static ssize_t lines_read(const char *path, char **text)
 {
 	ssize_t n = 0, size = 0;
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);	/* a FIFO must not hold us */
@@ -88,7 +89,7 @@ int known_find(const char *path, const char *host, uint16_t port, uint8_t key[KE
 	       unsigned int *line)
 {
 	char *text;
-	ssize_t size = file_read(path, &text);
+	ssize_t size = lines_read(path, &text);
 	int found;
 
 	*line = 0;
@@ -99,66 +100,32 @@ int known_find(const char *path, const char *host, uint16_t port, uint8_t key[KE
 	return found;
 }
 
-/* mkdir -p of @path's folder, mode 0700. Return: descriptor of the folder or -errno */
-static int folder_open(const char *path)
+/* The folder is made where it is missing. Return: its descriptor, which holds the lock, or -errno */
+static int folder_lock(const char *path)
 {
-	char folder[LIMIT_PATH];
-	char *slash;
 	int fd;
 
-	if (snprintf(folder, sizeof(folder), "%s", path) >= (int)sizeof(folder))
-		return -ENAMETOOLONG;
-	slash = strrchr(folder, '/');
-	if (!slash || slash == folder)
-		return -EINVAL;
-	*slash = '\0';
-	for (slash = strchr(folder + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
-		*slash = '\0';
-		mkdir(folder, 0700);	/* what is wrong shows in open() below */
-		*slash = '/';
-	}
-	mkdir(folder, 0700);
-	fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	return fd < 0 ? -errno : fd;
+	file_make_folders(path);
+	fd = file_open_folder(path);
+	while (fd >= 0 && flock(fd, LOCK_EX) && errno == EINTR)
+		;
+	return fd;
 }
 
-static int write_all(int fd, const char *data, size_t size)
+/* @old, which may hold anything, and a line more. Return: 0 or -errno */
+static int line_append(const char *path, const char *old, size_t size, const char *line)
 {
-	while (size) {
-		ssize_t n = write(fd, data, size);
+	char *text = malloc(size + 1 + strlen(line));
+	int error;
 
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return -errno;
-		data += n;
-		size -= (size_t)n;
-	}
-	return 0;
-}
-
-/* Old content and one more line into a new file, which takes the old one's place */
-static int file_replace(const char *path, const char *old, size_t size, const char *line)
-{
-	char fresh[LIMIT_PATH + 8];
-	int fd, error;
-
-	snprintf(fresh, sizeof(fresh), "%s.XXXXXX", path);
-	fd = mkostemp(fresh, O_CLOEXEC);
-	if (fd < 0)
-		return -errno;
-	error = write_all(fd, old, size);
-	if (!error && size && old[size - 1] != '\n')
-		error = write_all(fd, "\n", 1);
-	if (!error)
-		error = write_all(fd, line, strlen(line));
-	if (!error && fsync(fd))
-		error = -errno;
-	close(fd);
-	if (!error && rename(fresh, path))
-		error = -errno;
-	if (error)
-		unlink(fresh);
+	if (!text)
+		return -ENOMEM;
+	memcpy(text, old, size);
+	if (size && old[size - 1] != '\n')
+		text[size++] = '\n';
+	memcpy(text + size, line, strlen(line));
+	error = file_replace(path, text, size + strlen(line));
+	free(text);
 	return error;
 }
 
@@ -169,13 +136,11 @@ int known_add(const char *path, const char *host, uint16_t port, const uint8_t k
 	uint8_t there[KEY_SIZE];
 	unsigned int number;
 	ssize_t size;
-	int folder = folder_open(path), error;
+	int folder = folder_lock(path), error;
 
 	if (folder < 0)
 		return folder;
-	while (flock(folder, LOCK_EX) && errno == EINTR)
-		;
-	size = file_read(path, &text);
+	size = lines_read(path, &text);
 	error = size < 0 && size != -ENOENT ? (int)size : 0;
 	if (error)
 		goto out;
@@ -188,7 +153,7 @@ int known_add(const char *path, const char *host, uint16_t port, const uint8_t k
 			goto out;
 	}
 	snprintf(line, sizeof(line), "%s %u %s\n", host, port, key_text(key, text_of_key));
-	error = file_replace(path, text ? text : "", text ? (size_t)size : 0, line);
+	error = line_append(path, text ? text : "", text ? (size_t)size : 0, line);
 out:
 	free(copy);
 	free(text);

@@ -14,13 +14,11 @@
 #include <net/if.h>
 #include <net/if_arp.h>
 #include <netinet/in.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
+#include "common/file.h"
 #include "common/secret.h"
 #include "resolver/hops.h"
 
@@ -105,7 +103,7 @@ int netcache_key(uint8_t key[NETCACHE_KEY], const struct endpoint *public)
 /* ---------------------------------------------------------------- the file */
 
 /* Return: NULL when there is none, or no valid one */
-static Punch__SavedNetworks *file_read(const char *path)
+static Punch__SavedNetworks *cache_read(const char *path)
 {
 	uint8_t data[NETCACHE_BYTES + 1];
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
@@ -129,48 +127,21 @@ static Punch__SavedNetworks *file_read(const char *path)
 	return saved;
 }
 
-/* mkdir -p of @path's folder; what is wrong shows when the file is opened */
-static void make_folder(const char *path)
-{
-	char folder[LIMIT_PATH];
-	char *slash;
-
-	snprintf(folder, sizeof(folder), "%s", path);
-	for (slash = strchr(folder + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
-		*slash = '\0';
-		mkdir(folder, 0700);
-		*slash = '/';
-	}
-}
-
-static int file_write(const char *path, const Punch__SavedNetworks *saved)
+static int cache_write(const char *path, const Punch__SavedNetworks *saved)
 {
 	uint8_t data[NETCACHE_BYTES];
 	size_t size = punch__saved_networks__get_packed_size(saved);
-	char fresh[LIMIT_PATH + 16];
-	int fd, err = 0;
 
 	if (size > sizeof(data))
 		return -E2BIG;
 	punch__saved_networks__pack(saved, data);
-	make_folder(path);
-	snprintf(fresh, sizeof(fresh), "%s.XXXXXX", path);
-	fd = mkostemp(fresh, O_CLOEXEC);
-	if (fd < 0)
-		return -errno;
-	if (write(fd, data, size) != (ssize_t)size)
-		err = -EIO;
-	close(fd);
-	if (!err && rename(fresh, path))
-		err = -errno;
-	if (err)
-		unlink(fresh);
-	return err;
+	file_make_folders(path);
+	return file_replace(path, data, size);
 }
 
 int netcache_load(const char *path, const uint8_t key[NETCACHE_KEY], uint64_t now_s, struct description *facts)
 {
-	Punch__SavedNetworks *saved = file_read(path);
+	Punch__SavedNetworks *saved = cache_read(path);
 	int err = -ENOENT;
 	size_t i;
 
@@ -199,7 +170,7 @@ int netcache_load(const char *path, const uint8_t key[NETCACHE_KEY], uint64_t no
 
 int netcache_save(const char *path, const uint8_t key[NETCACHE_KEY], uint64_t now_s, const struct description *facts)
 {
-	Punch__SavedNetworks *old = file_read(path), out = PUNCH__SAVED_NETWORKS__INIT;
+	Punch__SavedNetworks *old = cache_read(path), out = PUNCH__SAVED_NETWORKS__INIT;
 	Punch__SavedNetwork own = PUNCH__SAVED_NETWORK__INIT, *list[NETWORKS] = { &own };
 	Punch__NatFacts nat = PUNCH__NAT_FACTS__INIT;
 	size_t i, count = 1;
@@ -219,7 +190,7 @@ int netcache_save(const char *path, const uint8_t key[NETCACHE_KEY], uint64_t no
 			list[count++] = old->networks[i];
 	out.networks = list;
 	out.n_networks = count;
-	err = file_write(path, &out);
+	err = cache_write(path, &out);
 	if (old)
 		punch__saved_networks__free_unpacked(old, NULL);
 	return err;

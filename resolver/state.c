@@ -6,7 +6,7 @@
  *
  * One file for each configuration and network namespace (a listener's cookie
  * means nothing in another one), a SavedState message, 0600, in conf_state_path()'s
- * folder.  It is written beside, synced and renamed, so it is whole at any moment.
+ * folder.  It is whole at any moment (file_replace()).
  *
  * It serves two purposes. A peer that is revoked loses its connections (revoke.h), also those of a resolver that has left
  * since: so they are remembered. And a resolver that died by force is started again and
@@ -30,6 +30,7 @@
 #include <openssl/crypto.h>
 
 #include "common/convert.h"
+#include "common/file.h"
 #include "common/log.h"
 #include "common/punch.pb-c.h"
 #include "common/secret.h"
@@ -94,7 +95,7 @@ static int state_path(const struct node *node, char path[LIMIT_PATH])
 /* ------------------------------------------------------------ reading */
 
 /* Whole file. Return: bytes (@data is malloc()ed) or -errno */
-static ssize_t file_read(const char *path, uint8_t **data)
+static ssize_t saved_read(const char *path, uint8_t **data)
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 	size_t size = 0;
@@ -177,7 +178,7 @@ void state_load(struct node *node)
 		state->path[0] = '\0';
 		return;
 	}
-	size = file_read(state->path, &data);
+	size = saved_read(state->path, &data);
 	if (size >= 0)
 		saved = punch__saved_state__unpack(NULL, (size_t)size, data);
 	if (saved) {
@@ -200,57 +201,6 @@ void state_load(struct node *node)
 }
 
 /* ------------------------------------------------------------ writing */
-
-/* mkdir -p of @path's folder; what is wrong shows when the file is opened */
-static void make_folders(const char *path)
-{
-	char folder[LIMIT_PATH];
-	char *slash;
-
-	snprintf(folder, sizeof(folder), "%s", path);
-	for (slash = strchr(folder + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
-		*slash = '\0';
-		mkdir(folder, 0700);
-		*slash = '/';
-	}
-}
-
-static int write_all(int fd, const uint8_t *data, size_t size)
-{
-	ssize_t n;
-
-	while (size) {
-		n = write(fd, data, size);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return -errno;
-		data += n;
-		size -= (size_t)n;
-	}
-	return fsync(fd) < 0 ? -errno : 0;
-}
-
-static int file_replace(const char *path, const uint8_t *data, size_t size)
-{
-	char beside[LIMIT_PATH];
-	int fd, rc;
-
-	if (snprintf(beside, sizeof(beside), "%s.new", path) >= (int)sizeof(beside))
-		return -ENAMETOOLONG;
-	make_folders(path);
-	unlink(beside);
-	fd = open(beside, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
-	if (fd < 0)
-		return -errno;
-	rc = write_all(fd, data, size);
-	close(fd);
-	if (rc == 0 && rename(beside, path) < 0)
-		rc = -errno;
-	if (rc < 0)
-		unlink(beside);
-	return rc;
-}
 
 /* The message and all that it points to, of fixed size: see the limits of both tables */
 struct picture {
@@ -357,6 +307,7 @@ static int save(struct node *node)
 	if (!data)
 		goto out;
 	punch__saved_state__pack(&picture->state, data);
+	file_make_folders(path);
 	rc = file_replace(path, data, size);
 out:
 	state_wipe_connections(&picture->state);
