@@ -55,7 +55,7 @@ DEPS_FOREIGN = cmake dpkg-dev bzip2 xz-utils perl
 DEPS_BENCH = proxychains4 torsocks valgrind stunnel4
 
 # What of common/ and conf/ is pure, and so may be linked into the shim
-PURE	= common/log.c common/endpoint.c common/standin.c common/local.c common/owner.c conf/conf.c conf/conf_take.c conf/conf_node.c conf/conf_check.c conf/conf_find.c
+PURE	= common/log.c common/endpoint.c common/standin.c common/local.c common/owner.c conf/conf.c conf/conf_take.c conf/conf_node.c conf/conf_check.c conf/conf_find.c conf/conf_env.c
 COMMON	= $(filter-out common/punch.pb-c.c,$(wildcard common/*.c))
 CONF	= $(wildcard conf/*.c)
 SHIM	= $(filter-out shim/punch%.c,$(wildcard shim/*.c))

@@ -13,7 +13,7 @@
 
 #include "common/limits.h"
 
-#define TICKET_LIFETIME_S	60	/* from issue to presentation; a connection attempt ends within PUNCH_TIMEOUT, at most 60 s */
+#define TICKET_LIFETIME_S	TIMEOUT_MOST_S	/* from issue to presentation: as long as a connection attempt can last */
 #define TICKET_MAX		512	/* bytes of a sealed ticket; real ones have about 190 */
 #define RELAY_SECRET_SIZE	32
 

@@ -357,7 +357,7 @@ static char *read_line(char *out, int room, void *user)
 	return out;
 }
 
-/* More bytes of a file, in a buffer that begins with *@room bytes and grows to the most allowed. Return: false at the end */
+/* More bytes of a file, in a buffer of *@room bytes that grows to the most allowed. Return: false at the end */
 static bool slurp_more(struct conf_walk *walk, int fd, char **text, size_t *room, size_t *size)
 {
 	ssize_t n;

@@ -115,11 +115,14 @@ bool conf_service_allows(const struct conf_service *service, const char *peer);
 /** conf_word_in() - is @word one of the space-separated words of @list? ASCII case is ignored */
 bool conf_word_in(const char *list, const char *word);
 
-/** conf_word_next() - iterate. @cursor starts as the list. Return: false at the end; @word gets at most @size - 1 bytes */
+/** conf_word_next() - @cursor starts as the list. Return: false at the end; @word gets at most @size - 1 bytes */
 bool conf_word_next(const char **cursor, char *word, size_t size);
 
 /** conf_server_ok() - HOST or HOST:PORT of a rendezvous, an address in brackets where it needs them */
 bool conf_server_ok(const char *text);
+
+/** conf_name_ok() - fit for a peer or service: letters, digits, after the first also "-", "_", "."; below LIMIT_NAME */
+bool conf_name_ok(const char *name);
 
 /** conf_host_ok() - fit for a host name (RFC 1123, and "_") */
 bool conf_host_ok(const char *host);

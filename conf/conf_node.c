@@ -22,7 +22,8 @@ static const char *const yes_names[] = { "yes", "no", NULL };
 static const char *const mapping_names[] = { "yes", "no", "pcp", "nat-pmp", "upnp", NULL };
 static const char *const route_names[] = { "auto", "direct", "relay", NULL };
 
-_Static_assert(CONF_ENCRYPT_NO == 2 && CONF_ROUTE_RELAY == 2 && CONF_MAPPING_UPNP == 4, "the names stand in the order of the enums");
+_Static_assert(CONF_ENCRYPT_NO == 2 && CONF_ROUTE_RELAY == 2 && CONF_MAPPING_UPNP == 4,
+	       "the names stand in the order of the enums");
 
 /* ------------------------------------------------------------ [node] */
 

@@ -120,7 +120,4 @@ unsigned int conf_take_endpoints(struct conf_walk *walk, const char *value, uint
 /** conf_take_hosts() - up to CONF_LIST words HOST[:PORT]; @need_port: HOST:PORT */
 bool conf_take_hosts(struct conf_walk *walk, const char *value, bool need_port, char out[CONF_WORDS]);
 
-/** conf_name_ok() - fit for a peer or service: letters, digits, "-", "_", "."; 1 .. LIMIT_NAME - 1 */
-bool conf_name_ok(const char *name);
-
 #endif

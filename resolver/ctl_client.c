@@ -17,103 +17,43 @@
 
 #include "common/log.h"
 #include "common/owner.h"
-#include "conf/conf.h"
+#include "conf/conf_env.h"
 #include "resolver/ctl.h"
 #include "resolver/ctl_client.h"
 
-#define TIMEOUT_MOST_S	60	/* as common/local.h: a ticket and a session live no longer */
 #define START_MS	10000	/* a start takes 20 ms; a disk that wakes up takes seconds */
 #define ANSWER_MS	10000	/* on top of the request's own limit: a start, a doctor, a busy host */
 
 /* --- configuration */
 
-/* Return: false when the variable does not fit */
-static bool copy_variable(char *to, size_t size, const char *name)
-{
-	const char *value = secure_getenv(name);
-
-	if (!value)
-		return true;
-	if (strlen(value) >= size) {
-		log_error("%s is too long: at most %zu bytes", name, size - 1);
-		return false;
-	}
-	strcpy(to, value);
-	return true;
-}
-
-static bool is_set(const char *name)
-{
-	const char *value = secure_getenv(name);
-
-	return value && *value;
-}
-
 int ctl_config(struct local_config *config)
 {
+	char why[LOCAL_TEXT];
+	int rc;
+
 	memset(config, 0, sizeof(*config));
-	if (!is_set("PUNCH_SECRET")) {
-		if (!conf_node_path(config->path, secure_getenv))
-			return CTL_OK;
-		log_error("no configuration: write ~/.config/punch/punch.conf (see punch.conf(5)), "
-			  "or set PUNCH_SECRET and PUNCH_RENDEZVOUS");
-		return CTL_CONFIG;
-	}
-	if (!is_set("PUNCH_RENDEZVOUS")) {
-		log_error("PUNCH_SECRET is set but not PUNCH_RENDEZVOUS: HOST[:PORT] of the rendezvous");
-		return CTL_CONFIG;
-	}
-	if (!copy_variable(config->secret, sizeof(config->secret), "PUNCH_SECRET") ||
-	    !copy_variable(config->as, sizeof(config->as), "PUNCH_AS") ||
-	    !copy_variable(config->rendezvous, sizeof(config->rendezvous), "PUNCH_RENDEZVOUS"))
-		return CTL_CONFIG;
-	return CTL_OK;
-}
-
-static uint32_t timeout_ms(void)
-{
-	const char *text = secure_getenv("PUNCH_TIMEOUT");
-	unsigned long seconds;
-	char *end;
-
-	if (!text || !*text)
-		return TIMEOUT_DEFAULT_S * 1000;
-	seconds = strtoul(text, &end, 10);
-	if (*text < '0' || *text > '9' || *end || !seconds) {
-		log_warn("PUNCH_TIMEOUT = \"%s\": should be seconds from 1 to %d; using %d", text,
-			 TIMEOUT_MOST_S, TIMEOUT_DEFAULT_S);
-		seconds = TIMEOUT_DEFAULT_S;
-	}
-	if (seconds > TIMEOUT_MOST_S) {
-		log_warn("PUNCH_TIMEOUT = \"%s\": at most %d seconds; using %d", text, TIMEOUT_MOST_S, TIMEOUT_MOST_S);
-		seconds = TIMEOUT_MOST_S;
-	}
-	return (uint32_t)seconds * 1000;
-}
-
-static uint32_t route(void)
-{
-	static const char *const names[] = { "auto", "direct", "relay" };
-	const char *text = secure_getenv("PUNCH_ROUTE");
-	uint32_t i;
-
-	_Static_assert(CONF_ROUTE_DIRECT == 1 && CONF_ROUTE_RELAY == 2, "the names stand in the enum's order");
-	for (i = 0; text && *text && i < sizeof(names) / sizeof(*names); i++)
-		if (!strcmp(text, names[i]))
-			return i;
-	if (text && *text)
-		log_warn("PUNCH_ROUTE = \"%s\": should be auto, direct or relay; using auto", text);
-	return CONF_ROUTE_AUTO;
+	rc = conf_env_quick(config, secure_getenv, why, sizeof(why));
+	if (rc == 0 || (rc == -ENOENT && !conf_node_path(config->path, secure_getenv)))
+		return CTL_OK;
+	log_error("%s", rc != -ENOENT ? why :
+		  "no configuration: write ~/.config/punch/punch.conf (see punch.conf(5)), or set PUNCH_SECRET and PUNCH_RENDEZVOUS");
+	return CTL_CONFIG;
 }
 
 void ctl_request(struct local_request *request, const struct local_config *config, enum local_kind kind)
 {
+	char why[LOCAL_TEXT];
+
 	memset(request, 0, sizeof(*request));
 	request->magic = LOCAL_MAGIC;
 	request->kind = kind;
 	request->config = *config;
-	request->timeout_ms = timeout_ms();
-	request->route = route();
+	request->timeout_ms = conf_env_timeout_ms(secure_getenv, why, sizeof(why));
+	if (*why)
+		log_warn("%s", why);
+	request->route = conf_env_route(secure_getenv, why, sizeof(why));
+	if (*why)
+		log_warn("%s", why);
 }
 
 /* --- starting the resolver */

@@ -9,44 +9,17 @@
 #include <openssl/crypto.h>
 
 #include "common/strength.h"
+#include "conf/conf_env.h"
 #include "resolver/load.h"
 
-static int copy_variable(char *out, size_t room, const char *name, char *why, size_t size)
+/* What conf_env_quick() does not look at, and what can be told before a node is made */
+static int check_quick(const struct local_config *config, char *why, size_t size)
 {
-	const char *value = secure_getenv(name);
-
-	if (!value)
-		value = "";
-	if (strlen(value) >= room) {
-		snprintf(why, size, "%s has %zu characters, at most %zu are allowed", name, strlen(value), room - 1);
-		return -EINVAL;
-	}
-	memset(out, 0, room);
-	memcpy(out, value, strlen(value));
-	return 0;
-}
-
-static int load_quick_config(struct local_config *config, char *why, size_t size)
-{
-	int rc;
-
-	rc = copy_variable(config->secret, sizeof(config->secret), "PUNCH_SECRET", why, size);
-	if (rc == 0)
-		rc = copy_variable(config->as, sizeof(config->as), "PUNCH_AS", why, size);
-	if (rc == 0)
-		rc = copy_variable(config->rendezvous, sizeof(config->rendezvous), "PUNCH_RENDEZVOUS", why, size);
-	if (rc == 0 && !config->rendezvous[0]) {
-		snprintf(why, size, "PUNCH_SECRET is set but not PUNCH_RENDEZVOUS: HOST[:PORT] of the rendezvous");
-		rc = -EINVAL;
-	}
-	if (rc == 0 && strcmp(config->rendezvous, "none") == 0) {
-		snprintf(why, size, "PUNCH_RENDEZVOUS=none: without a rendezvous the other side's public address is needed: "
-			 "none@ADDRESS");
-		rc = -EINVAL;
-	}
-	if (rc == 0)
-		rc = strength_check(config->secret, why, size);
-	return rc;
+	if (strcmp(config->rendezvous, "none") != 0)
+		return strength_check(config->secret, why, size);
+	snprintf(why, size, "PUNCH_RENDEZVOUS=none: without a rendezvous the other side's public address is needed: "
+		 "none@ADDRESS");
+	return -EINVAL;
 }
 
 /* "none@HOST": no server, both sides meet at their addresses. Return: HOST, NULL where there is a server */
@@ -89,12 +62,14 @@ static int check_meeting(const char *rendezvous, char *why, size_t size)
 
 int load_config(struct local_config *config, char *why, size_t size)
 {
-	const char *secret = secure_getenv("PUNCH_SECRET");
 	int rc;
 
 	memset(config, 0, sizeof(*config));
-	if (secret && *secret)
-		return load_quick_config(config, why, size);
+	rc = conf_env_quick(config, secure_getenv, why, size);
+	if (rc == 0)
+		return check_quick(config, why, size);
+	if (rc != -ENOENT)
+		return rc;
 	rc = conf_node_path(config->path, secure_getenv);
 	if (rc == -ENOENT)
 		snprintf(why, size, "no configuration: neither $PUNCH_CONF nor ~/.config/punch/punch.conf nor "
@@ -104,22 +79,13 @@ int load_config(struct local_config *config, char *why, size_t size)
 	return rc;
 }
 
-/* As conf/ wants names: letters, digits, "-", "_", "."; empty: nobody can call us */
+/* Empty: nobody can call us */
 static int check_as(const char *as, char *why, size_t size)
 {
-	size_t i;
-
-	for (i = 0; as[i]; i++) {
-		bool alnum = (as[i] >= 'a' && as[i] <= 'z') || (as[i] >= 'A' && as[i] <= 'Z') ||
-			     (as[i] >= '0' && as[i] <= '9');
-
-		if (!alnum && (i == 0 || !strchr("-_.", as[i]))) {
-			snprintf(why, size, "PUNCH_AS=%s: a name has 1 to %d letters, digits, \"-\", \"_\", \".\"", as,
-				 LIMIT_NAME - 1);
-			return -EINVAL;
-		}
-	}
-	return 0;
+	if (!*as || conf_name_ok(as))
+		return 0;
+	snprintf(why, size, "PUNCH_AS=%s: a name has 1 to %d letters, digits, \"-\", \"_\", \".\"", as, LIMIT_NAME - 1);
+	return -EINVAL;
 }
 
 static int load_quick(struct node *node, char *why, size_t size)

@@ -20,21 +20,6 @@
 #define SUFFIX	".punch"	/* of every name in quick mode */
 #define GUEST	"guest"		/* a caller in quick mode that has no name of its own */
 
-/* Letters, digits, "-", "_", "."; starts with a letter or digit, as conf/ demands of a name */
-static bool name_is_clean(const char *name, size_t size)
-{
-	size_t i;
-
-	for (i = 0; i < size; i++) {
-		bool alnum = (name[i] >= 'a' && name[i] <= 'z') || (name[i] >= 'A' && name[i] <= 'Z') ||
-			     (name[i] >= '0' && name[i] <= '9');
-
-		if (!alnum && (i == 0 || !strchr("-_.", name[i])))
-			return false;
-	}
-	return size > 0 && size < LIMIT_NAME;
-}
-
 /* "Bob.Punch." -> "bob". Return: 0, or -ENOENT when it is no name of quick mode */
 static int quick_bare(char bare[LIMIT_NAME], const char *name)
 {
@@ -45,12 +30,12 @@ static int quick_bare(char bare[LIMIT_NAME], const char *name)
 	if (size <= end || strncasecmp(name + size - end, SUFFIX, end) != 0)
 		return -ENOENT;
 	size -= end;
-	if (!name_is_clean(name, size))
+	if (size >= LIMIT_NAME)
 		return -ENOENT;
 	for (i = 0; i < size; i++)
 		bare[i] = (char)tolower((unsigned char)name[i]);
 	bare[size] = '\0';
-	return 0;
+	return conf_name_ok(bare) ? 0 : -ENOENT;
 }
 
 /* A slot for the name; a new one is saved, so that addresses given out outlive this process */

@@ -7,8 +7,6 @@
 
 #include "resolver/reply.h"
 
-#define REQUEST_TIMEOUT_MS	60000	/* session_dial() takes no more; below the 127 s after which SYN_SENT ends */
-
 void reply_fail(struct local_reply *reply, int error, const char *format, ...)
 {
 	va_list ap;
@@ -24,5 +22,5 @@ uint32_t request_timeout(uint32_t wished_ms)
 {
 	if (!wished_ms)
 		return TIMEOUT_DEFAULT_S * 1000;
-	return wished_ms < REQUEST_TIMEOUT_MS ? wished_ms : REQUEST_TIMEOUT_MS;
+	return wished_ms < TIMEOUT_MOST_S * 1000 ? wished_ms : TIMEOUT_MOST_S * 1000;
 }

@@ -11,7 +11,7 @@
 void reply_fail(struct local_reply *reply, int error, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 
-/** request_timeout() - what a client wishes, made sane. Return: ms, 1 .. 60,000, TIMEOUT_DEFAULT_S for 0 */
+/** request_timeout() - what a client wishes, made sane. Return: ms, 1 ms to TIMEOUT_MOST_S, TIMEOUT_DEFAULT_S for 0 */
 uint32_t request_timeout(uint32_t wished_ms);
 
 #endif

@@ -35,7 +35,7 @@ typedef void session_step(void *arg, uint64_t us, const char *what);
 /**
  * session_dial() - reach a peer's port
  * @family:	AF_INET or AF_INET6, of the program's socket
- * @timeout_ms:	at most 60,000
+ * @timeout_ms:	at most TIMEOUT_MOST_S
  * @route:	Punch__Route wanted by the program's environment, 0 none
  * @done:	called exactly once, never from inside session_dial(); not after session_cancel()
  * @step:	may be NULL

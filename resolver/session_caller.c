@@ -11,7 +11,6 @@
 #include "common/log.h"
 #include "resolver/session_internal.h"
 
-#define TIMEOUT_MAX_MS 60000	/* tickets and callees' sessions live no longer */
 #define SESSION_QUEUE_LOOK (250 * MS)
 
 struct session *session_dial(struct node *node, const struct peer *peer, uint16_t port, int family,
@@ -23,8 +22,8 @@ struct session *session_dial(struct node *node, const struct peer *peer, uint16_
 
 	if (!s)
 		return NULL;
-	if (!timeout_ms || timeout_ms > TIMEOUT_MAX_MS)
-		timeout_ms = TIMEOUT_MAX_MS;
+	if (!timeout_ms || timeout_ms > TIMEOUT_MOST_S * 1000)
+		timeout_ms = TIMEOUT_MOST_S * 1000;
 	s->peer = *peer;
 	s->port = port;
 	s->family = family;

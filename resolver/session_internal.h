@@ -58,8 +58,8 @@
 #define SESSION_TRY		(5 * SECOND)	/* after Go without a path: the peer's resolver may have died meanwhile; both relay legs take a second each */
 #define SESSION_TRY_LEAST	(4 * SECOND)	/* left, or another one is not begun: it needs PLAN_WINDOW and some round trips */
 
-/* The callee keeps an answered session for this long: the longest PUNCH_TIMEOUT */
-#define SESSION_CALLEE_LIFE	(60 * SECOND)
+/* The callee keeps an answered session for as long as its caller may try */
+#define SESSION_CALLEE_LIFE	(TIMEOUT_MOST_S * SECOND)
 
 /* A far end that is late by a retransmitted SYN or two still finds the callee listening */
 #define SESSION_LATE	(4 * SECOND)

@@ -16,7 +16,7 @@
 #include <strings.h>
 #include <sys/stat.h>
 
-#include "conf/conf.h"
+#include "conf/conf_env.h"
 #include "shim/config.h"
 #include "shim/env.h"
 
@@ -104,34 +104,13 @@ static void config_free(struct config *config)
 	free(config);
 }
 
-/* Return: false when the variable is too long to be honoured */
-static bool copy_variable(char *to, size_t size, const char *name)
-{
-	const char *value = env_get(name);
-
-	if (!value)
-		return true;
-	if (strlen(value) >= size)
-		return false;
-	strcpy(to, value);
-	return true;
-}
-
 static void load_quick(struct config *config)
 {
-	struct local_config *local = &config->local;
+	int rc = conf_env_quick(&config->local, env_get, config->error.text, sizeof(config->error.text));
 
 	config->quick = true;
-	if (!copy_variable(local->secret, sizeof(local->secret), "PUNCH_SECRET") ||
-	    !copy_variable(local->as, sizeof(local->as), "PUNCH_AS") ||
-	    !copy_variable(local->rendezvous, sizeof(local->rendezvous), "PUNCH_RENDEZVOUS")) {
-		config->error.code = -ENAMETOOLONG;
-		strcpy(config->error.text, "PUNCH_SECRET, PUNCH_AS or PUNCH_RENDEZVOUS is too long "
-		       "(at most 255, 63 and 255 bytes)");
-	} else if (!local->rendezvous[0]) {
-		config->error.code = -EINVAL;
-		strcpy(config->error.text, "PUNCH_SECRET is set but not PUNCH_RENDEZVOUS: HOST[:PORT] of the rendezvous");
-	}
+	if (rc < 0)
+		config->error.code = rc;
 }
 
 static void load_file(struct config *config)

@@ -13,12 +13,11 @@
 
 #include "common/limits.h"
 #include "common/log.h"
-#include "conf/conf.h"
+#include "conf/conf_env.h"
 #include "shim/env.h"
 
 /* Three paths, the secret, and the rest; a PATH that does not fit is left out */
 #define ARENA_SIZE	(5 * LIMIT_PATH)
-#define TIMEOUT_MOST_S	60	/* the resolver's own limit; a parked socket gives up after 127 s */
 
 static struct {
 	bool on;
@@ -97,55 +96,6 @@ static void keep_all(bool punch)
 	}
 }
 
-/* Whole seconds, with an optional fraction that is dropped. Return: 0 when it is no number */
-static uint32_t parse_seconds(const char *text)
-{
-	uint32_t seconds = 0;
-	size_t i;
-
-	for (i = 0; text[i] >= '0' && text[i] <= '9' && i < 6; i++)
-		seconds = seconds * 10 + (uint32_t)(text[i] - '0');
-	return i && (!text[i] || text[i] == '.') ? seconds : 0;
-}
-
-static void parse_timeout(void)
-{
-	const char *text = env_get("PUNCH_TIMEOUT");
-	uint32_t seconds = TIMEOUT_DEFAULT_S;
-
-	if (text) {
-		seconds = parse_seconds(text);
-		if (!seconds) {
-			log_warn("PUNCH_TIMEOUT = \"%s\": should be seconds from 1 to %d; using %d", text,
-				 TIMEOUT_MOST_S, TIMEOUT_DEFAULT_S);
-			seconds = TIMEOUT_DEFAULT_S;
-		}
-		if (seconds > TIMEOUT_MOST_S) {
-			log_warn("PUNCH_TIMEOUT = \"%s\": at most %d seconds; using %d", text, TIMEOUT_MOST_S, TIMEOUT_MOST_S);
-			seconds = TIMEOUT_MOST_S;
-		}
-	}
-	state.timeout_ms = seconds * 1000;
-}
-
-static void parse_route(void)
-{
-	static const char *const names[] = { "auto", "direct", "relay" };
-	const char *text = env_get("PUNCH_ROUTE");
-	uint32_t i;
-
-	_Static_assert(CONF_ROUTE_DIRECT == 1 && CONF_ROUTE_RELAY == 2, "the names stand in the enum's order");
-	if (!text)
-		return;
-	for (i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-		if (strcmp(text, names[i]) == 0) {
-			state.route = i;
-			return;
-		}
-	}
-	log_warn("PUNCH_ROUTE = \"%s\": should be auto, direct or relay; using auto", text);
-}
-
 /* The folder of this library, with a slash at its end, absolute. Return: its bytes, 0 when unknown */
 static size_t library_folder(char folder[LIMIT_PATH])
 {
@@ -206,6 +156,7 @@ static void find_resolver(const char *folder)
 void env_init(const char *folder)
 {
 	int errno_kept = errno;
+	char why[256];
 	bool understood;
 
 	if (getauxval(AT_SECURE))
@@ -217,8 +168,12 @@ void env_init(const char *folder)
 	if (!understood)
 		log_warn("PUNCH_LOG = \"%s\": should be error, warn, info or debug; using warn", env_get("PUNCH_LOG"));
 	log_never_wait();
-	parse_timeout();
-	parse_route();
+	state.timeout_ms = conf_env_timeout_ms(env_get, why, sizeof(why));
+	if (*why)
+		log_warn("%s", why);
+	state.route = conf_env_route(env_get, why, sizeof(why));
+	if (*why)
+		log_warn("%s", why);
 	state.any = env_get("PUNCH_ANY") != NULL;
 	state.on = true;
 	errno = errno_kept;

@@ -15,7 +15,7 @@
 #include <unistd.h>
 
 #include "common/strength.h"
-#include "conf/conf.h"
+#include "conf/conf_env.h"
 #include "shim/punch_any.h"
 #include "shim/punch_program.h"
 
@@ -176,22 +176,20 @@ static const char *variable(const char *name)
 
 static void check_quick(const struct options *options)
 {
+	struct local_config config;
 	char why[512];
+	int rc;
 
 	if (options->conf)
 		usage("--conf and --secret exclude each other: quick mode reads no file");
 	if (!*variable("PUNCH_SECRET"))
 		refuse("--secret is empty; it should be a word that both sides know");
-	if (strlen(variable("PUNCH_SECRET")) >= LIMIT_SECRET)
-		refuse("the secret is longer than 255 bytes");
-	if (strlen(variable("PUNCH_AS")) >= LIMIT_NAME)
-		refuse("--as: a name has at most 63 bytes");
 	if (!*variable("PUNCH_RENDEZVOUS"))
 		refuse("quick mode needs --rendezvous HOST[:PORT] (or PUNCH_RENDEZVOUS), "
 		       "the server where both sides meet");
-	if (strlen(variable("PUNCH_RENDEZVOUS")) >= LIMIT_HOST)
-		refuse("--rendezvous: a host has at most 255 bytes");
-	if (strength_check(variable("PUNCH_SECRET"), why, sizeof(why)) < 0)
+	rc = conf_env_quick(&config, getenv, why, sizeof(why));
+	explicit_bzero(&config, sizeof(config));
+	if (rc < 0 || strength_check(variable("PUNCH_SECRET"), why, sizeof(why)) < 0)
 		refuse(why);
 }
 
@@ -214,8 +212,10 @@ static void check_file(void)
 
 static void configure(const struct options *options)
 {
-	if (!options->secret && (options->as || options->rendezvous || options->weak_secret || options->loopback) && !*variable("PUNCH_SECRET"))
-		usage("--as, --loopback, --rendezvous and --weak-secret belong to quick mode: give --secret WORD too, or PUNCH_SECRET");
+	if (!options->secret && !*variable("PUNCH_SECRET") &&
+	    (options->as || options->rendezvous || options->weak_secret || options->loopback))
+		usage("--as, --loopback, --rendezvous and --weak-secret belong to quick mode: give --secret WORD too, "
+		      "or PUNCH_SECRET");
 	if (options->conf && !options->secret)
 		unsetenv("PUNCH_SECRET");	/* the nearer wish counts */
 	set_quick(options);

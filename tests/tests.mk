@@ -6,6 +6,7 @@ UNIT_test_endpoint	= common/endpoint.c
 UNIT_test_accept	= common/accept.c common/endpoint.c
 UNIT_test_standin	= common/standin.c common/endpoint.c
 UNIT_test_local		= common/local.c common/endpoint.c
+UNIT_test_conf_env	= conf/conf_env.c
 UNIT_test_conf		= $(CONF) common/endpoint.c
 UNIT_test_conf_server	= $(CONF) common/endpoint.c
 UNIT_test_file		= common/file.c
