@@ -95,7 +95,7 @@
 
 /* ---- metrics */
 #define RDV_SCRAPERS		8	/* connections at one time */
-#define RDV_SCRAPE_TIME		(5 * SECOND)	/* without a byte */
+#define RDV_SCRAPE_TIME		(5 * SECOND)	/* request and answer together */
 #define RDV_SCRAPE_MAX		4096	/* bytes of a request; Prometheus and curl send below 512 */
 
 /* ---- files */

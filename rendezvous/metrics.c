@@ -18,6 +18,7 @@
 
 struct scraper {
 	struct bufferevent *bev;	/* NULL: this place is free */
+	struct event *time;		/* for all of it: a byte now and then brings no more */
 	bool answered, ended;		/* our end is sent */
 };
 
@@ -29,7 +30,10 @@ static void *metrics_ctx;
 
 static void scraper_end(struct scraper *scraper)
 {
+	if (scraper->time)
+		event_free(scraper->time);
 	bufferevent_free(scraper->bev);
+	scraper->time = NULL;
 	scraper->bev = NULL;
 }
 
@@ -67,10 +71,16 @@ static void on_written(struct bufferevent *bev, void *arg)
 	scraper->ended = scraper->answered;
 }
 
-/* Its end, or its time is over */
-static void on_event(struct bufferevent *bev, short what, void *arg)
+static void on_end(struct bufferevent *bev, short what, void *arg)
 {
 	(void)bev;
+	(void)what;
+	scraper_end(arg);
+}
+
+static void on_time_over(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
 	(void)what;
 	scraper_end(arg);
 }
@@ -93,9 +103,11 @@ static void on_accepted(void *ctx, unsigned int index, int fd, const struct endp
 		return;
 	}
 	scraper->answered = scraper->ended = false;
-	bufferevent_setcb(scraper->bev, on_read, on_written, on_event, scraper);
-	bufferevent_set_timeouts(scraper->bev, &time, &time);
-	bufferevent_enable(scraper->bev, EV_READ | EV_WRITE);
+	bufferevent_setcb(scraper->bev, on_read, on_written, on_end, scraper);
+	scraper->time = evtimer_new(metrics_base, on_time_over, scraper);
+	if (!scraper->time || event_add(scraper->time, &time) < 0 ||
+	    bufferevent_enable(scraper->bev, EV_READ | EV_WRITE) < 0)
+		scraper_end(scraper);
 }
 
 int metrics_open(struct event_base *base, struct endpoint *ep,

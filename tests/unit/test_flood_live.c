@@ -568,6 +568,8 @@ static void test_reservations_of_one_address(void **state)
 
 /* ---------------------------------------------------------------- one byte at a time */
 
+#define DRIPS 6
+
 struct drip {
 	const char *name;
 	int fd;
@@ -594,35 +596,40 @@ static int drip_run(void)
 {
 	uint8_t id[STUN_ID] = { 7 }, request[STUN_MAX] = { 0 };
 	static const uint8_t relay_frame[FRAME_HEADER + 200] = { 0, 0, 0, 200, 10, 190 };
+	static const uint8_t scrape[] = "GET /metrics HTTP/1.0\r\nHost: localhost\r\n\r\n";
 	size_t size = stun_request(request, id);
-	struct drip drips[] = {
+	struct drip drips[DRIPS] = {
 		{ "handshake", -1, hello, hello_size, 0, 9, 20, 0 },
 		{ "first request", -1, request, size, 0, 9, 20, 0 },
 		{ "second request", -1, request, size, 0, 9, 20, 0 },
 		{ "relay hello", -1, relay_frame, sizeof(relay_frame), 0, 4, 15, 0 },
+		{ "figures", -1, scrape, sizeof(scrape) - 1, 0, 4, 15, 0 },
+		{ "figures of a relay", -1, scrape, sizeof(scrape) - 1, 0, 4, 15, 0 },
 	};
-	int idle = live_connect("127.0.0.1", rdv.probes[1]), left = 4, status = !asks(idle);
+	int idle = live_connect("127.0.0.1", rdv.probes[1]), left = DRIPS, status = !asks(idle);
 	uint64_t started = clock_now();
 
 	drips[0].fd = live_connect("127.0.0.1", rdv.port);
 	drips[1].fd = live_connect("127.0.0.1", rdv.probes[1]);
 	drips[2].fd = live_connect("127.0.0.1", rdv.probes[1]);
 	drips[3].fd = live_connect("127.0.0.1", relay.port);
+	drips[4].fd = live_connect("127.0.0.1", rdv.metrics);
+	drips[5].fd = live_connect("127.0.0.1", relay.metrics);
 	status |= !asks(drips[2].fd);
 	while (left && clock_now() - started < 25 * SECOND) {
 		poll(NULL, 0, 700);
-		for (int i = 0; i < 4; i++)
+		for (int i = 0; i < DRIPS; i++)
 			if (!drips[i].closed_s && drip_ended(&drips[i])) {
 				drips[i].closed_s = (unsigned int)((clock_now() - started) / SECOND);
 				left--;
 			}
 	}
-	for (int i = 0; i < 4; i++) {
+	for (int i = 0; i < DRIPS; i++) {
 		fprintf(stderr, "%s: closed after %u s\n", drips[i].name, drips[i].closed_s);
 		if (drips[i].closed_s < drips[i].least_s || drips[i].closed_s > drips[i].most_s)
 			status |= 2 << i;
 	}
-	return status | (!asks(idle) ? 32 : 0);
+	return status | (!asks(idle) ? 2 << DRIPS : 0);
 }
 
 static void test_a_byte_at_a_time_keeps_no_place(void **state)
