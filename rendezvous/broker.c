@@ -39,7 +39,6 @@
 #include <sys/queue.h>
 
 #include "common/log.h"
-#include "common/sources.h"
 #include "rendezvous/broker_internal.h"
 
 struct broker *broker_new(const struct broker_ops *ops, void *ctx, unsigned int nodes, uint64_t now)
@@ -82,6 +81,7 @@ static struct session *session_open(struct broker *broker, const struct broker_c
 		return NULL;
 	}
 	session->caller = caller;
+	source_prefix(&caller->from, session->source);
 	LIST_INSERT_HEAD(&caller->calls, session, of_caller);
 	caller->identity->calls++;
 	return session;
@@ -131,19 +131,10 @@ static void session_offline(struct broker *broker, struct session *session, uint
 
 /* ---------------------------------------------------------------- from Invite to Reply */
 
-/* The bucket of a callee for callers at that address, and at some others. Of callers elsewhere only the key is known */
+/* The bucket of a callee for callers at that address, of this server or another one, and at some other addresses */
 static struct bucket *rung_by(struct broker *broker, struct broker_node *callee, const struct session *session)
 {
-	uint8_t prefix[SOURCE_PREFIX_SIZE];
-	uint64_t hash;
-
-	if (session->caller) {
-		source_prefix(&session->caller->from, prefix);
-		hash = hash_bytes(broker->seed, prefix, sizeof(prefix));
-	} else {
-		hash = hash_bytes(broker->seed, session->call.caller, KEY_SIZE);
-	}
-	return &callee->rung_by[hash % RDV_RING_SOURCES];
+	return &callee->rung_by[hash_bytes(broker->seed, session->source, SOURCE_PREFIX_SIZE) % RDV_RING_SOURCES];
 }
 
 /* A callee's line is its own: strangers get a part of it, and one address not all of that. Return: NULL or why not */
@@ -257,9 +248,9 @@ void broker_refuse(struct broker *broker, struct broker_node *node, const uint8_
 	node_failed(broker, node, session, PUNCH__FAIL_REASON__FAIL_LIMIT, true, text);
 }
 
-void broker_remote_invite(struct broker *broker, const char *server,
+void broker_remote_invite(struct broker *broker, const struct broker_origin *origin,
 			  const struct broker_call *call, const struct broker_payload *payload,
-			  const void *relays, uint32_t caller_rtt_us, uint32_t hop_us, uint64_t now)
+			  const void *relays, uint64_t now)
 {
 	struct broker_failure failure = {
 		.reason = PUNCH__FAIL_REASON__FAIL_OFFLINE, .retry = true,
@@ -274,13 +265,24 @@ void broker_remote_invite(struct broker *broker, const char *server,
 		failure.text = "the peer's rendezvous is full";
 	}
 	if (!session) {
-		broker->ops->forward_failed(broker->ctx, server, call, &failure);
+		broker->ops->forward_failed(broker->ctx, origin->server, call, &failure);
 		return;
 	}
-	strncpy(session->server, server, sizeof(session->server) - 1);
-	session->caller_rtt_us = caller_rtt_us;
-	session->hop_us = hop_us;
+	strncpy(session->server, origin->server, sizeof(session->server) - 1);
+	memcpy(session->source, origin->source, sizeof(session->source));
+	session->caller_rtt_us = origin->rtt_us;
+	session->hop_us = origin->hop_us;
 	session_ring(broker, session, callee, payload, relays, now);
+}
+
+/* Return: 0 or -errno */
+static int forward_call(struct broker *broker, const struct session *session, const char *server)
+{
+	struct broker_origin origin = { .rtt_us = broker->ops->rtt_us(session->caller->peer) };
+
+	memcpy(origin.source, session->source, sizeof(origin.source));
+	return broker->ops->forward_invite(broker->ctx, server, &session->call, &session->kept,
+					   session->caller->peer, &origin);
 }
 
 void broker_found(struct broker *broker, const struct broker_call *call, const char *server,
@@ -302,9 +304,7 @@ void broker_found(struct broker *broker, const struct broker_call *call, const c
 		return;
 	}
 	if (!err)
-		err = broker->ops->forward_invite(broker->ctx, server, call, &session->kept,
-						  session->caller->peer,
-						  broker->ops->rtt_us(session->caller->peer));
+		err = forward_call(broker, session, server);
 	if (err)
 		session_fail(broker, session, PUNCH__FAIL_REASON__FAIL_OFFLINE, true,
 			     "the peer may be on another server, which cannot be reached now");

@@ -14,6 +14,7 @@
 
 #include "common/endpoint.h"
 #include "common/punch.pb-c.h"
+#include "common/sources.h"
 #include "rendezvous/limits.h"
 
 struct broker;
@@ -30,6 +31,19 @@ struct broker_call {
 	uint8_t session[SESSION_SIZE];
 	uint8_t caller[KEY_SIZE];
 	uint8_t callee[KEY_SIZE];
+};
+
+/**
+ * struct broker_origin - where a call comes from that another server has forwarded
+ * @server:	its name
+ * @source:	of the caller's address there
+ * @rtt_us:	caller <-> @server
+ * @hop_us:	one way from @server to this one
+ */
+struct broker_origin {
+	const char *server;
+	uint8_t source[SOURCE_PREFIX_SIZE];
+	uint32_t rtt_us, hop_us;
 };
 
 /** struct broker_failure - why something did not work; @text for people */
@@ -53,6 +67,7 @@ struct broker_failure {
  * @drop:	close after what was sent; the broker has forgotten the node already
  * @find:	ask the store where the callee is. Return: 0 nobody has it, 1 broker_found() will come, -errno no store
  * @announce, @withdraw: this server holds, holds no more a node that receives
+ * @forward_invite: as forward_*(). @origin: us; server and hop_us are not filled in
  * @forward_*:	hand over to another server. Return: 0, or -errno when the store takes nothing now
  */
 struct broker_ops {
@@ -74,7 +89,7 @@ struct broker_ops {
 	void (*withdraw)(void *ctx, const uint8_t key[KEY_SIZE]);
 	int (*forward_invite)(void *ctx, const char *server, const struct broker_call *call,
 			      const struct broker_payload *payload, void *peer,
-			      uint32_t caller_rtt_us);
+			      const struct broker_origin *origin);
 	int (*forward_reply)(void *ctx, const char *server, const struct broker_call *call,
 			     const struct broker_payload *payload, uint32_t callee_rtt_us,
 			     uint32_t start_in_us);
@@ -139,13 +154,10 @@ void broker_found(struct broker *broker, const struct broker_call *call, const c
 /** broker_undelivered() - the server that an invitation was forwarded to is not there any more */
 void broker_undelivered(struct broker *broker, const struct broker_call *call);
 
-/**
- * broker_remote_invite() - another server's node calls one of ours
- * @hop_us:	one way from that server to this one
- */
-void broker_remote_invite(struct broker *broker, const char *server,
+/** broker_remote_invite() - another server's node calls one of ours. @relays: handed to ops->invited */
+void broker_remote_invite(struct broker *broker, const struct broker_origin *origin,
 			  const struct broker_call *call, const struct broker_payload *payload,
-			  const void *relays, uint32_t caller_rtt_us, uint32_t hop_us, uint64_t now);
+			  const void *relays, uint64_t now);
 
 /** broker_remote_reply() - the answer to what we forwarded. @call: caller is not read */
 void broker_remote_reply(struct broker *broker, const struct broker_call *call,

@@ -54,7 +54,7 @@ static ssize_t pack(const Punch__Forward *forward, uint8_t **out)
 }
 
 ssize_t forward_invite(const struct broker_call *call, const struct broker_payload *payload,
-		       struct offers *relays, const char *origin, uint32_t caller_rtt_us,
+		       struct offers *relays, const struct broker_origin *origin,
 		       uint32_t store_rtt_us, uint8_t **out)
 {
 	Punch__Forward forward = PUNCH__FORWARD__INIT;
@@ -62,15 +62,16 @@ ssize_t forward_invite(const struct broker_call *call, const struct broker_paylo
 	Punch__ForwardInvite invite;
 
 	punch__forward_invite__init(&invite);
-	invite.origin = text_to(origin);
+	invite.origin = text_to(origin->server);
 	invite.session = convert_bytes(call->session, SESSION_SIZE);
 	invite.from = convert_bytes(call->caller, KEY_SIZE);
 	invite.to = convert_bytes(call->callee, KEY_SIZE);
 	invite.payload = &message;
 	invite.n_relays = relays->count;
 	invite.relays = relays->list;
-	invite.caller_rtt_us = caller_rtt_us;
+	invite.caller_rtt_us = origin->rtt_us;
 	invite.store_rtt_us = store_rtt_us;
+	invite.source = convert_bytes(origin->source, SOURCE_PREFIX_SIZE);
 	forward.kind_case = PUNCH__FORWARD__KIND_INVITE;
 	forward.invite = &invite;
 	return pack(&forward, out);
@@ -135,6 +136,7 @@ static bool is_sound(const Punch__Forward *forward)
 		return forward->invite->session.len == SESSION_SIZE &&
 		       forward->invite->from.len == KEY_SIZE && forward->invite->to.len == KEY_SIZE &&
 		       forward_is_server(forward->invite->origin) &&
+		       forward->invite->source.len == SOURCE_PREFIX_SIZE &&
 		       forward->invite->n_relays <= LIMIT_RELAYS &&
 		       payload_is_sound(forward->invite->payload);
 	case PUNCH__FORWARD__KIND_REPLY:

@@ -19,7 +19,7 @@
  * Return: bytes, or -ENOMEM/-EMSGSIZE
  */
 ssize_t forward_invite(const struct broker_call *call, const struct broker_payload *payload,
-		       struct offers *relays, const char *origin, uint32_t caller_rtt_us,
+		       struct offers *relays, const struct broker_origin *origin,
 		       uint32_t store_rtt_us, uint8_t **out);
 ssize_t forward_reply(const struct broker_call *call, const struct broker_payload *payload,
 		      uint32_t callee_rtt_us, uint32_t start_in_us, uint8_t **out);

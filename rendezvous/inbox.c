@@ -15,14 +15,17 @@ static void on_invite(struct broker *broker, const struct store *store,
 	const struct relay_list relays = { .count = invite->n_relays, .list = invite->relays };
 	struct broker_payload payload = payload_from(invite->payload);
 	/* Half a round trip of either server to the store: one way from theirs to ours */
-	uint32_t hop = (uint32_t)(((uint64_t)invite->store_rtt_us + store->ops->rtt_us(store)) / 2);
+	struct broker_origin origin = {
+		.server = invite->origin, .rtt_us = invite->caller_rtt_us,
+		.hop_us = (uint32_t)(((uint64_t)invite->store_rtt_us + store->ops->rtt_us(store)) / 2),
+	};
 	struct broker_call call;
 
 	memcpy(call.session, invite->session.data, SESSION_SIZE);
 	memcpy(call.caller, invite->from.data, KEY_SIZE);
 	memcpy(call.callee, invite->to.data, KEY_SIZE);
-	broker_remote_invite(broker, invite->origin, &call, &payload, &relays, invite->caller_rtt_us,
-			     hop, clock_now());
+	memcpy(origin.source, invite->source.data, SOURCE_PREFIX_SIZE);
+	broker_remote_invite(broker, &origin, &call, &payload, &relays, clock_now());
 }
 
 static void on_reply(struct broker *broker, const Punch__ForwardReply *reply)

@@ -214,9 +214,10 @@ static int pass_on(const struct outbox *outbox, const char *server, uint8_t *dat
 
 static int outbox_forward_invite(void *ctx, const char *server, const struct broker_call *call,
 				 const struct broker_payload *payload, void *peer,
-				 uint32_t caller_rtt_us)
+				 const struct broker_origin *origin)
 {
 	const struct outbox *outbox = ctx;
+	struct broker_origin self = *origin;
 	struct endpoint here;
 	struct offers offers;
 	uint8_t *data;
@@ -226,8 +227,8 @@ static int outbox_forward_invite(void *ctx, const char *server, const struct bro
 	offers.count = 0;
 	if (!client_local(peer, &here))
 		offer(call, TICKET_CALLEE, &here, &offers);
-	size = forward_invite(call, payload, &offers, outbox->self, caller_rtt_us,
-			      outbox->store->ops->rtt_us(outbox->store), &data);
+	self.server = outbox->self;
+	size = forward_invite(call, payload, &offers, &self, outbox->store->ops->rtt_us(outbox->store), &data);
 	return pass_on(outbox, server, data, size, call);
 }
 

@@ -33,6 +33,7 @@ struct session {
 	struct place place;		/* of a caller that is ours; broker.c takes it */
 	char server[RDV_SERVER_ID];	/* of a caller that is not ours */
 	uint32_t caller_rtt_us, hop_us;	/* of such a caller */
+	uint8_t source[SOURCE_PREFIX_SIZE];	/* of a caller here or there */
 	uint64_t deadline;
 	struct broker_payload kept;	/* SEEKING: an own copy, in one piece at kept.body */
 	TAILQ_ENTRY(session) order;	/* in the list of its state, which is in order of deadlines */

@@ -100,11 +100,12 @@ static void op_key(void *ctx, const uint8_t key[KEY_SIZE])
 }
 
 static int op_forward_invite(void *ctx, const char *server, const struct broker_call *call,
-			     const struct broker_payload *payload, void *peer, uint32_t caller_rtt_us)
+			     const struct broker_payload *payload, void *peer,
+			     const struct broker_origin *origin)
 {
 	(void)ctx;
 	(void)payload;
-	(void)caller_rtt_us;
+	(void)origin;
 	MUST(server && here(peer)->key == call->caller[0]);
 	return forwarding;
 }
@@ -158,6 +159,7 @@ static void step(struct broker *broker, const uint8_t *b, uint64_t now)
 	static const uint8_t body[] = "body", signature[64];
 	struct broker_payload payload = { body, signature, b[0] & 64 ? 0 : 4, b[0] & 64 ? 0 : sizeof(signature) };
 	struct broker_failure failure = { PUNCH__FAIL_REASON__FAIL_OFFLINE, "away", b[0] & 128 };
+	struct broker_origin origin = { .server = "fedcba9876543210" };
 	struct peer *peer = &peers[b[1] % PEERS];
 	struct broker_call call;
 
@@ -187,7 +189,10 @@ static void step(struct broker *broker, const uint8_t *b, uint64_t now)
 		broker_undelivered(broker, &call);
 		break;
 	case 10:
-		broker_remote_invite(broker, "fedcba9876543210", &call, &payload, NULL, b[3] * 1000u, b[3] * 77u, now);
+		origin.source[1] = b[3];
+		origin.rtt_us = b[3] * 1000u;
+		origin.hop_us = b[3] * 77u;
+		broker_remote_invite(broker, &origin, &call, &payload, NULL, now);
 		break;
 	case 11:
 		if (payload.body_size)

@@ -256,6 +256,7 @@ static void message(const struct chunk *chunk, struct far *far, enum step what, 
 static void forward(const struct chunk *chunk, enum step what, unsigned int number)
 {
 	struct broker_failure failure = { PUNCH__FAIL_REASON__FAIL_OFFLINE, "away", number & 2 };
+	const struct broker_origin origin = { .server = OTHER, .rtt_us = 1000 };
 	struct broker_call call;
 	struct offers relays = { .count = 0 };
 	uint8_t *packed, *bytes;
@@ -265,7 +266,7 @@ static void forward(const struct chunk *chunk, enum step what, unsigned int numb
 	memcpy(call.caller, keys[0].public, KEY_SIZE);
 	memcpy(call.callee, keys[number % NODES].public, KEY_SIZE);
 	if (what == STEP_FORWARD_INVITE)
-		size = forward_invite(&call, &payload, &relays, OTHER, 1000, 1000, &packed);
+		size = forward_invite(&call, &payload, &relays, &origin, 1000, &packed);
 	else if (what == STEP_FORWARD_REPLY)
 		size = forward_reply(&call, &payload, 1000, 1000, &packed);
 	else if (what == STEP_FORWARD_FAILED)

@@ -14,6 +14,7 @@
 #include "common/convert.h"
 #include "common/frame.h"
 #include "common/local.h"
+#include "common/sources.h"
 #include "common/stun.h"
 #include "common/ticket.h"
 #include "tests/fuzz/fuzz.h"
@@ -172,6 +173,7 @@ static void between_servers(void)
 	invite.to = convert_bytes(key, sizeof(key));
 	invite.payload = &payload;
 	invite.caller_rtt_us = 1000;
+	invite.source = convert_bytes(key, SOURCE_PREFIX_SIZE);
 	save_frame("forward", 1, &f.base);
 	hello.ticket = convert_bytes(bytes, sizeof(bytes));
 	save_frame("relay-hello", 2, &hello.base);

@@ -105,12 +105,14 @@ static void op_withdraw(void *ctx, const uint8_t key[KEY_SIZE])
 }
 
 static int op_forward_invite(void *ctx, const char *server, const struct broker_call *call,
-			     const struct broker_payload *payload, void *peer, uint32_t caller_rtt_us)
+			     const struct broker_payload *payload, void *peer,
+			     const struct broker_origin *origin)
 {
 	(void)ctx;
 	(void)peer;
-	say("%s<invite %c to %c '%.*s' %u\n", server, call->session[0], call->callee[0],
-	    (int)payload->body_size, (const char *)payload->body, caller_rtt_us);
+	say("%s<invite %c to %c '%.*s' %u of %u.%u.%u.%u\n", server, call->session[0], call->callee[0],
+	    (int)payload->body_size, (const char *)payload->body, origin->rtt_us, origin->source[1],
+	    origin->source[2], origin->source[3], origin->source[4]);
 	return forward_answer;
 }
 

@@ -7,6 +7,10 @@
 #include <errno.h>
 #include <string.h>
 
+static const struct broker_origin elsewhere = {
+	.server = "s1", .source = { 4, 198, 51, 100, 7 }, .rtt_us = 20000, .hop_us = 45000,
+};
+
 static void test_callee_on_another_server(void **state)
 {
 	struct broker_call call = make_call('1', 'A', 'B');
@@ -18,7 +22,7 @@ static void test_callee_on_another_server(void **state)
 	invite(&alice, '1', 'B', WARM);
 	assert_string_equal(heard(), "store<find B\n");
 	broker_found(broker, &call, "s2", 0, WARM);
-	assert_string_equal(heard(), "s2<invite 1 to B 'invitation' 20000\n");
+	assert_string_equal(heard(), "s2<invite 1 to B 'invitation' 20000 of 192.0.2.1\n");
 	/* the other server's clock comes first */
 	assert_int_equal(broker_run(broker, WARM), WARM + RDV_AWAY_TIME);
 	broker_remote_reply(broker, &call, &payload, 70000, 12345);
@@ -36,20 +40,20 @@ static void test_caller_on_another_server(void **state)
 	(void)state;
 	join(&bob, 'B', true, WARM);
 	heard();
-	broker_remote_invite(broker, "s1", &call, &payload, &relays, 20000, 45000, WARM);
+	broker_remote_invite(broker, &elsewhere, &call, &payload, &relays, WARM);
 	assert_string_equal(heard(), "bob<invited 1 from A 'invitation' 20000 60000 relays\n");
 	reply(&bob, '1', "answer", WARM);
 	/* 45 + 10 ms to alice, 30 ms to bob: bob waits 25 ms */
 	assert_string_equal(heard(), "s1<reply 1 'answer' 60000 0\nbob<go 1 25000\n");
 	/* nothing of me */
-	broker_remote_invite(broker, "s1", &call, &payload, &relays, 20000, 45000, WARM);
+	broker_remote_invite(broker, &elsewhere, &call, &payload, &relays, WARM);
 	heard();
 	reply(&bob, '1', "", WARM);
 	assert_string_equal(heard(), "s1<failed 1 1\n");
 	/* gone meanwhile */
 	broker_leave(broker, bob.node, WARM);
 	heard();
-	broker_remote_invite(broker, "s1", &call, &payload, &relays, 20000, 45000, WARM);
+	broker_remote_invite(broker, &elsewhere, &call, &payload, &relays, WARM);
 	assert_string_equal(heard(), "s1<failed 1 1 retry\n");
 }
 
@@ -131,12 +135,51 @@ static void test_another_server_has_the_key_now(void **state)
 	assert_string_equal(heard(), "");
 }
 
+/* Return: how many of @count invitations of an address elsewhere rang, each of a key of its own */
+static unsigned int ring_from(const struct broker_origin *origin, unsigned int count)
+{
+	struct broker_payload payload = text("invitation");
+	struct broker_call call = make_call('1', 'A', 'B');
+	static unsigned int sessions;
+	unsigned int rang = 0;
+
+	for (unsigned int i = 0; i < count; i++) {
+		sessions++;
+		memcpy(call.session + 1, &sessions, sizeof(sessions));
+		memcpy(call.caller, &sessions, sizeof(sessions));
+		broker_remote_invite(broker, origin, &call, &payload, NULL, WARM);
+		rang += strncmp(heard(), "bob<invited", 11) == 0;
+	}
+	return rang;
+}
+
+#define OTHERS 8	/* addresses: one in RDV_RING_SOURCES has the fate of another one, half of these never */
+
+/* Keys cost nothing: whoever calls through another server has the share of his address, as who calls through ours */
+static void test_rings_of_an_address_elsewhere_are_limited(void **state)
+{
+	static const struct rate rate = RDV_RING_SOURCE_RATE;
+	struct broker_origin other = elsewhere;
+	unsigned int unharmed = 0;
+
+	(void)state;
+	join(&bob, 'B', true, WARM);
+	heard();
+	assert_int_equal(ring_from(&elsewhere, 1000), rate.burst);
+	for (unsigned int i = 0; i < OTHERS; i++) {
+		other.source[4] = (uint8_t)(100 + i);
+		unharmed += ring_from(&other, 10) == 10;
+	}
+	assert_in_range(unharmed, OTHERS / 2, OTHERS);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, broker_setup, broker_teardown)
 	const struct CMUnitTest tests[] = {
 		TEST(test_callee_on_another_server),
 		TEST(test_caller_on_another_server),
+		TEST(test_rings_of_an_address_elsewhere_are_limited),
 		TEST(test_what_the_store_may_say),
 		TEST(test_what_the_other_server_may_say),
 		TEST(test_another_server_has_the_key_now),
