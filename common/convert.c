@@ -15,7 +15,6 @@
 #include "common/convert.h"
 
 #define HOPS_MAX	64	/* the initial TTL of Linux: no path is longer */
-#define PACE_MAX	65536000u	/* per 1,000 s: a NAT that goes through all its ports in a second tells nothing */
 
 /* A byte string that must have exactly this size */
 static bool take_bytes(uint8_t *out, size_t size, const ProtobufCBinaryData *in)
@@ -101,15 +100,11 @@ static int description_to_message(const struct description *in, struct descripti
 	out->nat.port_rule = (Punch__PortRule)in->port_rule;
 	out->nat.hops = in->hops;
 	out->nat.guess = in->guess;
-	out->nat.stray_syn = (Punch__StraySyn)in->stray_syn;
-	out->nat.hairpin = (Punch__Hairpin)in->hairpin;
 	out->nat.port_low = in->port_low;
 	out->nat.port_high = in->port_high;
 	out->nat.port_step = in->port_step;
-	out->nat.port_pace = in->port_pace;
 	out->nat.lifetime = in->lifetime;
 	out->nat.filtering_measured = in->filtering_measured;
-	out->nat.nats = in->nats;
 	out->description.first = (Punch__First)in->first;
 	for (i = 0; i < in->count; i++) {
 		const struct candidate *candidate = &in->candidates[i];
@@ -132,21 +127,16 @@ static bool nat_from_message(struct description *out, const Punch__NatFacts *in)
 {
 	if (!in)
 		return true;	/* nothing known: all zero */
-	if (in->hops > HOPS_MAX || in->nats > HOPS_MAX || in->port_low > in->port_high ||
-	    in->port_high > UINT16_MAX || in->port_step > UINT16_MAX || in->port_step < -UINT16_MAX ||
-	    in->port_pace > PACE_MAX)
+	if (in->hops > HOPS_MAX || in->port_low > in->port_high || in->port_high > UINT16_MAX ||
+	    in->port_step > UINT16_MAX || in->port_step < -UINT16_MAX)
 		return false;
 	out->hops = in->hops;
 	out->guess = in->guess;
 	out->port_low = (uint16_t)in->port_low;
 	out->port_high = (uint16_t)in->port_high;
 	out->port_step = in->port_step;
-	out->port_pace = in->port_pace;
 	out->lifetime = in->lifetime;
 	out->filtering_measured = in->filtering_measured;
-	out->nats = in->nats;
-	out->stray_syn = known_or_zero((int)in->stray_syn, PUNCH__STRAY_SYN__STRAY_SYN_ICMP);
-	out->hairpin = known_or_zero((int)in->hairpin, PUNCH__HAIRPIN__HAIRPIN_YES);
 	out->mapping = known_or_zero((int)in->mapping, PUNCH__MAPPING__MAPPING_ADDRESS_PORT_DEPENDENT);
 	out->filtering = known_or_zero((int)in->filtering, PUNCH__FILTERING__FILTERING_SYN_ACK_ONLY);
 	out->port_rule = known_or_zero((int)in->port_rule, PUNCH__PORT_RULE__PORT_RULE_PARITY);

@@ -38,14 +38,15 @@ struct description {
 	uint32_t port_rule;	/* Punch__PortRule */
 	uint32_t hops;		/* to the outermost NAT, 0 unknown, at most 64 */
 	bool guess;		/* willing to hold or guess ports */
-	uint32_t stray_syn;	/* Punch__StraySyn */
-	uint32_t hairpin;	/* Punch__Hairpin */
 	uint16_t port_low, port_high;	/* band in which the NAT's next ports lie, as estimated; both 0 unknown */
 	int32_t port_step;	/* sequential: between two mappings without other traffic; 0 unknown */
-	uint32_t port_pace;	/* sequential: ports that other traffic takes per 1,000 s */
 	uint32_t lifetime;	/* s that an idle mapping was seen to live, 0 unknown */
-	uint32_t nats;		/* one above the other, 0 unknown, at most 64 */
 	uint32_t first;		/* Punch__First: callee: what is to be tried first; caller: its wish */
+	/* For punchctl doctor. The peer is not told, for it could do nothing with it */
+	uint32_t stray_syn;	/* Punch__StraySyn */
+	uint32_t hairpin;	/* Punch__Hairpin */
+	uint32_t port_pace;	/* sequential: ports that other traffic takes per 1,000 s */
+	uint32_t nats;		/* one above the other, 0 unknown, at most 64 */
 };
 
 /**

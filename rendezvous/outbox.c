@@ -131,8 +131,7 @@ static bool has_port(const uint32_t *ports, size_t count, uint16_t port)
 	return false;
 }
 
-void outbox_welcome(struct client *client, const struct endpoint *probes, unsigned int count,
-		    uint32_t uptime_s)
+void outbox_welcome(struct client *client, const struct endpoint *probes, unsigned int count)
 {
 	Punch__Endpoint observed = PUNCH__ENDPOINT__INIT, elsewhere[CONF_LIST], *list[CONF_LIST];
 	Punch__Message message = PUNCH__MESSAGE__INIT;
@@ -158,7 +157,6 @@ void outbox_welcome(struct client *client, const struct endpoint *probes, unsign
 	welcome.probe_ports = ports;
 	welcome.probes = list;
 	welcome.observed = &observed;
-	welcome.uptime_s = uptime_s;
 	welcome.keepalive_s = RDV_KEEPALIVE_S;
 	message.kind_case = PUNCH__MESSAGE__KIND_WELCOME;
 	message.welcome = &welcome;

@@ -31,8 +31,7 @@ extern const struct broker_ops outbox_ops;
  * outbox_welcome()
  * @probes:	as bound; those with family 0 are not there
  */
-void outbox_welcome(struct client *client, const struct endpoint *probes, unsigned int count,
-		    uint32_t uptime_s);
+void outbox_welcome(struct client *client, const struct endpoint *probes, unsigned int count);
 
 void outbox_pong(struct client *client, uint64_t nonce);
 

@@ -83,8 +83,7 @@ static void malformed(struct client *client, const char *what)
 
 static void welcome(struct client *client)
 {
-	outbox_welcome(client, server.conf->probe, server.conf->probe_count,
-		       (uint32_t)((clock_now() - server.started) / SECOND));
+	outbox_welcome(client, server.conf->probe, server.conf->probe_count);
 }
 
 /* Nodes that come and go are strangers' doing */

@@ -153,12 +153,12 @@ int netcache_load(const char *path, const uint8_t key[NETCACHE_KEY], uint64_t no
 		    now_s - network->seen_s > NETCACHE_AGE)
 			continue;
 		if ((unsigned int)nat->filtering > PUNCH__FILTERING__FILTERING_SYN_ACK_ONLY ||
-		    (unsigned int)nat->stray_syn > PUNCH__STRAY_SYN__STRAY_SYN_ICMP ||
-		    (unsigned int)nat->hairpin > PUNCH__HAIRPIN__HAIRPIN_YES || nat->hops > HOPS_MAX)
+		    (unsigned int)network->stray_syn > PUNCH__STRAY_SYN__STRAY_SYN_ICMP ||
+		    (unsigned int)network->hairpin > PUNCH__HAIRPIN__HAIRPIN_YES || nat->hops > HOPS_MAX)
 			continue;
 		facts->filtering = nat->filtering;
-		facts->stray_syn = nat->stray_syn;
-		facts->hairpin = nat->hairpin;
+		facts->stray_syn = network->stray_syn;
+		facts->hairpin = network->hairpin;
 		facts->lifetime = nat->lifetime;
 		facts->hops = nat->hops;
 		err = 0;
@@ -180,8 +180,8 @@ int netcache_save(const char *path, const uint8_t key[NETCACHE_KEY], uint64_t no
 	own.seen_s = now_s;
 	own.nat = &nat;
 	nat.filtering = (Punch__Filtering)facts->filtering;
-	nat.stray_syn = (Punch__StraySyn)facts->stray_syn;
-	nat.hairpin = (Punch__Hairpin)facts->hairpin;
+	own.stray_syn = (Punch__StraySyn)facts->stray_syn;
+	own.hairpin = (Punch__Hairpin)facts->hairpin;
 	nat.lifetime = facts->lifetime;
 	nat.hops = facts->hops;
 	/* The newest stands first, so the oldest falls out at the end */

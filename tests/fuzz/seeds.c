@@ -122,7 +122,6 @@ static void uplink(void)
 	welcome.probes = probes;
 	welcome.n_probes = 1;
 	welcome.observed = &endpoint;
-	welcome.uptime_s = 1000;
 	welcome.keepalive_s = 25;
 	save_frame("welcome", 0, &m.base);
 	payload.body = convert_bytes(bytes, sizeof(bytes));
