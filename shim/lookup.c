@@ -10,7 +10,6 @@
 #include <errno.h>
 #include <netdb.h>
 #include <netinet/in.h>
-#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -21,8 +20,6 @@
 #include "shim/lookup.h"
 #include "shim/names.h"
 #include "shim/raw.h"
-
-#define KEPT_NAMES 32	/* most canonical names kept for ever, see set_canonical() */
 
 /* a.b.c.d: most numbers are, and asking inet_aton() of those would add half to what libc's own look-up costs */
 static bool is_dotted(const char *name)
@@ -61,46 +58,29 @@ const struct config *lookup_owner(const char *name)
 
 /*
  * The name as it was asked for, in place of the numeric string.  In glibc the field is
- * allocated by itself; in musl it is part of the result, so a name that
- * does not fit there must live elsewhere and is never freed, up to a limit.
+ * allocated by itself.  In musl it is part of the result: a name that does not fit
+ * there is the one in our list, which stays as long as the process; of names beyond
+ * that list's limit the number is shown.
  */
 static void set_canonical(struct addrinfo *first, const char *name)
 {
-	static _Atomic(char *) kept[KEPT_NAMES];
-	unsigned int i;
 	char *copy;
 
 	if (!first->ai_canonname)
 		return;
 	if (!libc_is_glibc() && strlen(name) <= strlen(first->ai_canonname)) {
 		strcpy(first->ai_canonname, name);
-		return;
-	}
-	for (i = 0; !libc_is_glibc() && i < KEPT_NAMES; i++) {
-		char *known = atomic_load(&kept[i]);
-
-		if (known && strcmp(known, name) == 0) {
-			first->ai_canonname = known;
+	} else if (!libc_is_glibc()) {
+		copy = names_kept(name);
+		if (copy)
+			first->ai_canonname = copy;
+	} else {
+		copy = strdup(name);
+		if (!copy)
 			return;
-		}
-	}
-	copy = strdup(name);
-	if (!copy)
-		return;
-	if (libc_is_glibc()) {
 		free(first->ai_canonname);
 		first->ai_canonname = copy;
-		return;
 	}
-	for (i = 0; i < KEPT_NAMES; i++) {
-		char *nobody = NULL;
-
-		if (atomic_compare_exchange_strong(&kept[i], &nobody, copy)) {
-			first->ai_canonname = copy;
-			return;
-		}
-	}
-	free(copy);
 }
 
 /*
@@ -176,56 +156,46 @@ int lookup_getaddrinfo(const char *name, const char *service, const struct addri
 	return rc;
 }
 
-/* A copy of an address' text that lives as long as the process. NULL: out of memory, or of places */
-static const char *keep(const char *text)
+/* The configuration, when @item asks for a peer */
+static const struct config *owner_of_item(const struct gaicb *item)
 {
-	static _Atomic(char *) kept[KEPT_NAMES];
-	char *copy = NULL, *known;
-	unsigned int i;
-
-	for (i = 0; i < KEPT_NAMES; i++) {
-		known = atomic_load(&kept[i]);
-		if (!known) {
-			copy = copy ? copy : strdup(text);
-			if (copy && atomic_compare_exchange_strong(&kept[i], &known, copy))
-				return copy;
-		}
-		if (known && strcmp(known, text) == 0)
-			break;
-	}
-	free(copy);
-	return i < KEPT_NAMES ? known : NULL;
+	if (!item || (item->ar_request && (item->ar_request->ai_flags & AI_NUMERICHOST)))
+		return NULL;
+	return lookup_owner(item->ar_name);
 }
 
 /*
- * Each peer's name becomes the text of its address before libc sees the list; that it was
- * a name shows in ar_name alone.
+ * Peers are looked up here and now: the resolver answers at once, and libc would ask DNS.  Such an item has ended
+ * when libc gets the list, and stands in it as NULL, which libc leaves out.  So whatever the program does
+ * with its items (gai_suspend(), gai_cancel(), gai_error()) it finds one that is done, and libc notifies
+ * when the others are, too: at once when there are none.
  */
 int lookup_getaddrinfo_a(int mode, struct gaicb *list[], int count, struct sigevent *event)
 {
-	char text[ENDPOINT_TEXT_SIZE];
-	const struct config *config;
-	struct endpoint ep;
-	uint32_t slot;
-	int i, rc;
+	struct gaicb **rest = NULL;
+	int errno_kept = errno, i, rc;
 
-	for (i = 0; i < count; i++) {
-		const struct addrinfo *hints = list[i] ? list[i]->ar_request : NULL;
+	for (i = 0; i < count && (mode == GAI_WAIT || mode == GAI_NOWAIT); i++) {
+		const struct config *config = owner_of_item(list[i]);
 
-		if (!list[i] || !list[i]->ar_name || (hints && (hints->ai_flags & AI_NUMERICHOST)))
-			continue;
-		config = lookup_owner(list[i]->ar_name);
 		if (!config)
 			continue;
-		rc = names_slot(config, list[i]->ar_name, &slot);
-		if (rc)
-			return EAI_AGAIN;	/* of the codes of this call: nothing was started */
-		standin_endpoint(&ep, hints && hints->ai_family == AF_INET6 ? AF_INET6 : AF_INET, slot, 0);
-		list[i]->ar_name = keep(endpoint_format_address(&ep, text));
-		if (!list[i]->ar_name)
-			return EAI_MEMORY;
+		if (!rest) {
+			rest = malloc((size_t)count * sizeof(struct gaicb *));
+			if (!rest)
+				return EAI_MEMORY;	/* nothing was started */
+			memcpy(rest, list, (size_t)count * sizeof(struct gaicb *));
+		}
+		list[i]->__return = find_peer(config, list[i]->ar_name, list[i]->ar_service, list[i]->ar_request,
+					      &list[i]->ar_result);
+		rest[i] = NULL;
 	}
-	return libc_getaddrinfo_a(mode, list, count, event);
+	errno = errno_kept;
+	rc = libc_getaddrinfo_a(mode, rest ? rest : list, count, event);
+	errno_kept = errno;
+	free(rest);
+	errno = errno_kept;
+	return rc;
 }
 
 /* ------------------------------------------------------------ getnameinfo() */

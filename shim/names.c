@@ -35,9 +35,9 @@ struct name {
 static _Atomic(struct name *) names;
 static _Atomic(unsigned int) count;
 
-static const struct name *find(const char *asked)
+static struct name *find(const char *asked)
 {
-	const struct name *name;
+	struct name *name;
 
 	for (name = atomic_load(&names); name; name = name->next) {
 		if (strcasecmp(name->asked, asked) == 0)
@@ -154,6 +154,13 @@ bool names_of_slot(const struct config *config, uint32_t slot, char text[LIMIT_H
 const char *names_asked(uint32_t slot)
 {
 	const struct name *known = find_slot(slot, true);
+
+	return known ? known->asked : NULL;
+}
+
+char *names_kept(const char *name)
+{
+	struct name *known = find(name);
 
 	return known ? known->asked : NULL;
 }

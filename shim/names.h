@@ -25,6 +25,12 @@ bool names_of_slot(const struct config *config, uint32_t slot, char name[LIMIT_H
 /** names_asked() - name under which this process asked for a slot. Return: NULL when it did not. No system call */
 const char *names_asked(uint32_t slot);
 
+/**
+ * names_kept() - a name that names_slot() has found, in memory that stays as long as the process
+ * Return: it, whatever its case was when it was asked for first; NULL when the list is full
+ */
+char *names_kept(const char *name);
+
 /** names_label() - the same for messages; "a peer" when it is not known */
 const char *names_label(uint32_t slot);
 

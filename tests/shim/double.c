@@ -12,6 +12,7 @@
  *	refuser		ECONNREFUSED after 30 ms
  *	never		ETIMEDOUT when the request's time is over; where he rings, the claim is hung up on
  *	denied		refused with EACCES when asked
+ *	crowd-N		is a name, and nothing more
  *
  *	double --background		as punch-resolver
  *	double ring PEER PORT		be PEER and connect to the published PORT; stdin and stdout go there
@@ -39,6 +40,7 @@
 #define RESET		(20 * MS)	/* a failed one is connected for so long */
 #define DOUBLE_KEEPIDLE	90		/* s, see under.h */
 #define ALIAS		0x0a090002u	/* 10.9.0.2 is bob's literal alias */
+#define CROWD		1000u		/* slot of crowd-0 */
 
 /* A port of the program's socket that waits */
 struct waiting {
@@ -431,6 +433,11 @@ static int handle(const struct local_request *in, int fd, int own, struct local_
 	}
 	switch (in->kind) {
 	case LOCAL_NAME:
+		if (sscanf(in->peer, "crowd-%u", &reply->slot) == 1) {
+			reply->slot += CROWD;
+			snprintf(reply->peer, sizeof(reply->peer), "%s", in->peer);
+			return -1;
+		}
 		reply->slot = peer_of(in) + 100;
 		snprintf(reply->peer, sizeof(reply->peer), "%s", peers[reply->slot - 100].name);
 		if (reply->slot == 100)

@@ -1,8 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * names.c - under the shim: look-ups of peers, both ways
+ *
+ * Argument "crowd": of any number of peers, in quick mode.
  */
+#include <malloc.h>
+
 #include "tests/shim/under.h"
+
+#define CROWD		1200	/* more than the shim remembers (shim/names.c) */
+#define AT_ONCE		8
 
 static int look_up(const char *name, const char *service, struct addrinfo hints, struct addrinfo **result)
 {
@@ -91,6 +98,80 @@ static void lists_of_names_are_looked_up_too(void **state)
 		assert_non_null(strstr(text(items[i].ar_result), expected[i]));
 		freeaddrinfo(items[i].ar_result);
 	}
+}
+
+/* An item's name is the program's: it may compare it, and free it, as soon as the request has ended */
+static void a_peer_s_request_has_ended_when_the_call_returns(void **state)
+{
+	char *name = strdup("bob");
+	struct gaicb item = { .ar_name = name, .ar_service = "80" };
+	struct gaicb *list[] = { &item };
+
+	(void)state;
+	assert_int_equal(getaddrinfo_a(GAI_NOWAIT, list, 1, NULL), 0);
+	assert_ptr_equal(item.ar_name, name);
+	assert_ptr_equal(list[0], &item);
+	free(name);
+	assert_int_equal(gai_error(&item), 0);
+	assert_int_equal(gai_cancel(&item), EAI_ALLDONE);
+	assert_int_equal(gai_suspend((const struct gaicb *const *)list, 1, NULL), EAI_ALLDONE);
+	assert_string_equal(text(item.ar_result), "239.192.0.101:80/1 ");
+	freeaddrinfo(item.ar_result);
+}
+
+static void a_peer_that_cannot_be_found_fails_alone(void **state)
+{
+	const struct addrinfo datagram = { .ai_socktype = SOCK_DGRAM };
+	struct gaicb items[2] = { { .ar_name = "bob", .ar_service = "80", .ar_request = &datagram },
+				  { .ar_name = "slow", .ar_service = "80" } };
+	struct gaicb *list[2] = { &items[0], &items[1] };
+
+	(void)state;
+	assert_int_equal(getaddrinfo_a(GAI_WAIT, list, 2, NULL), 0);
+	assert_int_equal(gai_error(&items[0]), EAI_NONAME);
+	assert_null(items[0].ar_result);
+	assert_int_equal(gai_error(&items[1]), 0);
+	freeaddrinfo(items[1].ar_result);
+}
+
+static void a_list_with_others_is_notified_of_once(void **state)
+{
+	struct sigevent event = { .sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGUSR1, .sigev_value.sival_int = 4711 };
+	const struct timespec limit = { .tv_sec = LIMIT_MS / 1000 }, nothing = { 0 };
+	struct gaicb items[2] = { { .ar_name = "bob", .ar_service = "80" }, { .ar_name = "127.0.0.1", .ar_service = "80" } };
+	struct gaicb *list[3] = { &items[0], NULL, &items[1] };
+	siginfo_t info;
+	sigset_t set, before;
+	int many;
+
+	(void)state;
+	sigemptyset(&set);
+	sigaddset(&set, SIGUSR1);
+	sigprocmask(SIG_BLOCK, &set, &before);
+	for (many = 1; many <= 3; many += 2) {		/* the peer alone, and with the other */
+		assert_int_equal(getaddrinfo_a(GAI_NOWAIT, list, many, &event), 0);
+		assert_int_equal(sigtimedwait(&set, &info, &limit), SIGUSR1);
+		assert_int_equal(info.si_value.sival_int, 4711);
+		assert_int_equal(gai_error(&items[0]), 0);
+		assert_int_equal(sigtimedwait(&set, &info, &nothing), -1);
+		freeaddrinfo(items[0].ar_result);
+	}
+	assert_int_equal(gai_error(&items[1]), 0);
+	freeaddrinfo(items[1].ar_result);
+	sigprocmask(SIG_SETMASK, &before, NULL);
+}
+
+static void wrong_lists_libc_refuses(void **state)
+{
+	struct gaicb item = { .ar_name = "bob", .__return = 4711 };
+	struct gaicb *list[1] = { &item };
+
+	(void)state;
+	assert_int_equal(getaddrinfo_a(4711, list, 1, NULL), EAI_SYSTEM);
+	assert_int_equal(errno, EINVAL);
+	assert_int_equal(gai_error(&item), 4711);
+	assert_int_equal(getaddrinfo_a(GAI_WAIT, list, 0, NULL), 0);
+	assert_int_equal(gai_error(&item), 4711);
 }
 
 static void hints_mean_what_they_mean(void **state)
@@ -193,18 +274,65 @@ static void addresses_have_names(void **state)
 	assert_string_equal(host, "239.195.9.9");
 }
 
-int main(void)
+/* Look @first and the next ones up at once, in one of the two ways */
+static void look_up_some(unsigned int first, int mode)
+{
+	char names[AT_ONCE][24], expected[40];
+	struct gaicb items[AT_ONCE], *list[AT_ONCE];
+	unsigned int i;
+
+	memset(items, 0, sizeof(items));
+	for (i = 0; i < AT_ONCE; i++) {
+		snprintf(names[i], sizeof(names[i]), "crowd-%u.punch", first + i);
+		items[i].ar_name = names[i];
+		items[i].ar_service = "80";
+		list[i] = &items[i];
+	}
+	assert_int_equal(getaddrinfo_a(mode, list, AT_ONCE, NULL), 0);
+	for (i = 0; i < AT_ONCE; i++) {
+		while (gai_error(&items[i]) == EAI_INPROGRESS)
+			gai_suspend((const struct gaicb *const *)&list[i], 1, NULL);
+		assert_int_equal(gai_error(&items[i]), 0);
+		assert_ptr_equal(items[i].ar_name, names[i]);
+		snprintf(expected, sizeof(expected), "239.192.%u.%u:80/1 ", (1000 + first + i) / 256, (1000 + first + i) % 256);
+		assert_string_equal(text(items[i].ar_result), expected);
+		freeaddrinfo(items[i].ar_result);
+	}
+}
+
+static void any_number_of_peers_is_looked_up(void **state)
+{
+	size_t before;
+	unsigned int i;
+
+	(void)state;
+	for (i = 0; i < CROWD; i += AT_ONCE)
+		look_up_some(i, i % 3 ? GAI_WAIT : GAI_NOWAIT);
+	before = mallinfo2().uordblks;
+	for (i = 0; i < CROWD; i += AT_ONCE)
+		look_up_some(i, i % 3 ? GAI_NOWAIT : GAI_WAIT);
+	assert_int_equal(mallinfo2().uordblks, before);
+}
+
+int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(each_family_has_its_stand_in),
 		cmocka_unit_test(names_are_found_as_dns_would),
 		cmocka_unit_test(the_canonical_name_is_the_one_asked_for),
 		cmocka_unit_test(lists_of_names_are_looked_up_too),
+		cmocka_unit_test(a_peer_s_request_has_ended_when_the_call_returns),
+		cmocka_unit_test(a_peer_that_cannot_be_found_fails_alone),
+		cmocka_unit_test(a_list_with_others_is_notified_of_once),
+		cmocka_unit_test(wrong_lists_libc_refuses),
 		cmocka_unit_test(hints_mean_what_they_mean),
 		cmocka_unit_test(others_are_not_touched),
 		cmocka_unit_test(the_old_calls_work_too),
 		cmocka_unit_test(addresses_have_names),
 	};
+	const struct CMUnitTest crowd[] = { cmocka_unit_test(any_number_of_peers_is_looked_up) };
 
+	if (argc > 1 && strcmp(argv[1], "crowd") == 0)
+		return cmocka_run_group_tests_name("look-ups of many", crowd, NULL, NULL);
 	return cmocka_run_group_tests_name("look-ups", tests, NULL, NULL);
 }

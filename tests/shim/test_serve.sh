@@ -7,6 +7,9 @@
 ulimit -Sn 64
 under "$B/tests/shim/serve" || status=1
 under "$B/tests/shim/names" || status=1
+quick() { env -u PUNCH_CONF PUNCH_SECRET="a word of $$" PUNCH_RENDEZVOUS=rdv.example.org "$@"; }
+quick env LD_PRELOAD="$LIB/libpunch.so" "$B/tests/shim/names" crowd || status=1
+quick "$DOUBLE" stop
 
 ring() { timeout 10 "$DOUBLE" ring bob "$WEB" </dev/null; }
 passed() { [ "$(ring)" = 239.192.0.101 ]; }
