@@ -473,6 +473,10 @@ static void serve(int listener)
 	getsockopt(client, SOL_SOCKET, SO_PEERCRED, &who, &size);
 	if (local_recv(client, &in, sizeof(in), &fd) == (ssize_t)sizeof(in)) {
 		pass = handle(&in, fd, who.uid == getuid(), &reply);
+		/* before the program goes on: an accepted socket holds the port, and a program may bind it anew at once */
+		if (fd >= 0)
+			close(fd);
+		fd = -1;
 		if (reply.magic)
 			local_send(client, &reply, sizeof(reply), pass);
 	}
