@@ -301,10 +301,16 @@ void dial_forget(int fd)
 	guard_leave(&guard);
 }
 
-/* connect(AF_UNSPEC) undoes a connection: the socket is an ordinary one again */
+/* connect(AF_UNSPEC) undoes a connection: the socket is an ordinary one again, also one that came from another process */
 static int disconnect(int fd, const struct sockaddr *address, socklen_t size)
 {
-	dial_forget(fd);
+	int errno_kept = errno;
+
+	if (pending_any() || remote_any())
+		dial_forget(fd);
+	else
+		remote_forget(fd);
+	errno = errno_kept;
 	return libc_connect(fd, address, size);
 }
 
@@ -316,9 +322,9 @@ int dial_connect(int fd, const struct sockaddr *address, socklen_t size)
 		return libc_connect(fd, address, size);
 	if (!is_ours(address, size, &target)) {
 		if (raw_plausible(address) && size >= (socklen_t)sizeof(sa_family_t) && address->sa_family == AF_UNSPEC &&
-		    (pending_any() || remote_any()))
+		    !env_off())
 			return disconnect(fd, address, size);
-		remote_native(fd);
+		remote_native(fd, address, size);
 		return libc_connect(fd, address, size);
 	}
 	return dial_peer(&(struct dial){

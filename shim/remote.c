@@ -17,12 +17,16 @@
 #include "shim/tag.h"
 
 #define ACKNOWLEDGED	(1ull << REMOTE_BITS)
-#define NATIVES		4096	/* descriptors; higher ones count as native */
+#define NATIVES		4096	/* descriptors; of higher ones each getpeername() asks */
 
 static struct table shown;
 
-/* A bit for each descriptor that this process itself connected or accepted, once */
-static _Atomic(uint64_t) natives[NATIVES / 64];
+/*
+ * For each descriptor a hash of the address that it was connected to, or accepted from, last.  A number may have
+ * got another socket meanwhile, in ways that nobody hooks (recvmsg(), dup2(), pidfd_getfd()):
+ * one of a peer has another address, but for one time in 2^32.
+ */
+static _Atomic(uint32_t) natives[NATIVES];
 
 /* A slot below, then 16 bits of port, then 2 of form: see remote_pack() */
 _Static_assert((STANDIN_SLOTS - 1) >> 18 == 0, "a slot has 18 bits");
@@ -101,22 +105,36 @@ int remote_acknowledge(int fd)
 
 void remote_forget(int fd)
 {
-	if (table_empty(&shown))
-		return;
-	table_remove(&shown, raw_cookie(fd));
+	if (!table_empty(&shown))
+		table_remove(&shown, raw_cookie(fd));
 	tag_remove(fd);
 }
 
-void remote_native(int fd)
+/* Return: 0 when it is no Internet address */
+static uint32_t hash(const struct sockaddr *address, socklen_t size)
 {
-	if (fd >= 0 && fd < NATIVES)
-		atomic_fetch_or_explicit(&natives[fd / 64], 1ull << fd % 64, memory_order_relaxed);
+	const uint64_t odd = 0x9e3779b97f4a7c15u;	/* 2^64 / the golden ratio, as Fibonacci hashing has it */
+	struct endpoint ep;
+	uint64_t words[2];
+
+	if (endpoint_from_sockaddr(&ep, address, size) < 0)
+		return 0;
+	memcpy(words, ep.address, sizeof(words));
+	words[0] = (words[0] ^ ep.port) * odd;
+	words[0] = (words[0] ^ words[0] >> 32 ^ words[1]) * odd;
+	return (uint32_t)(words[0] >> 32) | 1;
 }
 
-static bool is_native(int fd)
+void remote_native(int fd, const struct sockaddr *address, socklen_t size)
 {
-	return fd < 0 || fd >= NATIVES ||
-	       (atomic_load_explicit(&natives[fd / 64], memory_order_relaxed) >> fd % 64 & 1);
+	if (fd >= 0 && fd < NATIVES && raw_plausible(address) && size >= (socklen_t)sizeof(sa_family_t))
+		atomic_store_explicit(&natives[fd], hash(address, size), memory_order_relaxed);
+}
+
+/* @address: in full */
+static bool is_native(int fd, const struct sockaddr *address, socklen_t size)
+{
+	return fd < NATIVES && atomic_load_explicit(&natives[fd], memory_order_relaxed) == hash(address, size);
 }
 
 socklen_t remote_look(int fd, const struct sockaddr *address, socklen_t given, socklen_t full,
@@ -139,10 +157,10 @@ static bool is_inherited(int fd, const struct sockaddr *address, socklen_t given
 	struct sockaddr_storage ss;
 	struct endpoint ep;
 
-	if (is_native(fd) || env_off())
+	if (env_off())
 		return false;
 	full = remote_look(fd, address, given, full, &ss);
-	if (endpoint_from_sockaddr(&ep, (struct sockaddr *)&ss, full) < 0)
+	if (endpoint_from_sockaddr(&ep, (struct sockaddr *)&ss, full) < 0 || is_native(fd, (struct sockaddr *)&ss, full))
 		return false;
 	remote->slot = tag_get(fd);
 	remote->port = ep.port;
@@ -171,8 +189,7 @@ static int getpeername_looked_at(int fd, struct sockaddr *address, socklen_t *si
 
 int remote_getpeername(int fd, struct sockaddr *address, socklen_t *size)
 {
-	/* the first is the way of programs that have to do with no peer */
-	if ((table_empty(&shown) && is_native(fd)) || !raw_plausible(address) || !raw_plausible(size))
+	if (!raw_plausible(address) || !raw_plausible(size))
 		return libc_getpeername(fd, address, size);
 	return getpeername_looked_at(fd, address, size);
 }

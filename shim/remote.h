@@ -29,10 +29,18 @@ struct remote {
 
 /* A remote fits into the low 36 bits of a table's value; who packs one may use the bits above */
 #define REMOTE_BITS 36
+
+/** remote_pack() - Return: what remote_unpack() takes, below 2^REMOTE_BITS */
 uint64_t remote_pack(const struct remote *remote);
+
+/** remote_unpack() - @value: remote_pack(); bits above are ignored */
 struct remote remote_unpack(uint64_t value);
 
-/** remote_form_of() - the form of an address of a socket of family @domain */
+/**
+ * remote_form_of() - the form of an address that a program has written, or the kernel
+ * @address:	AF_INET or AF_INET6
+ * @size:	bytes of it
+ */
 enum remote_form remote_form_of(const struct sockaddr *address, socklen_t size);
 
 /** remote_write() - into a program's buffer, cut off as the kernel does: @size tells the whole length */
@@ -54,10 +62,11 @@ int remote_acknowledge(int fd);
 void remote_forget(int fd);
 
 /**
- * remote_native() - @fd was connected or accepted by this process and is nobody of ours.  Spares
+ * remote_native() - @fd is being connected, or was accepted, by this process and is nobody of ours.  Spares
  * getpeername() the question whether @fd was inherited. Costs no system call
+ * @address:	of the far end; whatever the program gave to connect(), be it wrong
  */
-void remote_native(int fd);
+void remote_native(int fd, const struct sockaddr *address, socklen_t size);
 
 /**
  * remote_look() - an address that the kernel wrote to a program's memory, in full

@@ -378,7 +378,7 @@ int serve_accept(int fd, struct sockaddr *address, socklen_t *size, int flags, b
 		if (address)
 			from_size = remote_look(accepted, address, given, *size, &from);
 		if (!is_doorbell(&from, from_size)) {
-			remote_native(accepted);
+			remote_native(accepted, (struct sockaddr *)&from, from_size);
 			break;
 		}
 		guard_enter(&guard);
