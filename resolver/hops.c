@@ -28,6 +28,7 @@
 #include <unistd.h>
 
 #include "common/log.h"
+#include "resolver/syn.h"
 
 /* A router answers within its round trip; slow ones rate-limit ICMP and would be no help */
 static const struct timeval patience = { .tv_sec = 0, .tv_usec = 800000 };
@@ -160,21 +161,20 @@ static int probe_start(struct hops *hops, struct event_base *base, unsigned int 
 		       const struct endpoint *target)
 {
 	struct hops_probe *probe = &hops->probes[ttl - 1];
-	struct sockaddr_storage ss;
-	int on = 1, value = (int)ttl, len;
+	int on = 1, value = (int)ttl, err;
 
-	len = endpoint_to_sockaddr(target, AF_INET, &ss);
-	if (len < 0)
-		return len;
 	probe->ttl = ttl;
 	probe->fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (probe->fd < 0)
 		return -errno;
 	if (setsockopt(probe->fd, IPPROTO_IP, IP_RECVERR, &on, sizeof(on)) ||
-	    setsockopt(probe->fd, IPPROTO_IP, IP_TTL, &value, sizeof(value)) ||
-	    (connect(probe->fd, (struct sockaddr *)&ss, (socklen_t)len) && errno != EINPROGRESS)) {
+	    setsockopt(probe->fd, IPPROTO_IP, IP_TTL, &value, sizeof(value)))
+		err = -errno;
+	else
+		err = syn_connect(probe->fd, AF_INET, target);
+	if (err) {
 		probe_close(probe);
-		return -errno;
+		return err;
 	}
 	probe->event = event_new(base, probe->fd, EV_READ | EV_WRITE, on_probe, probe);
 	if (!probe->event || event_add(probe->event, NULL)) {

@@ -20,6 +20,7 @@
 #include "common/secret.h"
 #include "common/stun.h"
 #include "resolver/ports.h"
+#include "resolver/syn.h"
 #include "resolver/timer.h"
 
 #define LIFETIME_LATE	(5 * SECOND)	/* for an answer that is lost and sent again: after 0.2, 0.6, 1.4, 3 s */
@@ -149,16 +150,16 @@ static void on_late(evutil_socket_t fd, short what, void *arg)
 
 static int begin(struct lifetime *lifetime)
 {
-	struct sockaddr_storage ss;
-	int length = endpoint_to_sockaddr(&lifetime->target, lifetime->target.family, &ss);
+	int err;
 
 	lifetime->have = 0;
 	lifetime->asked_at = 0;
 	lifetime->fd = port_socket(lifetime->target.family, 0);
-	if (length < 0 || lifetime->fd < 0)
+	if (lifetime->fd < 0)
 		return -EADDRNOTAVAIL;
-	if (connect(lifetime->fd, (struct sockaddr *)&ss, (socklen_t)length) && errno != EINPROGRESS)
-		return -errno;
+	err = syn_connect(lifetime->fd, lifetime->target.family, &lifetime->target);
+	if (err)
+		return err;
 	lifetime->event = event_new(lifetime->base, lifetime->fd, EV_WRITE | EV_PERSIST, on_event, lifetime);
 	if (!lifetime->event || event_add(lifetime->event, NULL) || timer_set(lifetime->timer, LIFETIME_LATE))
 		return -ENOMEM;

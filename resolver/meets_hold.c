@@ -8,7 +8,6 @@
 
 #include <assert.h>
 #include <errno.h>
-#include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -16,6 +15,7 @@
 
 #include "common/log.h"
 #include "resolver/session_internal.h"
+#include "resolver/syn.h"
 #include "resolver/talk.h"
 #include "resolver/timer.h"
 
@@ -196,16 +196,12 @@ static void on_hold(evutil_socket_t fd, short what, void *arg)
 
 static int hold_connect(struct hold *hold)
 {
-	int minttl = SESSION_MINTTL, low = (int)hold->spot->meets->distance + 1, standard = -1, length, rc;
 	struct node *node = hold->spot->meets->node;
 	struct endpoint to = hold->spot->pal->address;
-	bool v4 = to.family == AF_INET, dies = v4 && low > 1;
-	struct sockaddr_storage ss;
+	unsigned int distance = hold->spot->meets->distance;
+	int rc;
 
 	to.port = hold->where.caller_port;
-	length = endpoint_to_sockaddr(&to, hold->spot->family, &ss);
-	if (length < 0)
-		return length;
 	rc = budget_take(&node->sessions->budget, &hold->syns, &to, clock_now());
 	if (rc)
 		return rc;
@@ -214,13 +210,7 @@ static int hold_connect(struct hold *hold)
 		budget_done(&node->sessions->budget);
 		return hold->fd;
 	}
-	if (v4)
-		setsockopt(hold->fd, IPPROTO_IP, IP_MINTTL, &minttl, sizeof(minttl));
-	if (dies)
-		setsockopt(hold->fd, IPPROTO_IP, IP_TTL, &low, sizeof(low));
-	rc = connect(hold->fd, (struct sockaddr *)&ss, (socklen_t)length) && errno != EINPROGRESS ? -errno : 0;
-	if (dies)
-		setsockopt(hold->fd, IPPROTO_IP, IP_TTL, &standard, sizeof(standard));
+	rc = syn_punch(hold->fd, hold->spot->family, &to, distance ? distance + 1 : 0);
 	if (rc)
 		return rc;
 	hold->event = event_new(node->base, hold->fd, EV_WRITE, on_hold, hold);

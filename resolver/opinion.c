@@ -12,6 +12,7 @@
 #include "common/secret.h"
 #include "common/stun.h"
 #include "resolver/ports.h"
+#include "resolver/syn.h"
 
 struct opinion {
 	int fd;
@@ -93,19 +94,14 @@ struct opinion *opinion_start(struct event_base *base, uint16_t number, const st
 			      void (*done)(void *arg, const struct endpoint *mapped), void *arg)
 {
 	struct opinion *opinion = calloc(1, sizeof(*opinion));
-	struct sockaddr_storage ss;
-	int length = endpoint_to_sockaddr(server, server->family, &ss);
 
-	if (!opinion || length < 0) {
-		free(opinion);
+	if (!opinion)
 		return NULL;
-	}
 	opinion->done = done;
 	opinion->arg = arg;
 	secret_random(opinion->id, sizeof(opinion->id));
 	opinion->fd = port_socket(server->family, number);
-	if (opinion->fd < 0 ||
-	    (connect(opinion->fd, (struct sockaddr *)&ss, (socklen_t)length) && errno != EINPROGRESS))
+	if (opinion->fd < 0 || syn_connect(opinion->fd, server->family, server))
 		goto fail;
 	opinion->event = event_new(base, opinion->fd, EV_WRITE | EV_PERSIST, on_event, opinion);
 	if (opinion->event && !event_add(opinion->event, NULL))

@@ -17,6 +17,7 @@
 #include "common/log.h"
 #include "common/secret.h"
 #include "resolver/stunlist.h"
+#include "resolver/syn.h"
 
 #define PORTS_BINDS	16		/* numbers tried until both families are free */
 
@@ -219,12 +220,8 @@ static void probe_keepalive(int fd)
 static int probe_start(struct making *making, unsigned int index, const struct endpoint *to)
 {
 	struct probe *probe = &making->probes[index];
-	struct sockaddr_storage ss;
-	int fd, len, err;
+	int fd, err;
 
-	len = endpoint_to_sockaddr(to, AF_INET, &ss);
-	if (len < 0)
-		return len;
 	if (!ports_may_send(making->ports, to, 1))
 		return -EDQUOT;
 	fd = port_socket(AF_INET, making->port->number);
@@ -238,10 +235,9 @@ static int probe_start(struct making *making, unsigned int index, const struct e
 	probe->target = *to;
 	secret_random(probe->id, sizeof(probe->id));
 	/* Without a route it fails at once, and the next target takes this place */
-	if (connect(fd, (struct sockaddr *)&ss, (socklen_t)len) && errno != EINPROGRESS) {
-		err = -errno;
+	err = syn_connect(fd, AF_INET, to);
+	if (err)
 		goto fail;
-	}
 	err = -ENOMEM;
 	probe->event = event_new(making->ports->node->base, fd, EV_WRITE, on_probe, probe);
 	if (!probe->event)

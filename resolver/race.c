@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "resolver/race.h"
+#include "resolver/syn.h"
 #include "resolver/timer.h"
 
 #define RACE_STAGGER	(250 * MS)	/* RFC 8305, 8: Connection Attempt Delay */
@@ -128,19 +129,16 @@ static void on_connected(evutil_socket_t fd, short what, void *arg)
 static int lane_begin(struct lane *lane)
 {
 	int off = 0, family = lane->race->family ? lane->race->family : lane->target.family;
-	struct sockaddr_storage ss;
-	int length = endpoint_to_sockaddr(&lane->target, family, &ss);
+	int err;
 
-	if (length < 0)
-		return length;
 	lane->fd = socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, IPPROTO_TCP);
 	if (lane->fd < 0)
 		return -errno;
 	if (family == AF_INET6)		/* bindv6only may be set on this host */
 		setsockopt(lane->fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof(off));
-	if (connect(lane->fd, (struct sockaddr *)&ss, (socklen_t)length) && errno != EINPROGRESS &&
-	    errno != EINTR)
-		return -errno;
+	err = syn_connect(lane->fd, family, &lane->target);
+	if (err)
+		return err;
 	lane->event = event_new(lane->race->base, lane->fd, EV_WRITE, on_connected, lane);
 	if (!lane->event || event_add(lane->event, NULL))
 		return -ENOMEM;

@@ -6,11 +6,11 @@
  * connected, refused or closed.  punch.c says when an attempt's is due, session_mass.c has many.
  */
 #include <errno.h>
-#include <netinet/in.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "resolver/session_internal.h"
+#include "resolver/syn.h"
 
 static struct budget *budget_of(const struct dial *dial)
 {
@@ -57,13 +57,9 @@ int dial_error(const struct dial *dial)
 int dial_connect(struct dial *dial, uint16_t local, const struct endpoint *to, uint8_t ttl,
 		 void (*ready)(evutil_socket_t fd, short what, void *arg))
 {
-	int len, err = 0, low = ttl, minttl = SESSION_MINTTL, standard = -1;
 	struct session *s = dial->session;
-	struct sockaddr_storage ss;
+	int err;
 
-	len = endpoint_to_sockaddr(to, s->family, &ss);
-	if (len < 0)
-		return len;
 	err = budget_take(budget_of(dial), &s->syns, to, clock_now());
 	if (err)
 		return err;
@@ -73,15 +69,7 @@ int dial_connect(struct dial *dial, uint16_t local, const struct endpoint *to, u
 		budget_done(budget_of(dial));
 		return err;
 	}
-	if (to->family == AF_INET)
-		setsockopt(dial->fd, IPPROTO_IP, IP_MINTTL, &minttl, sizeof(minttl));
-	if (ttl && to->family == AF_INET)
-		setsockopt(dial->fd, IPPROTO_IP, IP_TTL, &low, sizeof(low));
-	if (connect(dial->fd, (struct sockaddr *)&ss, (socklen_t)len) && errno != EINPROGRESS)
-		err = -errno;
-	/* At once: the SYN has left, everything after it must reach the far end */
-	if (ttl && to->family == AF_INET)
-		setsockopt(dial->fd, IPPROTO_IP, IP_TTL, &standard, sizeof(standard));
+	err = syn_punch(dial->fd, s->family, to, ttl);
 	if (!err) {
 		dial->event = event_new(s->node->base, dial->fd, EV_WRITE, ready, dial);
 		err = !dial->event || event_add(dial->event, NULL) ? -ENOMEM : 0;

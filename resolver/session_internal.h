@@ -64,10 +64,6 @@
 /* A far end that is late by a retransmitted SYN or two still finds the callee listening */
 #define SESSION_LATE	(4 * SECOND)
 
-/* IP_MINTTL of a socket that punches: the kernel compares it with the TTL quoted in an ICMP
- * time-exceeded, and so does not let a router's answer to a low-TTL SYN kill the socket (measured) */
-#define SESSION_MINTTL	2
-
 /* Of a NAT that counts, a port seen this long before the session still tells the next ones */
 #define SESSION_SAMPLE	(500 * MS)
 

@@ -24,7 +24,6 @@
 #include "resolver/study.h"
 
 #include <errno.h>
-#include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -34,6 +33,7 @@
 #include "resolver/budget.h"
 #include "resolver/opinion.h"
 #include "resolver/ports.h"
+#include "resolver/syn.h"
 #include "resolver/timer.h"
 
 #define STUDY_PATIENCE	(8 * SECOND)	/* all of it: the server takes 1.5 s for each of three, and round trips of 300 ms */
@@ -41,7 +41,6 @@
 #define STUDY_HAIRPIN	(1500 * MS)	/* a SYN, its retransmission after 1 s, and an answer out of the same house */
 #define STUDY_HELD	(1 * SECOND)	/* our kernel sends the held SYN again after this, with a TTL that reaches the server */
 #define STUDY_HELD_RTT	(400 * MS)	/* of the way to the server at most: the outcome takes two of these */
-#define STUDY_MINTTL	2		/* IP_MINTTL: the router's ICMP must not end the held socket, see session_internal.h */
 
 enum study_step {
 	STUDY_CONNECT,		/* to the probe port */
@@ -106,16 +105,6 @@ void study_cancel(struct study *study)
 		study_free(study);
 }
 
-static int start_connect(int fd, const struct endpoint *to)
-{
-	struct sockaddr_storage ss;
-	int length = endpoint_to_sockaddr(to, to->family, &ss);
-
-	if (length < 0)
-		return length;
-	return connect(fd, (struct sockaddr *)&ss, (socklen_t)length) && errno != EINPROGRESS ? -errno : 0;
-}
-
 /* Nothing is asked any more, so nothing that comes is an answer */
 static void stop_asking(struct study *study)
 {
@@ -153,7 +142,7 @@ static void ask(struct study *study, uint8_t step)
 /* Let our SYN for the server's port out of our NAT, and no farther */
 static int hold(struct study *study, uint16_t port)
 {
-	int ttl = (int)study->hops(study->arg) + 1, least = STUDY_MINTTL, err;
+	unsigned int ttl = study->hops(study->arg) + 1;
 	struct endpoint to = study->target;
 
 	if (ttl < 2 || clock_now() - study->asked_at > STUDY_HELD_RTT)
@@ -162,14 +151,8 @@ static int hold(struct study *study, uint16_t port)
 	study->held = port_socket(AF_INET, study->number);
 	if (study->held < 0)
 		return study->held;
-	if (setsockopt(study->held, IPPROTO_IP, IP_MINTTL, &least, sizeof(least)) ||
-	    setsockopt(study->held, IPPROTO_IP, IP_TTL, &ttl, sizeof(ttl)))
-		return -errno;
 	study->held_at = clock_now();
-	err = start_connect(study->held, &to);
-	ttl = -1;
-	setsockopt(study->held, IPPROTO_IP, IP_TTL, &ttl, sizeof(ttl));
-	return err;
+	return syn_punch(study->held, AF_INET, &to, ttl);
 }
 
 static void on_hairpin(evutil_socket_t fd, short what, void *arg)
@@ -196,7 +179,7 @@ static void start_hairpin(struct study *study)
 	if (!budget_probe(study->budget, &study->result.mapped, 1, clock_now()))
 		goto over;
 	study->hairpin = port_socket(study->result.mapped.family, 0);
-	if (study->hairpin < 0 || start_connect(study->hairpin, &study->result.mapped))
+	if (study->hairpin < 0 || syn_connect(study->hairpin, study->result.mapped.family, &study->result.mapped))
 		goto over;
 	study->hairpin_event = event_new(study->base, study->hairpin, EV_WRITE, on_hairpin, study);
 	if (!study->hairpin_event || event_add(study->hairpin_event, NULL))
@@ -372,7 +355,7 @@ static int open_port(struct study *study)
 	study->probe = port_socket(study->target.family, local.port);
 	if (study->probe < 0)
 		return study->probe;
-	err = start_connect(study->probe, &study->target);
+	err = syn_connect(study->probe, study->target.family, &study->target);
 	if (err)
 		return err;
 	if (listen(study->listener, 4))

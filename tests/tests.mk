@@ -18,7 +18,7 @@ UNIT_test_meeting	= common/meeting.c common/secret.c common/key.c common/file.c
 UNIT_test_turns		= resolver/turns.c
 UNIT_test_talk		= tests/unit/world.c resolver/talk.c $(LIBCOMMON)
 UNIT_test_stun		= common/stun.c common/endpoint.c
-UNIT_test_plan		= resolver/plan.c resolver/meet.c resolver/hops.c common/endpoint.c common/log.c
+UNIT_test_plan		= resolver/plan.c resolver/meet.c resolver/hops.c resolver/syn.c common/endpoint.c common/log.c
 UNIT_test_punch		= resolver/punch.c resolver/plan.c resolver/meet.c common/endpoint.c common/log.c
 UNIT_test_path		= resolver/path.c resolver/choice.c resolver/keepalive.c common/rtt.c common/preamble.c common/secret.c common/log.c common/endpoint.c
 UNIT_test_choice	= resolver/choice.c
@@ -60,7 +60,8 @@ UNIT_test_relay_live	= tests/unit/live.c tests/unit/relay_client.c $(LIBCOMMON)
 UNIT_test_relay_hostile_live = tests/unit/live.c tests/unit/relay_client.c $(LIBCOMMON)
 UNIT_test_dns		= tests/unit/world.c $(wildcard resolver/dns*.c) resolver/srv.c common/endpoint.c
 UNIT_test_srv		= resolver/srv.c
-UNIT_test_race		= tests/unit/world.c resolver/race.c common/endpoint.c
+UNIT_test_syn		= resolver/syn.c common/endpoint.c
+UNIT_test_race		= tests/unit/world.c resolver/race.c resolver/syn.c common/endpoint.c
 UNIT_test_doctor_verdict = resolver/doctor_verdict.c common/endpoint.c
 UNIT_test_study		= resolver/study_verdict.c common/endpoint.c
 UNIT_test_netcache	= resolver/netcache.c $(LIBCOMMON)
@@ -69,11 +70,11 @@ UNIT_test_mapping	= tests/unit/world.c resolver/mapping.c $(LIBCOMMON)
 UNIT_test_epoch		= resolver/epoch.c
 UNIT_test_pulse		= resolver/pulse.c
 UNIT_test_known		= resolver/known.c resolver/pin.c $(LIBCOMMON)
-UNIT_test_uplink	= tests/unit/world.c resolver/netwatch.c $(wildcard resolver/reach*.c) $(wildcard resolver/uplink*.c) $(wildcard resolver/dns*.c) resolver/srv.c resolver/race.c \
+UNIT_test_uplink	= tests/unit/world.c resolver/netwatch.c $(wildcard resolver/reach*.c) $(wildcard resolver/uplink*.c) $(wildcard resolver/dns*.c) resolver/srv.c resolver/race.c resolver/syn.c \
 			  resolver/pulse.c resolver/known.c resolver/pin.c $(LIBCOMMON)
-UNIT_test_uplink_hostile = tests/unit/world.c $(wildcard resolver/uplink*.c) $(wildcard resolver/dns*.c) resolver/srv.c resolver/race.c \
+UNIT_test_uplink_hostile = tests/unit/world.c $(wildcard resolver/uplink*.c) $(wildcard resolver/dns*.c) resolver/srv.c resolver/race.c resolver/syn.c \
 			  resolver/pulse.c resolver/known.c resolver/pin.c $(LIBCOMMON)
-UNIT_test_relayleg	= tests/unit/world.c resolver/relayleg.c $(wildcard resolver/dns*.c) resolver/srv.c resolver/race.c $(LIBCOMMON)
+UNIT_test_relayleg	= tests/unit/world.c resolver/relayleg.c $(wildcard resolver/dns*.c) resolver/srv.c resolver/race.c resolver/syn.c $(LIBCOMMON)
 UNIT_test_sandbox	= common/sandbox.c common/drop.c common/log.c relay/sandbox.c
 UNIT_test_wiped = resolver/load.c $(LIBCOMMON)
 UNIT_test_dumps = tests/unit/world.c $(LIBCOMMON)
@@ -194,7 +195,7 @@ FUZZ_fuzz_relay	= tests/fuzz/clock.c $(filter-out relay/main.c relay/sandbox.c,$
 FUZZ_RESOLVER = $(filter-out resolver/main.c resolver/worker.c,$(RESOLVER))
 FUZZ_fuzz_state	= $(FUZZ_RESOLVER)
 FUZZ_LINK_fuzz_state = -Wl,--wrap=time $(LIB_RESOLVER)
-FUZZ_fuzz_relayleg = resolver/relayleg.c $(wildcard resolver/dns*.c) resolver/srv.c resolver/race.c
+FUZZ_fuzz_relayleg = resolver/relayleg.c $(wildcard resolver/dns*.c) resolver/srv.c resolver/race.c resolver/syn.c
 FUZZ_fuzz_answers = tests/fuzz/clock.c $(FUZZ_RESOLVER)
 FUZZ_LINK_fuzz_answers = -Wl,--wrap=clock_gettime $(LIB_RESOLVER)
 FUZZ_LINK_fuzz_relay = -Wl,--wrap=clock_gettime,--wrap=time
