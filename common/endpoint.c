@@ -308,3 +308,15 @@ bool endpoint_may_refer(const struct endpoint *server, const struct endpoint *ta
 		return endpoint_is_loopback(server);
 	return !endpoint_is_private(target) || endpoint_is_private(server);
 }
+
+unsigned int endpoint_keep_referred(const struct endpoint *server, const struct endpoint *list, unsigned int count,
+				    struct endpoint *kept)
+{
+	unsigned int n = 0, i;
+
+	for (i = 0; i < count; i++) {
+		if (endpoint_may_refer(server, &list[i]))
+			kept[n++] = list[i];
+	}
+	return n;
+}

@@ -71,6 +71,10 @@ bool endpoint_is_any(const struct endpoint *ep);
  */
 bool endpoint_may_refer(const struct endpoint *server, const struct endpoint *target);
 
+/** endpoint_keep_referred() - those of @list for which it may, in their order. @kept: room for @count. Return: how many */
+unsigned int endpoint_keep_referred(const struct endpoint *server, const struct endpoint *list, unsigned int count,
+				    struct endpoint *kept);
+
 /** endpoint_is_private() - RFC 1918, RFC 6598 (100.64/10), link-local, ULA (fc00::/7), loopback */
 bool endpoint_is_private(const struct endpoint *ep);
 

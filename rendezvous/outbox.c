@@ -134,6 +134,7 @@ static bool has_port(const uint32_t *ports, size_t count, uint16_t port)
 void outbox_welcome(struct client *client, const struct endpoint *probes, unsigned int count)
 {
 	Punch__Endpoint observed = PUNCH__ENDPOINT__INIT, elsewhere[CONF_LIST], *list[CONF_LIST];
+	Punch__RelayAddress relays[LIMIT_RELAYS], *relay_list[LIMIT_RELAYS];
 	Punch__Message message = PUNCH__MESSAGE__INIT;
 	Punch__Welcome welcome = PUNCH__WELCOME__INIT;
 	struct endpoint local = { 0 };
@@ -152,6 +153,10 @@ void outbox_welcome(struct client *client, const struct endpoint *probes, unsign
 			ports[welcome.n_probe_ports++] = probes[i].port;
 		}
 	}
+	welcome.relays = relay_list;
+	welcome.n_relays = tickets_relays(relays);
+	for (size_t i = 0; i < welcome.n_relays; i++)
+		relay_list[i] = &relays[i];
 	endpoint_to_message(client_from(client), &observed);
 	welcome.version = PROTOCOL_VERSION;
 	welcome.probe_ports = ports;

@@ -83,6 +83,18 @@ void tickets_embedded(bool up)
 	embedded_up = up;
 }
 
+unsigned int tickets_relays(Punch__RelayAddress out[LIMIT_RELAYS])
+{
+	unsigned int i;
+
+	for (i = 0; i < relay_count && i < LIMIT_RELAYS; i++) {
+		punch__relay_address__init(&out[i]);
+		out[i].address = relays[i].host;
+		out[i].port = relays[i].port;
+	}
+	return i;
+}
+
 static int offer_make(const struct broker_call *call, enum ticket_side side,
 		      const struct relay *relay, const struct endpoint *here, struct offers *out)
 {

@@ -39,6 +39,13 @@ void tickets_close(void);
 void tickets_embedded(bool up);
 
 /**
+ * tickets_relays() - which relays are configured, up or not, without the right to use them
+ * @out:	addresses are owned by tickets.c, valid until tickets_open() is called again
+ * Return: how many, at most LIMIT_RELAYS
+ */
+unsigned int tickets_relays(Punch__RelayAddress out[LIMIT_RELAYS]);
+
+/**
  * tickets_offer() - fresh tickets for one side
  * @here:	the address that the far node shall use for the embedded relay; NULL: the one at which
  *		it reached us, which an empty address means

@@ -162,14 +162,14 @@ static struct json_object *json_ipv6(const struct doctor_facts *facts)
 static struct json_object *json_doors(const struct doors *doors)
 {
 	struct json_object *list = json_object_new_array();
-	char where[ENDPOINT_TEXT_SIZE], text[DOCTOR_LINE];
+	char text[DOCTOR_LINE];
 	unsigned int i;
 
 	for (i = 0; i < doors->count; i++) {
 		struct json_object *item = json_object_new_object();
 		const char *problem = door_problem(&doors->list[i], text, sizeof(text));
 
-		add_text(item, "address", endpoint_format(&doors->list[i].at, where));
+		add_text(item, "address", doors->list[i].where);
 		add_text(item, "what", doors->list[i].relay ? "relay" : "probe");
 		json_object_object_add(item, "answers", problem ? json_object_new_boolean(!*problem) : NULL);
 		add_text(item, "problem", problem && *problem ? problem : NULL);
@@ -250,9 +250,10 @@ static void print_ipv6(FILE *out, const struct doctor_facts *facts)
 }
 
 /* Those that do not answer; they are few, or the server is unwell */
-static void print_doors(FILE *out, const struct doors *doors)
+static void print_doors(FILE *out, const struct node *node, const struct doors *doors)
 {
-	char where[ENDPOINT_TEXT_SIZE], text[DOCTOR_LINE];
+	char text[DOCTOR_LINE];
+	bool relayless = doors_without_relay(node);
 	unsigned int i, open = 0;
 
 	for (i = 0; i < doors->count; i++) {
@@ -261,10 +262,12 @@ static void print_doors(FILE *out, const struct doors *doors)
 		open += problem && !*problem;
 		if (problem && *problem)
 			fprintf(out, "server ports  %s %s: %s\n", doors->list[i].relay ? "relay" : "probe",
-				endpoint_format(&doors->list[i].at, where), problem);
+				doors->list[i].where, problem);
 	}
 	if (open && open == doors->count)
-		fputs("server ports  probes and relay answer\n", out);
+		fprintf(out, "server ports  probes%s answer\n", relayless ? "" : " and relay");
+	if (relayless)
+		fputs("server ports  there is no relay: what cannot be made directly fails\n", out);
 }
 
 static char *as_text(const struct node *node, const struct doors *doors, const struct doctor_facts *facts)
@@ -278,7 +281,7 @@ static char *as_text(const struct node *node, const struct doors *doors, const s
 		return NULL;
 	for (i = 0; i < node->uplink_count; i++)
 		print_uplink(out, node->uplinks[i]);
-	print_doors(out, doors);
+	print_doors(out, node, doors);
 	if (!node->uplink_count)
 		fputs(node->conf.serverless ? "rendezvous    none, as configured\n" :
 		      "rendezvous    none: set [node] rendezvous = HOST\n", out);

@@ -5,20 +5,29 @@
 #ifndef PUNCH_DOCTOR_DOORS_H
 #define PUNCH_DOCTOR_DOORS_H
 
+#include "resolver/dns.h"
 #include "resolver/uplink.h"
 
-#define DOORS_MOST	(NODE_UPLINKS * (UPLINK_PROBES + 1))
+#define DOORS_MOST	(NODE_UPLINKS * (UPLINK_PROBES + LIMIT_RELAYS))
 
 /**
  * struct door - one port
- * @uplink:	whose
- * @error:	0 it answers, -EINPROGRESS not known yet, or -errno: -ETIMEDOUT no answer at all
+ * @where:	for people: ADDRESS:PORT or NAME:PORT
+ * @uplink:	whose; for comparison alone, it may be gone
+ * @server:	where that is
+ * @nameless:	the error is of the look-up of its name
+ * @error:	0 it answers, -EINPROGRESS not known yet, or -errno: -ETIMEDOUT no answer at all, -ENOENT there is no
+ *		such name, -EACCES it is in a private network, where this server must not send us
  */
 struct door {
-	struct endpoint at;
+	char where[LIMIT_HOST + 8];
+	uint16_t port;
+	struct node *node;
 	const struct uplink *uplink;
-	bool relay;
+	struct endpoint server;
+	bool relay, nameless;
 	int error;
+	struct dns_query *query;
 	struct race *race;
 };
 
@@ -32,6 +41,9 @@ void doors_knock(struct doors *doors, struct node *node);
 
 /** doors_known() - has each one answered, or been given up? */
 bool doors_known(const struct doors *doors);
+
+/** doors_without_relay() - do we know servers, and has none of them a relay? */
+bool doors_without_relay(const struct node *node);
 
 /** doors_shut() - are there any of this kind, and does none of them answer? */
 bool doors_shut(const struct doors *doors, bool relay);

@@ -177,8 +177,8 @@ const char *doctor_verdict(const struct doctor_facts *facts)
 		return "The server's probe ports and its relay do not answer: the NAT cannot be measured, and nothing can be "
 		       "relayed. Open the ports named above in the firewall of the server, or of this network.";
 	if (facts->relay_shut)
-		return "The server's relay does not answer: peers that cannot be reached directly cannot be reached. Open the "
-		       "port named above in the firewall of the server, or of this network.";
+		return "The server's relay does not answer: peers that cannot be reached directly cannot be reached. See its "
+		       "line above.";
 	if (facts->probes_shut)
 		return "The server's probe ports do not answer: the NAT cannot be measured, and many connections are relayed. "
 		       "Open the ports named above in the firewall of the server, or of this network.";

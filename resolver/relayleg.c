@@ -233,19 +233,6 @@ static void on_race(void *arg, int fd, const struct endpoint *reached, int error
 		finish(leg, -ENOMEM, "out of memory");
 }
 
-/* Those that the server may send us to; names are judged by what they lead to. Return: how many */
-static unsigned int permitted(const struct relayleg *leg, const struct endpoint *results, unsigned int count,
-			      struct endpoint kept[DNS_RESULTS])
-{
-	unsigned int n = 0, i;
-
-	for (i = 0; i < count && n < DNS_RESULTS; i++) {
-		if (endpoint_may_refer(&leg->server, &results[i]))
-			kept[n++] = results[i];
-	}
-	return n;
-}
-
 static void on_addresses(void *arg, int error, const char *text, const struct endpoint *results,
 			 unsigned int count)
 {
@@ -257,7 +244,7 @@ static void on_addresses(void *arg, int error, const char *text, const struct en
 		finish(leg, error, text);
 		return;
 	}
-	count = permitted(leg, results, count, kept);
+	count = endpoint_keep_referred(&leg->server, results, count, kept);	/* a name is judged by what it leads to */
 	if (!count) {
 		finish(leg, -EACCES, "refused: it is on this host or in a private network, which its rendezvous is not");
 		return;

@@ -422,6 +422,12 @@ const struct endpoint *uplink_server_for(const struct uplink *uplink, int family
 	return &uplink->server;
 }
 
+unsigned int uplink_relays(const struct uplink *uplink, const struct uplink_relay **relays)
+{
+	*relays = uplink->relays;
+	return uplink->state == UPLINK_READY ? uplink->relay_count : 0;
+}
+
 unsigned int uplink_probes(const struct uplink *uplink, struct endpoint probes[UPLINK_PROBES])
 {
 	memcpy(probes, uplink->probes, sizeof(uplink->probes));

@@ -85,6 +85,18 @@ const struct endpoint *uplink_server_for(const struct uplink *uplink, int family
 /** uplink_probes() - where to ask for one's mapped address. Return: count, at most UPLINK_PROBES */
 unsigned int uplink_probes(const struct uplink *uplink, struct endpoint probes[UPLINK_PROBES]);
 
+/**
+ * struct uplink_relay - a relay of the server, as it says
+ * @host:	name or literal, printable; "": the address at which the server was reached
+ */
+struct uplink_relay {
+	char host[LIMIT_HOST];
+	uint16_t port;
+};
+
+/** uplink_relays() - those that the server has, reachable or not. Return: count, at most LIMIT_RELAYS; valid while READY */
+unsigned int uplink_relays(const struct uplink *uplink, const struct uplink_relay **relays);
+
 /** uplink_local() - own address of the connection, port 0. Return: 0 or -ENOTCONN */
 int uplink_local(const struct uplink *uplink, struct endpoint *local);
 

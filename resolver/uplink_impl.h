@@ -41,6 +41,8 @@ struct uplink {
 	struct endpoint twin;		/* an IPv4 address of the same name; family 0 none */
 	struct endpoint probes[UPLINK_PROBES];
 	unsigned int probe_count;
+	struct uplink_relay relays[LIMIT_RELAYS];
+	unsigned int relay_count;
 };
 
 /** uplink_set_state() - log the edge, tell the others; the last act of whoever calls it: they may call back */

@@ -3,8 +3,10 @@
  * uplink_talk.c - what is said on an uplink, in both directions
  */
 #include <errno.h>
+#include <string.h>
 
 #include "common/log.h"
+#include "common/printable.h"
 #include "resolver/session.h"
 #include "resolver/timer.h"
 #include "resolver/uplink_impl.h"
@@ -101,6 +103,19 @@ static void probe_add_twins(struct uplink *u, const Punch__Welcome *welcome)
 	}
 }
 
+static void relay_add(struct uplink *u, const Punch__RelayAddress *relay)
+{
+	struct uplink_relay *place = &u->relays[u->relay_count];
+
+	if (u->relay_count == LIMIT_RELAYS || !relay->port || relay->port > UINT16_MAX ||
+	    strlen(relay->address) >= sizeof(place->host))
+		return;
+	strcpy(place->host, relay->address);
+	printable(place->host, strlen(place->host));
+	place->port = (uint16_t)relay->port;
+	u->relay_count++;
+}
+
 static int on_welcome(struct uplink *u, const Punch__Welcome *welcome)
 {
 	uint32_t keepalive = welcome->keepalive_s ? welcome->keepalive_s : KEEPALIVE_UNSAID;
@@ -125,6 +140,9 @@ static int on_welcome(struct uplink *u, const Punch__Welcome *welcome)
 		if (!endpoint_from_message(&probe, welcome->probes[i]))
 			probe_add(u, &probe);
 	probe_add_twins(u, welcome);
+	u->relay_count = 0;
+	for (i = 0; i < welcome->n_relays; i++)
+		relay_add(u, welcome->relays[i]);
 	if (!welcome->observed || endpoint_from_message(&u->observed, welcome->observed))
 		u->observed.family = 0;
 	if (u->state == UPLINK_READY) {	/* answers a second Hello */

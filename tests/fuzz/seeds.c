@@ -105,6 +105,7 @@ static void uplink(void)
 	Punch__Signed payload = PUNCH__SIGNED__INIT;
 	Punch__RelayOffer offer = PUNCH__RELAY_OFFER__INIT, *offers[] = { &offer };
 	Punch__Endpoint endpoint, *probes[] = { &endpoint };
+	Punch__RelayAddress relay = PUNCH__RELAY_ADDRESS__INIT, *relays[] = { &relay };
 	uint32_t ports[] = { 4431, 4432 };
 
 	m.kind_case = PUNCH__MESSAGE__KIND_HELLO;
@@ -123,6 +124,10 @@ static void uplink(void)
 	welcome.n_probes = 1;
 	welcome.observed = &endpoint;
 	welcome.keepalive_s = 25;
+	relay.address = host;
+	relay.port = 4433;
+	welcome.relays = relays;
+	welcome.n_relays = 1;
 	save_frame("welcome", 0, &m.base);
 	payload.body = convert_bytes(bytes, sizeof(bytes));
 	payload.signature = convert_bytes(bytes, sizeof(bytes));

@@ -8,6 +8,7 @@
 lab_begin "$@"
 punch_net port=preserve delay=5ms -- port=preserve delay=5ms
 lab_host mallory inet 203.0.113.66
+lab_server rdv2 203.0.113.20
 PUNCH_PEERS='alice bob'
 punch_servers
 punch_conf bob $'[service echo]\nport = 9000\n[service hers]\nport = 9001\nallow = nobody\n[peer nobody]\nkey = AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\n[service secret]\nport = 9002\nencrypt = yes'
@@ -75,6 +76,27 @@ lab_expect_eq 'doctor: the same in JSON' "$(lab_run alice punchctl doctor --json
 	jq -r '[.server_ports[] | select(.answers == false) | .what] | join(" ")')" 'probe probe relay'
 lab_do lab_run rdv nft flush ruleset
 lab_expect_match 'doctor: all answer' "$(lab_run alice punchctl doctor)" 'server ports  probes and relay answer'
+
+# --- a rendezvous whose relays are elsewhere, or nowhere
+mkdir -p "$LAB_DIR/rdv2"
+openssl rand -base64 32 >"$LAB_DIR/rdv2/relay.secret"
+chmod 600 "$LAB_DIR/rdv2/relay.secret"
+doctor_of() { # RELAYS: what alice's doctor says of a server that has these
+	printf '[rendezvous]\nkey = rdv.key\nrelay = %s\nrelay-secret = relay.secret\n' "$1" >"$LAB_DIR/rdv2/rendezvous.conf"
+	lab_bg rdv2 rdv2 punch-rendezvous -c "$LAB_DIR/rdv2/rendezvous.conf"
+	lab_wait_port rdv2 4430
+	lab_run alice env PUNCH_RENDEZVOUS=203.0.113.20 PUNCH_SECRET='correct horse battery staple and more' punchctl doctor
+	lab_run alice env PUNCH_RENDEZVOUS=203.0.113.20 PUNCH_SECRET='correct horse battery staple and more' punchctl stop >/dev/null
+	lab_stop rdv2
+}
+said=$(doctor_of '203.0.113.10:4433 nowhere.invalid:4433 192.168.0.7:4433 203.0.113.10:4999')
+lab_expect_match 'doctor tries relays on other hosts' "$said" \
+	'relay nowhere.invalid:4433: its name: .*relay 192.168.0.7:4433: a private address.*relay 203.0.113.10:4999: refused: does punch-relay run there'
+lab_expect_eq 'doctor: one that answers is enough' "$(grep -c 'relay 203.0.113.10:4433\|relay does not answer' <<<"$said")" 0
+said=$(doctor_of 203.0.113.10:4999)
+lab_expect_match 'doctor: no relay answers' "$(tail -n 1 <<<"$said")" 'relay does not answer.*cannot be reached'
+said=$(doctor_of none)
+lab_expect_match 'doctor: a server without relay' "$said" 'server ports  probes answer.*there is no relay'
 
 # --- settings that cannot be meant
 lab_expect_match 'PUNCH_TIMEOUT is cut: the library says so' "$(lab_run alice env PUNCH_TIMEOUT=600 punch true 2>&1)" \

@@ -46,6 +46,11 @@ static void test_welcome_tells_the_truth(void **state)
 	assert_int_equal(endpoint_local(alice.fd, &local), 0);
 	assert_true(endpoint_equal(&observed, &local));
 	assert_int_equal(welcome->keepalive_s, 25);
+	assert_int_equal(welcome->n_relays, 2);
+	assert_string_equal(welcome->relays[0]->address, "relay1.example.org");
+	assert_int_equal(welcome->relays[0]->port, 4433);
+	assert_string_equal(welcome->relays[1]->address, "::1");
+	assert_int_equal(welcome->relays[1]->port, 443);
 	/* the key that was printed is the one that TLS proved */
 	assert_int_equal(tls_peer(alice.ssl, key), 0);
 	snprintf(line, sizeof(line), "rendezvous-key = %s\n", key_text(key, text));
