@@ -32,10 +32,10 @@ static long parse_number(const char *text, long most)
 	return *end || value > most ? -1 : value;
 }
 
-int locate_parse(struct place *place, const char *url)
+int locate_parse(struct store_address *address, const char *url)
 {
 	static const char scheme[] = "redis://";
-	char text[LIMIT_HOST], address[ENDPOINT_TEXT_SIZE], *slash, *colon;
+	char text[LIMIT_HOST], numeric[ENDPOINT_TEXT_SIZE], *slash, *colon;
 	struct endpoint ep;
 	long port = REDIS_PORT;
 
@@ -43,22 +43,22 @@ int locate_parse(struct place *place, const char *url)
 		return -EINVAL;
 	strcpy(text, url + sizeof(scheme) - 1);
 	slash = strchr(text, '/');
-	place->database = slash && slash[1] ? (int)parse_number(slash + 1, 65535) : 0;
+	address->database = slash && slash[1] ? (int)parse_number(slash + 1, 65535) : 0;
 	if (slash)
 		*slash = '\0';
 	if (!endpoint_parse(&ep, text, REDIS_PORT)) {
-		strcpy(place->host, endpoint_format_address(&ep, address));
+		strcpy(address->host, endpoint_format_address(&ep, numeric));
 		port = ep.port;
 	} else {
 		colon = strrchr(text, ':');
 		port = colon ? parse_number(colon + 1, 65535) : REDIS_PORT;
 		if (colon)
 			*colon = '\0';
-		strcpy(place->host, text);
+		strcpy(address->host, text);
 	}
-	if (port < 1 || place->database < 0 || !*place->host)
+	if (port < 1 || address->database < 0 || !*address->host)
 		return -EINVAL;
-	place->port = (uint16_t)port;
+	address->port = (uint16_t)port;
 	return 0;
 }
 
@@ -100,12 +100,12 @@ static void on_address(int err, struct evutil_addrinfo *first, void *arg)
 		found(locator->ctx, err ? NULL : address, err ? evutil_gai_strerror(err) : NULL);
 }
 
-void locate(struct locator *locator, const struct place *place,
-	    void (*found)(void *ctx, const char *address, const char *why), void *ctx)
+void locate(struct locator *locator, const struct store_address *address,
+	    void (*found)(void *ctx, const char *numeric, const char *why), void *ctx)
 {
 	struct evutil_addrinfo hints = { .ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM };
 
 	locator->found = found;
 	locator->ctx = ctx;
-	evdns_getaddrinfo(locator->dns, place->host, NULL, &hints, on_address, locator);
+	evdns_getaddrinfo(locator->dns, address->host, NULL, &hints, on_address, locator);
 }

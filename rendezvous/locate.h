@@ -10,14 +10,15 @@
 
 #include "common/limits.h"
 
-struct place {
+/** struct store_address - what a store's URL says */
+struct store_address {
 	char host[LIMIT_HOST];	/* name or literal address */
 	uint16_t port;
 	int database;
 };
 
 /** locate_parse() - redis://HOST[:PORT][/DATABASE]. Return: 0 or -EINVAL */
-int locate_parse(struct place *place, const char *url);
+int locate_parse(struct store_address *address, const char *url);
 
 struct locator;
 
@@ -29,10 +30,10 @@ struct locator *locator_new(struct event_base *base);
 void locator_free(struct locator *locator);
 
 /**
- * locate() - look a place's host up
- * @found:	gets the address as text, or NULL and why; may be called before locate() returns
+ * locate() - look an address's host up
+ * @found:	gets the numeric address, or NULL and why; may be called before locate() returns
  */
-void locate(struct locator *locator, const struct place *place,
-	    void (*found)(void *ctx, const char *address, const char *why), void *ctx);
+void locate(struct locator *locator, const struct store_address *address,
+	    void (*found)(void *ctx, const char *numeric, const char *why), void *ctx);
 
 #endif

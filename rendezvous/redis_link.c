@@ -38,7 +38,7 @@ struct redis_link {
 	struct event_base *base;
 	struct event *timer;
 	struct locator *locator;
-	struct place place;
+	struct store_address store;
 	char channel[CHANNEL];
 	const struct redis_link_ops *ops;
 	void *ctx;
@@ -81,7 +81,7 @@ static void link_down(struct redis_link *link, const char *why)
 		return;
 	if (!link->is_told)
 		log_warn("store: redis at %s:%u: %s; nodes of this server still reach each other",
-			 link->place.host, link->place.port, why);
+			 link->store.host, link->store.port, why);
 	link->is_told = true;
 	link_set_state(link, LINK_DOWN);
 	context_free(&link->commands);
@@ -119,7 +119,7 @@ static void link_beat(struct redis_link *link, uint64_t now)
 static void link_up(struct redis_link *link)
 {
 	link_set_state(link, LINK_UP);
-	log_info("store: connected to redis at %s:%u", link->place.host, link->place.port);
+	log_info("store: connected to redis at %s:%u", link->store.host, link->store.port);
 	link->back = RDV_STORE_BACK_MIN;
 	link->is_told = false;
 	link->heard = link->pinged = clock_now();
@@ -171,7 +171,7 @@ static void on_end(const redisAsyncContext *ac, int status)
 
 static redisAsyncContext *context_new(struct redis_link *link, const char *address)
 {
-	redisAsyncContext *ac = redisAsyncConnect(address, link->place.port);
+	redisAsyncContext *ac = redisAsyncConnect(address, link->store.port);
 
 	if (ac && !ac->err && redisLibeventAttach(ac, link->base) == REDIS_OK &&
 	    redisAsyncSetConnectCallback(ac, on_end) == REDIS_OK &&
@@ -200,7 +200,7 @@ static void on_located(void *ctx, const char *address, const char *why)
 	link->subscription = link->commands ? context_new(link, address) : NULL;
 	if (!link->subscription ||
 	    redisAsyncCommand(link->commands, on_select, link, "SELECT %d",
-			      link->place.database) != REDIS_OK ||
+			      link->store.database) != REDIS_OK ||
 	    redisAsyncCommand(link->subscription, on_message, link, "SUBSCRIBE %s",
 			      link->channel) != REDIS_OK)
 		link_down(link, "cannot connect");
@@ -216,7 +216,7 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
 	case LINK_DOWN:
 		link_set_state(link, LINK_LOCATING);
 		link_arm(link, RDV_STORE_SILENCE);
-		locate(link->locator, &link->place, on_located, link);
+		locate(link->locator, &link->store, on_located, link);
 		break;
 	case LINK_UP:
 		link_beat(link, clock_now());
@@ -226,7 +226,7 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
 	}
 }
 
-struct redis_link *redis_link_new(struct event_base *base, const struct place *place,
+struct redis_link *redis_link_new(struct event_base *base, const struct store_address *address,
 				  const char *channel, const struct redis_link_ops *ops, void *ctx)
 {
 	struct redis_link *link = calloc(1, sizeof(*link));
@@ -234,7 +234,7 @@ struct redis_link *redis_link_new(struct event_base *base, const struct place *p
 	if (!link)
 		return NULL;
 	link->base = base;
-	link->place = *place;
+	link->store = *address;
 	link->ops = ops;
 	link->ctx = ctx;
 	link->back = RDV_STORE_BACK_MIN;

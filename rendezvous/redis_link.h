@@ -34,7 +34,7 @@ struct redis_link;
  * @channel:	to subscribe to, copied
  * Return: redis_link_free(), or NULL without memory or /etc/resolv.conf
  */
-struct redis_link *redis_link_new(struct event_base *base, const struct place *place,
+struct redis_link *redis_link_new(struct event_base *base, const struct store_address *address,
 				  const char *channel, const struct redis_link_ops *ops, void *ctx);
 
 /** redis_link_free() - every command still open gets its answer: NULL */

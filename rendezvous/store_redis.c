@@ -326,9 +326,9 @@ struct store *store_redis_open(struct event_base *base, const char *url, const c
 	static const struct redis_link_ops link_ops = { on_up, on_beat, on_message };
 	struct redis *redis = calloc(1, sizeof(*redis));
 	char channel[sizeof(SERVER) + RDV_SERVER_ID];
-	struct place place;
+	struct store_address address;
 
-	if (!redis || locate_parse(&place, url)) {
+	if (!redis || locate_parse(&address, url)) {
 		snprintf(why, size, "store = %s: want redis://HOST:PORT/NUMBER", url);
 		free(redis);
 		return NULL;
@@ -339,7 +339,7 @@ struct store *store_redis_open(struct event_base *base, const char *url, const c
 	snprintf(redis->self, sizeof(redis->self), "%s", self);
 	snprintf(channel, sizeof(channel), SERVER "%s", self);
 	redis->presences = presences_new();
-	redis->link = redis->presences ? redis_link_new(base, &place, channel, &link_ops, redis) : NULL;
+	redis->link = redis->presences ? redis_link_new(base, &address, channel, &link_ops, redis) : NULL;
 	if (redis->link)
 		return &redis->store;
 	snprintf(why, size, "store = %s: out of memory, or /etc/resolv.conf cannot be read", url);

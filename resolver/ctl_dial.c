@@ -24,7 +24,8 @@
 
 #define CHUNK	(128 * 1024)	/* bytes a call: larger ones gain nothing: 57 to 68 % of a direct connection (measured) */
 
-struct flow {
+/* From the terminal to the peer, or back */
+struct direction {
 	int from, to;
 	const char *name;
 	bool failed;
@@ -32,14 +33,14 @@ struct flow {
 };
 
 /* Return: bytes moved, 0 at the end, -errno */
-static ssize_t move(struct flow *flow)
+static ssize_t move(struct direction *way)
 {
-	ssize_t have = read(flow->from, flow->buffer, CHUNK), done = 0, n;
+	ssize_t have = read(way->from, way->buffer, CHUNK), done = 0, n;
 
 	if (have <= 0)
 		return have ? -errno : 0;
 	while (done < have) {
-		n = write(flow->to, flow->buffer + done, (size_t)(have - done));
+		n = write(way->to, way->buffer + done, (size_t)(have - done));
 		if (n < 0 && errno != EINTR)
 			return -errno;
 		if (n > 0)
@@ -48,17 +49,17 @@ static ssize_t move(struct flow *flow)
 	return have;
 }
 
-static void *flow_run(void *arg)
+static void *direction_run(void *arg)
 {
-	struct flow *flow = arg;
+	struct direction *way = arg;
 	ssize_t n;
 
 	do {
-		n = move(flow);
+		n = move(way);
 	} while (n > 0 || n == -EINTR);
 	if (n < 0 && n != -EPIPE) {	/* EPIPE: the reader has had enough, no fault */
-		log_error("%s: %s", flow->name, strerror((int)-n));
-		flow->failed = true;
+		log_error("%s: %s", way->name, strerror((int)-n));
+		way->failed = true;
 	}
 	return NULL;
 }
@@ -66,18 +67,18 @@ static void *flow_run(void *arg)
 /* stdin to the socket, in a thread of its own; its end is passed on by FIN */
 static void *upward(void *arg)
 {
-	struct flow *flow = arg;
+	struct direction *way = arg;
 
-	flow_run(flow);
-	shutdown(flow->to, SHUT_WR);
+	direction_run(way);
+	shutdown(way->to, SHUT_WR);
 	return NULL;
 }
 
 static int join(int fd)
 {
 	static char buffers[2][CHUNK];
-	struct flow up = { .from = STDIN_FILENO, .to = fd, .name = "sending", .buffer = buffers[0] };
-	struct flow down = { .from = fd, .to = STDOUT_FILENO, .name = "receiving", .buffer = buffers[1] };
+	struct direction up = { .from = STDIN_FILENO, .to = fd, .name = "sending", .buffer = buffers[0] };
+	struct direction down = { .from = fd, .to = STDOUT_FILENO, .name = "receiving", .buffer = buffers[1] };
 	pthread_t thread;
 	int error = pthread_create(&thread, NULL, upward, &up);
 
@@ -85,7 +86,7 @@ static int join(int fd)
 		log_error("cannot start a thread: %s", strerror(error));
 		return CTL_FAILED;
 	}
-	flow_run(&down);
+	direction_run(&down);
 	close(STDOUT_FILENO);
 	/*
 	 * The peer has said all.  A program that still writes to us may go on; a person at a

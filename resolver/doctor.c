@@ -76,7 +76,7 @@ static void gather(const struct node *node, const struct doors *doors, struct do
 	facts->port_high = nat.port_high;
 	facts->port_step = nat.port_step;
 	facts->port_pace = nat.port_pace;
-	facts->ports_taken = node->ports && ports_taken(node->ports);
+	facts->ports_scarce = node->ports && ports_scarce(node->ports);
 	facts->stray_syn = nat.stray_syn;
 	facts->hairpin = nat.hairpin;
 	facts->lifetime = nat.lifetime;

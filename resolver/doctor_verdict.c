@@ -72,7 +72,7 @@ const char *doctor_ports(const struct doctor_facts *facts, char *text, size_t si
 		break;
 	case PUNCH__PORT_RULE__PORT_RULE_BLOCK:
 		snprintf(text, size, "%s: each connection gets any number of about %u, %u-%u%s", rule, high - low + 1, low, high,
-			 facts->ports_taken ? "; many of them are still taken by our last attempts" : "");
+			 facts->ports_scarce ? "; many of them are still taken by our last attempts" : "");
 		break;
 	case PUNCH__PORT_RULE__PORT_RULE_RANDOM:
 		snprintf(text, size, "%s: each connection gets any number", rule);

@@ -16,7 +16,7 @@
  * @uplinks, @ready:	rendezvous servers configured, and answering
  * @mapping, @filtering, @port_rule:	Punch__Mapping, Punch__Filtering, Punch__PortRule
  * @port_low, @port_high, @port_step, @port_pace:	as in struct description; 0 not known
- * @ports_taken:	many ports of a block are still taken by attempts of ours
+ * @ports_scarce:	many ports of a block are still taken by attempts of ours
  * @stray_syn, @hairpin:	Punch__StraySyn, Punch__Hairpin
  * @lifetime:		s that a silent mapping was seen to live; 0 not known
  * @nats:		one above the other; 0 not known
@@ -39,7 +39,7 @@ struct doctor_facts {
 	uint16_t port_low, port_high;
 	int32_t port_step;
 	uint32_t port_pace;
-	bool ports_taken;
+	bool ports_scarce;
 	uint32_t gateway;
 	bool gateway_known, gateway_off;
 	struct endpoint gateway_external;

@@ -26,10 +26,10 @@
 #include "common/hash.h"
 #include "common/log.h"
 #include "resolver/inlet.h"
-#include "resolver/meets.h"
 #include "resolver/netwatch.h"
 #include "resolver/ports.h"
 #include "resolver/reach.h"
+#include "resolver/serverless.h"
 #include "resolver/timer.h"
 #include "resolver/uplink.h"
 
@@ -124,8 +124,8 @@ static void on_settled(evutil_socket_t fd, short what, void *arg)
 		ports_on_uplink(node->ports);
 	if (changed)
 		inlets_restart(node->inlets);
-	if (changed && node->meets)
-		meets_on_network(node->meets);
+	if (changed && node->serverless)
+		serverless_on_network(node->serverless);
 }
 
 static void on_netlink(evutil_socket_t fd, short what, void *arg)

@@ -38,7 +38,7 @@ struct node {
 	struct ports *ports;
 	struct sessions *sessions;
 	struct inlets *inlets;		/* NULL with port-mapping = no */
-	struct meets *meets;		/* NULL unless [node] rendezvous = none */
+	struct serverless *serverless;	/* NULL unless [node] rendezvous = none */
 	struct services *services;
 	struct names *names;
 	struct doorbells *doorbells;

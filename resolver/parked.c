@@ -81,53 +81,53 @@ static const unsigned int parked_edges[] = {
 	[PARKED_FAILED] = 0,
 };
 
-void spot_set_state(struct spot *spot, enum parked_state state)
+void parked_socket_set_state(struct parked_socket *sock, enum parked_state state)
 {
-	assert(parked_edges[spot->state] & 1u << state);
-	log_debug("parked socket for %s: %s -> %s", spot->peer.name, parked_names[spot->state], parked_names[state]);
-	spot->node->parked->counts[spot->state]--;
-	spot->node->parked->counts[state]++;
-	spot->state = state;
+	assert(parked_edges[sock->state] & 1u << state);
+	log_debug("parked socket for %s: %s -> %s", sock->peer.name, parked_names[sock->state], parked_names[state]);
+	sock->node->parked->counts[sock->state]--;
+	sock->node->parked->counts[state]++;
+	sock->state = state;
 }
 
 /* By RST, which leaves no TIME_WAIT behind; for a program that failed it is the wake-up */
-static void reset_end(struct spot *spot)
+static void reset_end(struct parked_socket *sock)
 {
 	const struct linger reset = { .l_onoff = 1, .l_linger = 0 };
 
-	spot_forget_event(&spot->event);
-	if (spot->end < 0)
+	parked_socket_forget_event(&sock->event);
+	if (sock->end < 0)
 		return;
-	setsockopt(spot->end, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
-	close(spot->end);
-	spot->end = -1;
+	setsockopt(sock->end, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
+	close(sock->end);
+	sock->end = -1;
 }
 
-void spot_free(struct spot *spot)
+void parked_socket_free(struct parked_socket *sock)
 {
-	struct parked *parked = spot->node->parked;
+	struct parked *parked = sock->node->parked;
 
-	TAILQ_REMOVE(&parked->spots, spot, link);
-	parked->counts[spot->state]--;
-	if (spot->session)
-		session_cancel(spot->session);
-	reset_end(spot);
-	spot_forget_event(&spot->real_event);
-	spot_forget_event(&spot->timer);
-	if (spot->real >= 0)
-		close(spot->real);
-	free(spot);
+	TAILQ_REMOVE(&parked->sockets, sock, link);
+	parked->counts[sock->state]--;
+	if (sock->session)
+		session_cancel(sock->session);
+	reset_end(sock);
+	parked_socket_forget_event(&sock->real_event);
+	parked_socket_forget_event(&sock->timer);
+	if (sock->real >= 0)
+		close(sock->real);
+	free(sock);
 }
 
 /* ------------------------------------------------------------ LOCAL_PARK */
 
-struct spot *spot_find(struct parked *parked, uint64_t cookie)
+struct parked_socket *parked_socket_find(struct parked *parked, uint64_t cookie)
 {
-	struct spot *spot;
+	struct parked_socket *sock;
 
-	TAILQ_FOREACH(spot, &parked->spots, link) {
-		if (spot->cookie == cookie && spot->state != PARKED_CLAIMED)
-			return spot;
+	TAILQ_FOREACH(sock, &parked->sockets, link) {
+		if (sock->cookie == cookie && sock->state != PARKED_CLAIMED)
+			return sock;
 	}
 	return NULL;
 }
@@ -135,25 +135,25 @@ struct spot *spot_find(struct parked *parked, uint64_t cookie)
 static void on_timer(evutil_socket_t fd, short what, void *arg);
 static void on_result(void *arg, const struct session_result *result);
 
-static struct spot *spot_new(struct node *node, uint64_t cookie, const struct peer *peer, uint16_t port)
+static struct parked_socket *parked_socket_new(struct node *node, uint64_t cookie, const struct peer *peer, uint16_t port)
 {
-	struct spot *spot = calloc(1, sizeof(*spot));
+	struct parked_socket *sock = calloc(1, sizeof(*sock));
 
-	if (!spot)
+	if (!sock)
 		return NULL;
-	spot->timer = event_new(node->base, -1, 0, on_timer, spot);
-	if (!spot->timer) {
-		free(spot);
+	sock->timer = event_new(node->base, -1, 0, on_timer, sock);
+	if (!sock->timer) {
+		free(sock);
 		return NULL;
 	}
-	spot->node = node;
-	spot->cookie = cookie;
-	spot->peer = *peer;
-	spot->port = port;
-	spot->end = spot->real = -1;
-	TAILQ_INSERT_TAIL(&node->parked->spots, spot, link);
+	sock->node = node;
+	sock->cookie = cookie;
+	sock->peer = *peer;
+	sock->port = port;
+	sock->end = sock->real = -1;
+	TAILQ_INSERT_TAIL(&node->parked->sockets, sock, link);
 	node->parked->counts[PARKED_PENDING]++;
-	return spot;
+	return sock;
 }
 
 unsigned int parked_count(const struct parked *parked)
@@ -175,19 +175,19 @@ unsigned int parked_files(const struct parked *parked)
 /* Room, and nothing under way for this socket. Return: 0 or -errno with @reply complete */
 static int admit(struct parked *parked, int fd, uint64_t *cookie, struct local_reply *reply)
 {
-	struct spot *old;
+	struct parked_socket *old;
 
 	if (sockdiag_cookie(fd, cookie) < 0) {
 		reply_fail(reply, EOPNOTSUPP, "the kernel gives the socket no SO_COOKIE");
 		return -EOPNOTSUPP;
 	}
-	old = spot_find(parked, *cookie);
+	old = parked_socket_find(parked, *cookie);
 	if (old && old->state != PARKED_FAILED) {
 		reply_fail(reply, EALREADY, "the socket is on its way to %s already", old->peer.name);
 		return -EALREADY;
 	}
 	if (old)
-		spot_free(old);
+		parked_socket_free(old);
 	if (parked_count(parked) >= PARKED_MAX) {
 		reply_fail(reply, ENOBUFS, "%d connections are being set up at once already", PARKED_MAX);
 		return -EAGAIN;
@@ -199,7 +199,7 @@ void parked_start(struct node *node, int fd, const struct peer *peer, const stru
 		  struct local_reply *reply)
 {
 	const struct lot *where = NULL;
-	struct spot *spot;
+	struct parked_socket *sock;
 	uint64_t cookie;
 	int rc;
 
@@ -209,148 +209,148 @@ void parked_start(struct node *node, int fd, const struct peer *peer, const stru
 	}
 	if (lot_examine(fd, reply) < 0 || admit(node->parked, fd, &cookie, reply) < 0)
 		return;
-	spot = spot_new(node, cookie, peer, in->target.port);
-	if (!spot) {
+	sock = parked_socket_new(node, cookie, peer, in->target.port);
+	if (!sock) {
 		reply_fail(reply, ENOMEM, "out of memory");
 		return;
 	}
-	spot->session = session_dial(node, peer, spot->port, lot_family(fd), request_timeout(in->timeout_ms),
-				     in->route, on_result, NULL, spot);
-	if (!spot->session) {
+	sock->session = session_dial(node, peer, sock->port, lot_family(fd), request_timeout(in->timeout_ms),
+				     in->route, on_result, NULL, sock);
+	if (!sock->session) {
 		reply_fail(reply, ENOBUFS, "too many connections are being set up at once");
-		spot_free(spot);
+		parked_socket_free(sock);
 		return;
 	}
 	rc = lot_park(node->parked->lots, fd, &where);
 	if (rc == 0)
-		rc = endpoint_local(fd, &spot->program);
+		rc = endpoint_local(fd, &sock->program);
 	if (rc < 0) {
 		reply_fail(reply, -rc, "cannot connect to the parking address %s: %s%s", LOT_ADDRESS, strerror(-rc),
 			   rc == -ENETUNREACH ? "; is the loopback interface up?" : "");
-		spot_free(spot);
+		parked_socket_free(sock);
 		return;
 	}
-	spot->where = where;
-	timer_set(spot->timer, PARKED_LOOK);
+	sock->where = where;
+	timer_set(sock->timer, PARKED_LOOK);
 }
 
 /* ------------------------------------------------------------ completion */
 
 /* Does the program's socket still wait for us? */
-static bool still_there(const struct spot *spot)
+static bool still_there(const struct parked_socket *sock)
 {
 	struct sockdiag_socket socket;
-	int rc = sockdiag_find(&spot->program, &spot->where->address, &socket);
+	int rc = sockdiag_find(&sock->program, &sock->where->address, &socket);
 
-	return rc == 0 ? socket.cookie == spot->cookie : rc != -ENOENT;
+	return rc == 0 ? socket.cookie == sock->cookie : rc != -ENOENT;
 }
 
 /* Is the program's socket the other end of what we have got? Anything but a clear "yes" is none */
-static bool is_with_us(struct spot *spot)
+static bool is_with_us(struct parked_socket *sock)
 {
 	struct sockdiag_socket socket;
 
-	spot->met = spot->met || (sockdiag_find(&spot->program, &spot->where->address, &socket) == 0 &&
-				  socket.cookie == spot->cookie);
-	return spot->met;
+	sock->met = sock->met || (sockdiag_find(&sock->program, &sock->where->address, &socket) == 0 &&
+				  socket.cookie == sock->cookie);
+	return sock->met;
 }
 
-static bool is_established(const struct spot *spot)
+static bool is_established(const struct parked_socket *sock)
 {
-	struct pollfd end = { .fd = spot->end, .events = POLLOUT };
+	struct pollfd end = { .fd = sock->end, .events = POLLOUT };
 
 	return poll(&end, 1, 0) == 1 && !(end.revents & (POLLERR | POLLHUP));
 }
 
 /* Cross the program's SYN with ours. Return: 0 or -errno */
-static int complete(struct spot *spot)
+static int complete(struct parked_socket *sock)
 {
-	spot->end = lot_cross(spot->where, &spot->program);
-	if (spot->end < 0)
-		return spot->end;
+	sock->end = lot_cross(sock->where, &sock->program);
+	if (sock->end < 0)
+		return sock->end;
 	/* At once where it can be: a program that says a word and closes must not be taken for a stranger */
-	if (is_established(spot) && !is_with_us(spot))
+	if (is_established(sock) && !is_with_us(sock))
 		return -ENOENT;
-	spot->event = event_new(spot->node->base, spot->end, EV_WRITE, spot_on_end, spot);
-	if (!spot->event || event_add(spot->event, NULL) < 0)
+	sock->event = event_new(sock->node->base, sock->end, EV_WRITE, parked_socket_on_end, sock);
+	if (!sock->event || event_add(sock->event, NULL) < 0)
 		return -ENOMEM;
-	timer_set(spot->timer, PARKED_COMPLETE);
+	timer_set(sock->timer, PARKED_COMPLETE);
 	return 0;
 }
 
-static void cannot_complete(struct spot *spot, int error)
+static void cannot_complete(struct parked_socket *sock, int error)
 {
 	if (error == ECONNREFUSED || error == ENOENT)
-		log_info("%s port %u: the program has closed its socket", spot->peer.name, spot->port);
+		log_info("%s port %u: the program has closed its socket", sock->peer.name, sock->port);
 	else
-		log_warn("%s port %u: cannot wake the program: %s", spot->peer.name, spot->port, strerror(error));
-	spot_free(spot);
+		log_warn("%s port %u: cannot wake the program: %s", sock->peer.name, sock->port, strerror(error));
+	parked_socket_free(sock);
 }
 
 /* Reasons are kept for a while, but not for everybody */
 static void bound_failures(struct parked *parked)
 {
-	struct spot *spot;
+	struct parked_socket *sock;
 
 	if (parked->counts[PARKED_FAILED] < PARKED_FAILURES)
 		return;
-	TAILQ_FOREACH(spot, &parked->spots, link) {
-		if (spot->state == PARKED_FAILED) {
-			spot_free(spot);
+	TAILQ_FOREACH(sock, &parked->sockets, link) {
+		if (sock->state == PARKED_FAILED) {
+			parked_socket_free(sock);
 			return;
 		}
 	}
 }
 
 /* PENDING, and the result is known */
-static void finish(struct spot *spot)
+static void finish(struct parked_socket *sock)
 {
-	int rc = still_there(spot) ? complete(spot) : -ENOENT;
+	int rc = still_there(sock) ? complete(sock) : -ENOENT;
 
 	if (rc == 0)
-		spot_set_state(spot, spot->result.error ? PARKED_FAILING : PARKED_COMPLETING);
-	else if (spot->end < 0 && (rc == -EMFILE || rc == -ENFILE || rc == -ENOBUFS) && spot->stuck++ < PARKED_STUCK)
-		timer_set(spot->timer, PARKED_AGAIN);
+		parked_socket_set_state(sock, sock->result.error ? PARKED_FAILING : PARKED_COMPLETING);
+	else if (sock->end < 0 && (rc == -EMFILE || rc == -ENFILE || rc == -ENOBUFS) && sock->stuck++ < PARKED_STUCK)
+		timer_set(sock->timer, PARKED_AGAIN);
 	else
-		cannot_complete(spot, -rc);
+		cannot_complete(sock, -rc);
 }
 
 static void on_result(void *arg, const struct session_result *result)
 {
-	struct spot *spot = arg;
+	struct parked_socket *sock = arg;
 
-	spot->session = NULL;
-	spot->result = *result;
-	spot->real = result->error ? -1 : result->fd;
-	finish(spot);
+	sock->session = NULL;
+	sock->result = *result;
+	sock->real = result->error ? -1 : result->fd;
+	finish(sock);
 }
 
-void spot_fail(struct spot *spot)
+void parked_socket_fail(struct parked_socket *sock)
 {
-	bound_failures(spot->node->parked);
-	spot_set_state(spot, PARKED_FAILED);
-	reset_end(spot);
-	timer_set(spot->timer, spot->told ? 0 : PARKED_MEMORY);
+	bound_failures(sock->node->parked);
+	parked_socket_set_state(sock, PARKED_FAILED);
+	reset_end(sock);
+	timer_set(sock->timer, sock->told ? 0 : PARKED_MEMORY);
 }
 
-static void on_completed(struct spot *spot)
+static void on_completed(struct parked_socket *sock)
 {
 	int error = 0;
 	socklen_t size = sizeof(error);
 
-	if (getsockopt(spot->end, SOL_SOCKET, SO_ERROR, &error, &size) < 0)
+	if (getsockopt(sock->end, SOL_SOCKET, SO_ERROR, &error, &size) < 0)
 		error = errno;
-	if (!error && !is_with_us(spot))
+	if (!error && !is_with_us(sock))
 		error = ENOENT;
 	if (error) {
-		cannot_complete(spot, error);
-	} else if (spot->state == PARKED_FAILING) {
-		spot_fail(spot);
+		cannot_complete(sock, error);
+	} else if (sock->state == PARKED_FAILING) {
+		parked_socket_fail(sock);
 	} else {
-		spot_set_state(spot, PARKED_READY);
-		event_assign(spot->event, spot->node->base, spot->end, EV_READ | EV_PERSIST, spot_on_end, spot);
-		event_add(spot->event, NULL);
-		timer_set(spot->timer, PARKED_CLAIM);
+		parked_socket_set_state(sock, PARKED_READY);
+		event_assign(sock->event, sock->node->base, sock->end, EV_READ | EV_PERSIST, parked_socket_on_end, sock);
+		event_add(sock->event, NULL);
+		timer_set(sock->timer, PARKED_CLAIM);
 	}
 }
 
@@ -358,29 +358,29 @@ static void on_real(evutil_socket_t fd, short what, void *arg)
 {
 	(void)fd;
 	(void)what;
-	spot_splice(arg, "the program did not take the socket");
+	parked_socket_splice(arg, "the program did not take the socket");
 }
 
-void spot_on_end(evutil_socket_t fd, short what, void *arg)
+void parked_socket_on_end(evutil_socket_t fd, short what, void *arg)
 {
-	struct spot *spot = arg;
+	struct parked_socket *sock = arg;
 	char scrap[256];
 	ssize_t n;
 
 	(void)what;
-	switch (spot->state) {
+	switch (sock->state) {
 	case PARKED_COMPLETING:
 	case PARKED_FAILING:
-		on_completed(spot);
+		on_completed(sock);
 		break;
 	case PARKED_READY:
 	case PARKED_LATE:
-		spot_splice(spot, "the program used the parked socket as it is");
+		parked_socket_splice(sock, "the program used the parked socket as it is");
 		break;
 	case PARKED_CLAIMED:
 		n = recv(fd, scrap, sizeof(scrap), MSG_DONTWAIT);
 		if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR))
-			spot_free(spot);
+			parked_socket_free(sock);
 		break;
 	case PARKED_PENDING:
 	case PARKED_FAILED:
@@ -389,39 +389,39 @@ void spot_on_end(evutil_socket_t fd, short what, void *arg)
 	}
 }
 
-static void go_late(struct spot *spot)
+static void go_late(struct parked_socket *sock)
 {
-	spot_set_state(spot, PARKED_LATE);
-	spot->real_event = event_new(spot->node->base, spot->real, EV_READ, on_real, spot);
-	if (!spot->real_event || event_add(spot->real_event, NULL) < 0)
-		spot_splice(spot, "out of memory");
+	parked_socket_set_state(sock, PARKED_LATE);
+	sock->real_event = event_new(sock->node->base, sock->real, EV_READ, on_real, sock);
+	if (!sock->real_event || event_add(sock->real_event, NULL) < 0)
+		parked_socket_splice(sock, "out of memory");
 }
 
 static void on_timer(evutil_socket_t fd, short what, void *arg)
 {
-	struct spot *spot = arg;
+	struct parked_socket *sock = arg;
 
 	(void)fd;
 	(void)what;
-	switch (spot->state) {
+	switch (sock->state) {
 	case PARKED_PENDING:
-		if (!spot->session)
-			finish(spot);
-		else if (still_there(spot))
-			timer_set(spot->timer, PARKED_LOOK);
+		if (!sock->session)
+			finish(sock);
+		else if (still_there(sock))
+			timer_set(sock->timer, PARKED_LOOK);
 		else
-			cannot_complete(spot, ENOENT);
+			cannot_complete(sock, ENOENT);
 		break;
 	case PARKED_COMPLETING:
 	case PARKED_FAILING:
-		cannot_complete(spot, ETIMEDOUT);
+		cannot_complete(sock, ETIMEDOUT);
 		break;
 	case PARKED_READY:
-		go_late(spot);
+		go_late(sock);
 		break;
 	case PARKED_CLAIMED:
 	case PARKED_FAILED:
-		spot_free(spot);
+		parked_socket_free(sock);
 		break;
 	case PARKED_LATE:
 	case PARKED_STATE_COUNT:
@@ -438,20 +438,20 @@ struct parked *parked_new(struct node *node)
 	if (!parked)
 		return NULL;
 	parked->node = node;
-	TAILQ_INIT(&parked->spots);
+	TAILQ_INIT(&parked->sockets);
 	lot_init(parked->lots);
 	return parked;
 }
 
 void parked_free(struct parked *parked)
 {
-	struct spot *spot;
+	struct parked_socket *sock;
 	unsigned int i;
 
 	if (!parked)
 		return;
-	while ((spot = TAILQ_FIRST(&parked->spots)))
-		spot_free(spot);
+	while ((sock = TAILQ_FIRST(&parked->sockets)))
+		parked_socket_free(sock);
 	for (i = 0; i < LOT_COUNT; i++)
 		lot_close(&parked->lots[i]);
 	free(parked);

@@ -20,100 +20,100 @@
 
 /* ------------------------------------------------------------ nobody claims */
 
-void spot_splice(struct spot *spot, const char *why)
+void parked_socket_splice(struct parked_socket *sock, const char *why)
 {
-	struct node *node = spot->node;
-	int end = spot->end, real = spot->real;
+	struct node *node = sock->node;
+	int end = sock->end, real = sock->real;
 
-	log_info("%s port %u: %s, copying between the sockets", spot->peer.name, spot->port, why);
-	connections_add(node, &spot->peer, spot->port, false, &spot->result.track, spot->result.path,
-			spot->result.setup_us);
-	spot_forget_event(&spot->event);
-	spot->end = spot->real = -1;
-	spot_free(spot);
+	log_info("%s port %u: %s, copying between the sockets", sock->peer.name, sock->port, why);
+	connections_add(node, &sock->peer, sock->port, false, &sock->result.track, sock->result.path,
+			sock->result.setup_us);
+	parked_socket_forget_event(&sock->event);
+	sock->end = sock->real = -1;
+	parked_socket_free(sock);
 	splice_start(node->splices, end, real);
 }
 
 /* ------------------------------------------------------------ LOCAL_CLAIM_PARKED */
 
 /* The program has used the socket already: what it said must not be lost */
-static bool has_spoken(const struct spot *spot)
+static bool has_spoken(const struct parked_socket *sock)
 {
 	char byte;
 
-	return recv(spot->end, &byte, 1, MSG_PEEK | MSG_DONTWAIT) >= 0;
+	return recv(sock->end, &byte, 1, MSG_PEEK | MSG_DONTWAIT) >= 0;
 }
 
-static int give(struct spot *spot, struct local_reply *reply)
+static int give(struct parked_socket *sock, struct local_reply *reply)
 {
-	int real = spot->real;
+	int real = sock->real;
 
 	reply->status = LOCAL_OK;
-	reply->slot = spot->peer.slot;
-	reply->remote = spot->result.track.path.remote;
-	reply->path = spot->result.path;
-	reply->setup_us = spot->result.setup_us;
-	snprintf(reply->peer, sizeof(reply->peer), "%s", spot->peer.name);
-	connections_add(spot->node, &spot->peer, spot->port, false, &spot->result.track, spot->result.path,
-			spot->result.setup_us);
-	spot->real = -1;
-	spot_forget_event(&spot->real_event);
-	spot_set_state(spot, PARKED_CLAIMED);
-	event_del(spot->event);
-	event_assign(spot->event, spot->node->base, spot->end, EV_READ | EV_PERSIST, spot_on_end, spot);
-	event_add(spot->event, NULL);
-	timer_set(spot->timer, PARKED_LINGER);
+	reply->slot = sock->peer.slot;
+	reply->remote = sock->result.track.path.remote;
+	reply->path = sock->result.path;
+	reply->setup_us = sock->result.setup_us;
+	snprintf(reply->peer, sizeof(reply->peer), "%s", sock->peer.name);
+	connections_add(sock->node, &sock->peer, sock->port, false, &sock->result.track, sock->result.path,
+			sock->result.setup_us);
+	sock->real = -1;
+	parked_socket_forget_event(&sock->real_event);
+	parked_socket_set_state(sock, PARKED_CLAIMED);
+	event_del(sock->event);
+	event_assign(sock->event, sock->node->base, sock->end, EV_READ | EV_PERSIST, parked_socket_on_end, sock);
+	event_add(sock->event, NULL);
+	timer_set(sock->timer, PARKED_LINGER);
 	return real;
 }
 
 /* Once, as SO_ERROR does; the reset that woke the program is not to be seen after it */
-static void tell(struct spot *spot, int fd, struct local_reply *reply)
+static void tell(struct parked_socket *sock, int fd, struct local_reply *reply)
 {
-	struct pollfd end = { .fd = spot->end, .events = POLLOUT };
+	struct pollfd end = { .fd = sock->end, .events = POLLOUT };
 	int error;
 	socklen_t size = sizeof(error);
 
-	reply_fail(reply, spot->result.error, "%s", spot->result.text);
-	spot->told = true;
+	reply_fail(reply, sock->result.error, "%s", sock->result.text);
+	sock->told = true;
 	/* It woke before our loop did: settle it now, for it may connect the same socket again at once */
-	if (spot->state == PARKED_FAILING && poll(&end, 1, 0) == 1 && !(end.revents & (POLLERR | POLLHUP)))
-		spot_fail(spot);
-	if (spot->state != PARKED_FAILED)
+	if (sock->state == PARKED_FAILING && poll(&end, 1, 0) == 1 && !(end.revents & (POLLERR | POLLHUP)))
+		parked_socket_fail(sock);
+	if (sock->state != PARKED_FAILED)
 		return;
 	if (fd >= 0)	/* else the porter does it */
 		getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size);
-	spot_free(spot);
+	parked_socket_free(sock);
 }
 
 int parked_claim(struct node *node, const struct proof *proof, int fd, struct local_reply *reply)
 {
-	struct spot *spot;
+	struct parked_socket *sock;
 
 	reply->status = LOCAL_NOT_OURS;
 	reply->error = ENOENT;
-	spot = proof->good ? spot_find(node->parked, proof->cookie) : NULL;
-	if (!spot)
+	sock = proof->good ? parked_socket_find(node->parked, proof->cookie) : NULL;
+	if (!sock)
 		return -1;
-	snprintf(reply->peer, sizeof(reply->peer), "%s", spot->peer.name);
-	reply->slot = spot->peer.slot;
-	switch (spot->state) {
+	snprintf(reply->peer, sizeof(reply->peer), "%s", sock->peer.name);
+	reply->slot = sock->peer.slot;
+	switch (sock->state) {
 	case PARKED_PENDING:
-		reply_fail(reply, EINPROGRESS, "on the way to %s", spot->peer.name);
+		reply_fail(reply, EINPROGRESS, "on the way to %s", sock->peer.name);
 		return -1;
 	case PARKED_FAILING:
 	case PARKED_FAILED:
-		tell(spot, fd, reply);
+		tell(sock, fd, reply);
 		return -1;
 	case PARKED_READY:
 	case PARKED_LATE:
-		if (has_spoken(spot)) {
-			spot_splice(spot, "the program wrote before it asked");
+		if (has_spoken(sock)) {
+			parked_socket_splice(sock, "the program wrote before it asked");
 			return -1;
 		}
 		/* fall through */
 	case PARKED_COMPLETING:
 		reply->error = 0;
-		return give(spot, reply);
+		return give(sock, reply);
 	case PARKED_CLAIMED:
 	case PARKED_STATE_COUNT:
 		break;

@@ -24,15 +24,15 @@ enum parked_state {
 };
 
 /**
- * struct spot - one program's socket
+ * struct parked_socket - one program's socket
  * @where:	the listener it is parked at
  * @program:	its own address
  * @end:	our end that completes it, -1 none
  * @real:	the real socket, -1 none
  * @event:	of @end; @real_event: reads of @real
  */
-struct spot {
-	TAILQ_ENTRY(spot) link;
+struct parked_socket {
+	TAILQ_ENTRY(parked_socket) link;
 	struct node *node;
 	enum parked_state state;
 	uint64_t cookie;
@@ -51,27 +51,27 @@ struct spot {
 
 struct parked {
 	struct node *node;
-	TAILQ_HEAD(, spot) spots;
+	TAILQ_HEAD(, parked_socket) sockets;
 	unsigned int counts[PARKED_STATE_COUNT];
 	struct lot lots[LOT_COUNT];
 };
 
-void spot_set_state(struct spot *spot, enum parked_state state);
-void spot_free(struct spot *spot);
+void parked_socket_set_state(struct parked_socket *sock, enum parked_state state);
+void parked_socket_free(struct parked_socket *sock);
 
-/** spot_find() - by cookie; those that were claimed are not found */
-struct spot *spot_find(struct parked *parked, uint64_t cookie);
+/** parked_socket_find() - by cookie; those that were claimed are not found */
+struct parked_socket *parked_socket_find(struct parked *parked, uint64_t cookie);
 
-/** spot_fail() - FAILING, and our end is established: reset it, which wakes the program */
-void spot_fail(struct spot *spot);
+/** parked_socket_fail() - FAILING, and our end is established: reset it, which wakes the program */
+void parked_socket_fail(struct parked_socket *sock);
 
-/** spot_on_end() - something happened to spot->end */
-void spot_on_end(evutil_socket_t fd, short what, void *arg);
+/** parked_socket_on_end() - something happened to sock->end */
+void parked_socket_on_end(evutil_socket_t fd, short what, void *arg);
 
-/** spot_splice() - copy between the program's socket and the real one from now on; frees @spot */
-void spot_splice(struct spot *spot, const char *why);
+/** parked_socket_splice() - copy between the program's socket and the real one from now on; frees @sock */
+void parked_socket_splice(struct parked_socket *sock, const char *why);
 
-static inline void spot_forget_event(struct event **event)
+static inline void parked_socket_forget_event(struct event **event)
 {
 	if (*event)
 		event_free(*event);

@@ -53,13 +53,11 @@ void port_free(struct port *port);
  */
 int port_socket(int family, uint16_t number);
 
-/**
- * ports_took() - many connections were opened, each of which took a port of a symmetric NAT
- */
-void ports_took(struct ports *ports, unsigned int n);
+/** ports_spent() - @n connections were opened at once, each of which took a port of a symmetric NAT */
+void ports_spent(struct ports *ports, unsigned int n);
 
-/** ports_taken() - may those still be taken? Of a block (RFC 7422) they would be a large part */
-bool ports_taken(const struct ports *ports);
+/** ports_scarce() - may those still be taken? Of a block (RFC 7422) they would be a large part */
+bool ports_scarce(const struct ports *ports);
 
 /** ports_studying() - is it being found out what comes in? */
 bool ports_studying(const struct ports *ports);

@@ -46,13 +46,13 @@ static void see(struct ports *ports, const struct port *port, const struct endpo
 		portrule_see(&ports->seen, port->number, mapped->port, port->asked_at);
 }
 
-void ports_took(struct ports *ports, unsigned int n)
+void ports_spent(struct ports *ports, unsigned int n)
 {
 	portrule_took(&ports->seen, n, clock_now());
 	ports->taken_until = clock_now() + PORTS_TAKEN;
 }
 
-bool ports_taken(const struct ports *ports)
+bool ports_scarce(const struct ports *ports)
 {
 	return clock_now() < ports->taken_until;
 }

@@ -46,27 +46,27 @@
 #define PUMP_BATCH	16		/* jobs taken for one wake-up */
 #define PUMP_HEAP	(4 << 20)	/* bytes kept: OpenSSL's buffers come and go with each chunk, and fresh pages cost more than ciphers */
 
-enum connection_state {
-	CONNECTION_SHAKING,	/* the handshake is under way */
-	CONNECTION_WAITING,	/* for the local end */
-	CONNECTION_FLOWING,	/* the program has its end */
-	CONNECTION_STATE_COUNT
+enum pumped_state {
+	PUMPED_SHAKING,	/* the handshake is under way */
+	PUMPED_WAITING,	/* for the local end */
+	PUMPED_FLOWING,	/* the program has its end */
+	PUMPED_STATE_COUNT
 };
 
 static const char *const state_names[] = { "shaking", "waiting", "flowing" };
-static_assert(sizeof(state_names) / sizeof(state_names[0]) == CONNECTION_STATE_COUNT, "each state has a name");
+static_assert(sizeof(state_names) / sizeof(state_names[0]) == PUMPED_STATE_COUNT, "each state has a name");
 
 /**
- * struct connection
+ * struct pumped - one connection that is encrypted here
  * @flow:	local is -1 until it is flowing
  * @events:	reads and writes of local and of wire
  */
-struct connection {
-	TAILQ_ENTRY(connection) link;
+struct pumped {
+	TAILQ_ENTRY(pumped) link;
 	struct pump *pump;
 	uint64_t id;
-	enum connection_state state;
-	struct flow flow;
+	enum pumped_state state;
+	struct sealed_flow flow;
 	unsigned int kernel;
 	struct event *local, *wire, *timer;
 };
@@ -75,7 +75,7 @@ struct pump {
 	struct event_base *base;
 	int link;			/* -1: the resolver is gone */
 	struct event *jobs;
-	TAILQ_HEAD(, connection) connections;
+	TAILQ_HEAD(, pumped) connections;
 	unsigned int count;
 };
 
@@ -103,7 +103,7 @@ static void tell_failed(const struct pump *pump, uint64_t id, int error, const c
 /* ------------------------------------------------------------ connections */
 
 /* @last: what the resolver is told, with the number of those that are left; @pass comes with it, -1 none */
-static void connection_end(struct connection *c, struct pump_note *last, const char *text, int pass)
+static void pumped_end(struct pumped *c, struct pump_note *last, const char *text, int pass)
 {
 	struct pump *pump = c->pump;
 
@@ -117,8 +117,8 @@ static void connection_end(struct connection *c, struct pump_note *last, const c
 		event_free(c->wire);
 	if (c->timer)
 		event_free(c->timer);
-	if (c->state == CONNECTION_FLOWING) {
-		flow_stop(&c->flow);
+	if (c->state == PUMPED_FLOWING) {
+		sealed_flow_stop(&c->flow);
 	} else {
 		seal_free(c->flow.seal);
 		if (c->flow.wire >= 0)
@@ -129,23 +129,23 @@ static void connection_end(struct connection *c, struct pump_note *last, const c
 		event_base_loopexit(pump->base, NULL);
 }
 
-static void connection_free(struct connection *c)
+static void pumped_free(struct pumped *c)
 {
 	struct pump_note ended = { .what = PUMP_ENDED, .cover = ENCRYPT_PUMP };
 
-	connection_end(c, &ended, "", -1);
+	pumped_end(c, &ended, "", -1);
 }
 
-static void fail(struct connection *c, int error, const char *text)
+static void fail(struct pumped *c, int error, const char *text)
 {
 	struct pump_note failed = { .what = PUMP_FAILED, .error = error, .cover = ENCRYPT_BARE };
 
 	log_info("pump: connection %llu: %s", (unsigned long long)c->id, text);
-	connection_end(c, &failed, text, -1);
+	pumped_end(c, &failed, text, -1);
 }
 
 /* Ask libevent for what is wanted now */
-static int watch(struct event *event, short wanted, event_callback_fn callback, struct connection *c, int fd)
+static int watch(struct event *event, short wanted, event_callback_fn callback, struct pumped *c, int fd)
 {
 	/* Nearly always the same as before: no system call */
 	if (wanted && event_get_events(event) == (wanted | EV_PERSIST) && event_get_callback(event) == callback &&
@@ -160,13 +160,13 @@ static int watch(struct event *event, short wanted, event_callback_fn callback, 
 
 static void on_flow(evutil_socket_t fd, short what, void *arg)
 {
-	struct connection *c = arg;
-	int rc = flow_run(&c->flow);
+	struct pumped *c = arg;
+	int rc = sealed_flow_run(&c->flow);
 
 	(void)fd;
 	(void)what;
-	if (rc == 0 && (watch(c->local, flow_wants_local(&c->flow), on_flow, c, c->flow.local) < 0 ||
-			watch(c->wire, flow_wants_wire(&c->flow), on_flow, c, c->flow.wire) < 0))
+	if (rc == 0 && (watch(c->local, sealed_flow_wants_local(&c->flow), on_flow, c, c->flow.local) < 0 ||
+			watch(c->wire, sealed_flow_wants_wire(&c->flow), on_flow, c, c->flow.wire) < 0))
 		rc = -ENOMEM;
 	if (rc == 0 && c->flow.again)
 		timer_set(c->timer, 0);
@@ -174,7 +174,7 @@ static void on_flow(evutil_socket_t fd, short what, void *arg)
 		return;
 	if (rc < 0)
 		log_info("pump: connection %llu: %s", (unsigned long long)c->id, strerror(-rc));
-	connection_free(c);
+	pumped_free(c);
 }
 
 /* ------------------------------------------------------------ after the handshake */
@@ -188,7 +188,7 @@ static void set_blocking(int fd)
 }
 
 /* The keys go into the socket, the socket to the program. Return: 0 or -errno */
-static int into_kernel(struct connection *c)
+static int into_kernel(struct pumped *c)
 {
 	struct pump_note ready = { .what = PUMP_READY, .cover = ENCRYPT_KERNEL };
 	struct seal_keys keys;
@@ -201,7 +201,7 @@ static int into_kernel(struct connection *c)
 		return rc;
 	setsockopt(c->flow.wire, IPPROTO_TCP, TCP_NODELAY, &off, sizeof(off));
 	set_blocking(c->flow.wire);
-	connection_end(c, &ready, seal_cipher(c->flow.seal), c->flow.wire);
+	pumped_end(c, &ready, seal_cipher(c->flow.seal), c->flow.wire);
 	return 0;
 }
 
@@ -214,7 +214,7 @@ static int wire_family(int fd)
 	return family;
 }
 
-static void set_state(struct connection *c, enum connection_state state)
+static void set_state(struct pumped *c, enum pumped_state state)
 {
 	assert(state == c->state + 1);
 	log_debug("pump: connection %llu: %s -> %s, %s, %s", (unsigned long long)c->id, state_names[c->state],
@@ -224,7 +224,7 @@ static void set_state(struct connection *c, enum connection_state state)
 }
 
 /* Meanwhile what comes stays in the wire's socket. Return: 0 or -errno */
-static int into_wait(struct connection *c)
+static int into_wait(struct pumped *c)
 {
 	struct pump_note ready = {
 		.what = PUMP_READY, .id = c->id, .cover = ENCRYPT_PUMP, .family = (uint32_t)wire_family(c->flow.wire),
@@ -232,12 +232,12 @@ static int into_wait(struct connection *c)
 
 	event_del(c->wire);
 	timer_set(c->timer, PUMP_JOIN);
-	set_state(c, CONNECTION_WAITING);
+	set_state(c, PUMPED_WAITING);
 	return tell(c->pump, &ready, seal_cipher(c->flow.seal), -1);
 }
 
 /* Takes @fd along */
-static void into_flow(struct connection *c, int fd)
+static void into_flow(struct pumped *c, int fd)
 {
 	c->flow.local = fd;
 	c->local = event_new(c->pump->base, fd, 0, on_flow, c);
@@ -247,8 +247,8 @@ static void into_flow(struct connection *c, int fd)
 		return;
 	}
 	event_del(c->timer);		/* from now on it is for flow.again */
-	set_state(c, CONNECTION_FLOWING);
-	if (flow_start(&c->flow) < 0)
+	set_state(c, PUMPED_FLOWING);
+	if (sealed_flow_start(&c->flow) < 0)
 		fail(c, ENOMEM, "out of memory");
 	else
 		on_flow(-1, 0, c);
@@ -256,7 +256,7 @@ static void into_flow(struct connection *c, int fd)
 
 static void on_shake(evutil_socket_t fd, short what, void *arg)
 {
-	struct connection *c = arg;
+	struct pumped *c = arg;
 	bool wants_write = false;
 	int rc = what & EV_TIMEOUT ? -ETIMEDOUT : seal_shake(c->flow.seal, &wants_write);
 
@@ -278,21 +278,21 @@ static void on_shake(evutil_socket_t fd, short what, void *arg)
 
 static void on_time(evutil_socket_t fd, short what, void *arg)
 {
-	struct connection *c = arg;
+	struct pumped *c = arg;
 
 	(void)fd;
-	if (c->state == CONNECTION_FLOWING)
+	if (c->state == PUMPED_FLOWING)
 		on_flow(-1, what, c);
-	else if (c->state == CONNECTION_SHAKING)
+	else if (c->state == PUMPED_SHAKING)
 		on_shake(-1, what, c);
 	else
 		fail(c, ETIMEDOUT, "punch-resolver does not answer");
 }
 
-static void connection_new(struct pump *pump, const struct pump_job *job, int fd)
+static void pumped_new(struct pump *pump, const struct pump_job *job, int fd)
 {
 	const int on = 1;
-	struct connection *c = calloc(1, sizeof(*c));
+	struct pumped *c = calloc(1, sizeof(*c));
 	struct seal_setup setup = {
 		.caller = job->caller != 0, .session = job->session, .key = job->key, .fd = fd, .kernel = ktls_offer(),
 	};
@@ -325,7 +325,7 @@ static void connection_new(struct pump *pump, const struct pump_job *job, int fd
 
 static void resolver_gone(struct pump *pump)
 {
-	struct connection *c, *next;
+	struct pumped *c, *next;
 
 	log_debug("pump: the resolver is gone, %u connections go on", pump->count);
 	event_free(pump->jobs);
@@ -334,19 +334,19 @@ static void resolver_gone(struct pump *pump)
 	pump->link = -1;
 	for (c = TAILQ_FIRST(&pump->connections); c; c = next) {
 		next = TAILQ_NEXT(c, link);
-		if (c->state != CONNECTION_FLOWING)
-			connection_free(c);
+		if (c->state != PUMPED_FLOWING)
+			pumped_free(c);
 	}
 	if (!pump->count)
 		event_base_loopexit(pump->base, NULL);
 }
 
-static struct connection *find_waiting(const struct pump *pump, uint64_t id)
+static struct pumped *find_waiting(const struct pump *pump, uint64_t id)
 {
-	struct connection *c;
+	struct pumped *c;
 
 	TAILQ_FOREACH(c, &pump->connections, link) {
-		if (c->id == id && c->state == CONNECTION_WAITING)
+		if (c->id == id && c->state == PUMPED_WAITING)
 			return c;
 	}
 	return NULL;
@@ -355,7 +355,7 @@ static struct connection *find_waiting(const struct pump *pump, uint64_t id)
 /* Takes @fd along; -1: none could be made, or nobody wants it any more */
 static void local_end(struct pump *pump, uint64_t id, int fd)
 {
-	struct connection *c = find_waiting(pump, id);
+	struct pumped *c = find_waiting(pump, id);
 
 	if (c && fd >= 0)
 		into_flow(c, fd);
@@ -389,7 +389,7 @@ static void on_job(evutil_socket_t fd, short what, void *arg)
 		else if (pass < 0)
 			tell_failed(pump, job.id, EMFILE, "out of descriptors");
 		else
-			connection_new(pump, &job, pass);
+			pumped_new(pump, &job, pass);
 		OPENSSL_cleanse(&job, sizeof(job));
 	}
 }

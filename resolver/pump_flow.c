@@ -88,7 +88,7 @@ static void ask_local(int fd)
 	set_keepalive(fd, TCP_KEEPIDLE, seconds);
 }
 
-int flow_start(struct flow *flow)
+int sealed_flow_start(struct sealed_flow *flow)
 {
 	const int on = 1;
 
@@ -148,7 +148,7 @@ static void way_end(struct way *way, int to)
 }
 
 /* One chunk from the program. Return: 0, -EAGAIN nothing there, -errno */
-static int take_local(struct flow *flow)
+static int take_local(struct sealed_flow *flow)
 {
 	ssize_t n = recv(flow->local, plain, SEAL_CHUNK, MSG_DONTWAIT);
 
@@ -158,22 +158,22 @@ static int take_local(struct flow *flow)
 		way_set_state(&flow->out, WAY_ENDING);
 		ask_local(flow->local);
 	}
-	n = seal_close(flow->seal, plain, (size_t)n, sealed);
+	n = seal_encrypt(flow->seal, plain, (size_t)n, sealed);
 	return n < 0 ? (int)n : way_give(&flow->out, flow->wire, sealed, (size_t)n);
 }
 
 /* One chunk from the wire. Return: 0, -EAGAIN nothing there, -errno */
-static int take_wire(struct flow *flow)
+static int take_wire(struct sealed_flow *flow)
 {
 	bool end;
-	ssize_t n = seal_open(flow->seal, plain, sizeof(plain), &end);
+	ssize_t n = seal_decrypt(flow->seal, plain, sizeof(plain), &end);
 
 	if (end)
 		way_set_state(&flow->in, WAY_ENDING);
 	return n < 0 ? (int)n : way_give(&flow->in, flow->local, plain, (size_t)n);
 }
 
-static int way_run(struct flow *flow, struct way *way, int to, int (*take)(struct flow *flow))
+static int way_run(struct sealed_flow *flow, struct way *way, int to, int (*take)(struct sealed_flow *flow))
 {
 	unsigned int turn;
 	int rc = way_flush(way, to);
@@ -198,7 +198,7 @@ static int error_of(int fd)
 	return getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size) < 0 ? -errno : -error;
 }
 
-int flow_run(struct flow *flow)
+int sealed_flow_run(struct sealed_flow *flow)
 {
 	int rc;
 
@@ -222,17 +222,17 @@ static short wants(const struct way *from, const struct way *to)
 		       (from->state == WAY_ENDED ? EV_READ | EV_ET : 0));
 }
 
-short flow_wants_local(const struct flow *flow)
+short sealed_flow_wants_local(const struct sealed_flow *flow)
 {
 	return wants(&flow->out, &flow->in);
 }
 
-short flow_wants_wire(const struct flow *flow)
+short sealed_flow_wants_wire(const struct sealed_flow *flow)
 {
 	return wants(&flow->in, &flow->out);
 }
 
-void flow_stop(struct flow *flow)
+void sealed_flow_stop(struct sealed_flow *flow)
 {
 	bool ordered = flow->out.state == WAY_ENDED && flow->in.state == WAY_ENDED;
 

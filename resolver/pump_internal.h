@@ -30,30 +30,30 @@ struct way {
 };
 
 /**
- * struct flow - payload between the program's local socket and the wire
+ * struct sealed_flow - payload between the program's local socket and the wire
  * @local, @wire: owned, non-blocking
  * @out:	local to wire
  * @in:		wire to local
  * @again:	more can be done at once, without word from a socket
  */
-struct flow {
+struct sealed_flow {
 	int local, wire;
 	struct seal *seal;
 	struct way out, in;
 	bool again;
 };
 
-/** flow_start() - @flow with its three first members set. Return: 0 or -ENOMEM */
-int flow_start(struct flow *flow);
+/** sealed_flow_start() - @flow with its three first members set. Return: 0 or -ENOMEM */
+int sealed_flow_start(struct sealed_flow *flow);
 
-/** flow_run() - move what can be moved. Return: 0; 1 both directions have ended; -errno broken */
-int flow_run(struct flow *flow);
+/** sealed_flow_run() - move what can be moved. Return: 0; 1 both directions have ended; -errno broken */
+int sealed_flow_run(struct sealed_flow *flow);
 
-/** flow_wants() - what to wait for: EV_READ and EV_WRITE of either socket; with EV_ET where there is nothing more to read, for errors */
-short flow_wants_local(const struct flow *flow);
-short flow_wants_wire(const struct flow *flow);
+/** sealed_flow_wants() - what to wait for: EV_READ and EV_WRITE of either socket; with EV_ET where there is nothing more to read, for errors */
+short sealed_flow_wants_local(const struct sealed_flow *flow);
+short sealed_flow_wants_wire(const struct sealed_flow *flow);
 
-/** flow_stop() - close both: by RST unless both directions have ended; frees what is left over and the seal */
-void flow_stop(struct flow *flow);
+/** sealed_flow_stop() - close both: by RST unless both directions have ended; frees what is left over and the seal */
+void sealed_flow_stop(struct sealed_flow *flow);
 
 #endif

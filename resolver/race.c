@@ -16,7 +16,8 @@
 
 #define RACE_STAGGER	(250 * MS)	/* RFC 8305, 8: Connection Attempt Delay */
 
-struct lane {
+/* One address, tried */
+struct contender {
 	struct race *race;
 	struct endpoint target;
 	int fd;				/* -1: not begun, or over */
@@ -26,7 +27,7 @@ struct lane {
 
 struct race {
 	struct event_base *base;
-	struct lane lanes[RACE_MAX];
+	struct contender contenders[RACE_MAX];
 	unsigned int count, begun, lost;
 	int family;
 	struct event *next;		/* time for the next address; all lost: time to say so */
@@ -35,14 +36,14 @@ struct race {
 	void *arg;
 };
 
-static void lane_close(struct lane *lane)
+static void contender_close(struct contender *contender)
 {
-	if (lane->event)
-		event_free(lane->event);
-	lane->event = NULL;
-	if (lane->fd >= 0)
-		close(lane->fd);
-	lane->fd = -1;
+	if (contender->event)
+		event_free(contender->event);
+	contender->event = NULL;
+	if (contender->fd >= 0)
+		close(contender->fd);
+	contender->fd = -1;
 }
 
 void race_cancel(struct race *race)
@@ -52,7 +53,7 @@ void race_cancel(struct race *race)
 	if (!race)
 		return;
 	for (i = 0; i < race->count; i++)
-		lane_close(&race->lanes[i]);
+		contender_close(&race->contenders[i]);
 	if (race->next)
 		event_free(race->next);
 	if (race->limit)
@@ -60,16 +61,16 @@ void race_cancel(struct race *race)
 	free(race);
 }
 
-static void race_won(struct race *race, struct lane *lane)
+static void race_won(struct race *race, struct contender *contender)
 {
-	struct endpoint reached = lane->target;
+	struct endpoint reached = contender->target;
 	race_done *done = race->done;
 	void *arg = race->arg;
-	int fd = lane->fd;
+	int fd = contender->fd;
 
-	event_free(lane->event);	/* before the descriptor changes hands */
-	lane->event = NULL;
-	lane->fd = -1;
+	event_free(contender->event);	/* before the descriptor changes hands */
+	contender->event = NULL;
+	contender->fd = -1;
 	race_cancel(race);
 	done(arg, fd, &reached, 0, "");
 }
@@ -86,18 +87,18 @@ static void race_failed(struct race *race, int error)
 		used = (size_t)snprintf(text, sizeof(text), "no address of the right family");
 	for (i = 0; i < race->count && used < sizeof(text); i++)
 		used += (size_t)snprintf(text + used, sizeof(text) - used, "%s%s: %s", i ? ", " : "",
-					 endpoint_format(&race->lanes[i].target, where),
-					 race->lanes[i].error ? strerror(-race->lanes[i].error) : "no answer");
+					 endpoint_format(&race->contenders[i].target, where),
+					 race->contenders[i].error ? strerror(-race->contenders[i].error) : "no answer");
 	race_cancel(race);
 	done(arg, -1, NULL, error, text);
 }
 
-static void lane_lost(struct lane *lane, int error)
+static void contender_lost(struct contender *contender, int error)
 {
-	lane->error = error;
-	lane_close(lane);
-	lane->race->lost++;
-	timer_set(lane->race->next, 0);	/* RFC 8305, 5: a failure does not wait for the delay */
+	contender->error = error;
+	contender_close(contender);
+	contender->race->lost++;
+	timer_set(contender->race->next, 0);	/* RFC 8305, 5: a failure does not wait for the delay */
 }
 
 /* TCP may connect a loopback port to itself (RFC 9293, 3.5): nobody is there */
@@ -111,7 +112,7 @@ static bool is_self(int fd)
 
 static void on_connected(evutil_socket_t fd, short what, void *arg)
 {
-	struct lane *lane = arg;
+	struct contender *contender = arg;
 	socklen_t size = sizeof(int);
 	int error = 0;
 
@@ -121,26 +122,26 @@ static void on_connected(evutil_socket_t fd, short what, void *arg)
 	if (!error && is_self(fd))
 		error = ECONNREFUSED;
 	if (error)
-		lane_lost(lane, -error);
+		contender_lost(contender, -error);
 	else
-		race_won(lane->race, lane);
+		race_won(contender->race, contender);
 }
 
-static int lane_begin(struct lane *lane)
+static int contender_begin(struct contender *contender)
 {
-	int off = 0, family = lane->race->family ? lane->race->family : lane->target.family;
+	int off = 0, family = contender->race->family ? contender->race->family : contender->target.family;
 	int err;
 
-	lane->fd = socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, IPPROTO_TCP);
-	if (lane->fd < 0)
+	contender->fd = socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, IPPROTO_TCP);
+	if (contender->fd < 0)
 		return -errno;
 	if (family == AF_INET6)		/* bindv6only may be set on this host */
-		setsockopt(lane->fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof(off));
-	err = syn_connect(lane->fd, family, &lane->target);
+		setsockopt(contender->fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof(off));
+	err = syn_connect(contender->fd, family, &contender->target);
 	if (err)
 		return err;
-	lane->event = event_new(lane->race->base, lane->fd, EV_WRITE, on_connected, lane);
-	if (!lane->event || event_add(lane->event, NULL))
+	contender->event = event_new(contender->race->base, contender->fd, EV_WRITE, on_connected, contender);
+	if (!contender->event || event_add(contender->event, NULL))
 		return -ENOMEM;
 	return 0;
 }
@@ -148,22 +149,22 @@ static int lane_begin(struct lane *lane)
 static void on_next(evutil_socket_t fd, short what, void *arg)
 {
 	struct race *race = arg;
-	struct lane *lane;
+	struct contender *contender;
 	int error;
 
 	(void)fd;
 	(void)what;
 	if (race->lost == race->count) {
-		race_failed(race, race->count ? race->lanes[race->count - 1].error : -EAFNOSUPPORT);
+		race_failed(race, race->count ? race->contenders[race->count - 1].error : -EAFNOSUPPORT);
 		return;
 	}
 	if (race->begun == race->count)
 		return;
-	lane = &race->lanes[race->begun++];
+	contender = &race->contenders[race->begun++];
 	timer_set(race->next, RACE_STAGGER);
-	error = lane_begin(lane);
+	error = contender_begin(contender);
 	if (error)
-		lane_lost(lane, error);
+		contender_lost(contender, error);
 }
 
 static void on_limit(evutil_socket_t fd, short what, void *arg)
@@ -186,8 +187,8 @@ struct race *race_new(struct event_base *base, const struct endpoint *targets, u
 	for (i = 0; i < count && race->count < RACE_MAX; i++)
 		if (endpoint_is_unicast(&targets[i]) && targets[i].port &&
 		    endpoint_to_sockaddr(&targets[i], family ? family : targets[i].family, &ss) > 0)
-			race->lanes[race->count++] =
-				(struct lane){ .race = race, .target = targets[i], .fd = -1 };
+			race->contenders[race->count++] =
+				(struct contender){ .race = race, .target = targets[i], .fd = -1 };
 	race->next = evtimer_new(base, on_next, race);
 	race->limit = evtimer_new(base, on_limit, race);
 	if (!race->next || !race->limit || timer_set(race->next, 0) || timer_set(race->limit, limit_us)) {

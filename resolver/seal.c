@@ -397,7 +397,7 @@ static int put_record(struct seal *seal, const uint8_t *in, size_t size)
 	return SSL_write_ex(seal->ssl, in, size, &written) == 1 && written == size ? 0 : -EIO;
 }
 
-ssize_t seal_close(struct seal *seal, const uint8_t *in, size_t size, uint8_t *out)
+ssize_t seal_encrypt(struct seal *seal, const uint8_t *in, size_t size, uint8_t *out)
 {
 	size_t done, some;
 	int rc = 0;
@@ -416,7 +416,7 @@ ssize_t seal_close(struct seal *seal, const uint8_t *in, size_t size, uint8_t *o
 	return rc < 0 ? rc : (ssize_t)seal->io.used;
 }
 
-/* One record, or what is left of it. Return: bytes, 0 when it has no data or with @end, -errno as seal_open() */
+/* One record, or what is left of it. Return: bytes, 0 when it has no data or with @end, -errno as seal_decrypt() */
 static ssize_t take_record(struct seal *seal, uint8_t *out, size_t size, bool *end)
 {
 	size_t n;
@@ -445,7 +445,7 @@ static ssize_t take_record(struct seal *seal, uint8_t *out, size_t size, bool *e
 	return seal->broken;
 }
 
-ssize_t seal_open(struct seal *seal, uint8_t *out, size_t size, bool *end)
+ssize_t seal_decrypt(struct seal *seal, uint8_t *out, size_t size, bool *end)
 {
 	unsigned int records;
 	size_t got = 0;

@@ -99,22 +99,22 @@ int seal_take_keys(struct seal *seal, struct seal_keys *keys);
 int seal_flow(struct seal *seal);
 
 /**
- * seal_close() - encrypt
+ * seal_encrypt() - encrypt
  * @in, @size:	at most SEAL_CHUNK bytes; 0: the end of the data
  * @out:	SEAL_ROOM bytes
  * Return: bytes in @out, which may be 0, or -EIO
  */
-ssize_t seal_close(struct seal *seal, const uint8_t *in, size_t size, uint8_t *out);
+ssize_t seal_encrypt(struct seal *seal, const uint8_t *in, size_t size, uint8_t *out);
 
 /**
- * seal_open() - read from the socket and decrypt; at most SEAL_TURN records, so there may be more, whether or not
+ * seal_decrypt() - read from the socket and decrypt; at most SEAL_TURN records, so there may be more, whether or not
  * the socket is readable: call it until it says -EAGAIN
  * @size:	more than SEAL_CHUNK by SEAL_RECORD, and all that was read at once is usually done at once
  * @end:	set when the far end has ended its data in order
  * Return: bytes in @out (0: with @end, or a turn of records without data), -EAGAIN, -ECONNRESET (also: cut off before its
  * end), -EBADMSG (altered on the way), -EPROTO (too many records without data), -ENOMEM
  */
-ssize_t seal_open(struct seal *seal, uint8_t *out, size_t size, bool *end);
+ssize_t seal_decrypt(struct seal *seal, uint8_t *out, size_t size, bool *end);
 
 /** seal_set_rekey() - for tests: a new key after @records instead of SEAL_REKEY */
 void seal_set_rekey(uint64_t records);

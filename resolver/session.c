@@ -34,8 +34,8 @@
 #include "resolver/doorbell_internal.h"
 #include "resolver/inlet.h"
 #include "resolver/local_internal.h"
-#include "resolver/meets.h"
 #include "resolver/parked.h"
+#include "resolver/serverless.h"
 #include "resolver/session_internal.h"
 #include "resolver/splice.h"
 #include "resolver/talk.h"
@@ -97,7 +97,7 @@ void session_note(struct session *s, const char *format, ...)
 
 const char *session_via(const struct session *s)
 {
-	return s->uplink ? uplink_name(s->uplink) : s->node->meets ? "the meeting" : "the rendezvous";
+	return s->uplink ? uplink_name(s->uplink) : s->node->serverless ? "the meeting" : "the rendezvous";
 }
 
 void session_arm(struct session *s, uint64_t when)
@@ -289,7 +289,7 @@ bool sessions_room(const struct node *node, bool caller)
 	if (!busy || getrlimit(RLIMIT_NOFILE, &limit))
 		return true;
 	files = SESSION_FILES_BASE + SESSION_FILES * (busy + 1) + parked_files(node->parked) +
-		2 * doorbells_count(node->doorbells) + (node->meets ? meets_files(node->meets) : 0) + 2 * splices_count(node->splices) + local_count(node->local);
+		2 * doorbells_count(node->doorbells) + (node->serverless ? serverless_files(node->serverless) : 0) + 2 * splices_count(node->splices) + local_count(node->local);
 	return files <= limit.rlim_cur;
 }
 

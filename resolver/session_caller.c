@@ -118,7 +118,7 @@ void caller_invite(struct session *s)
 	invite.payload = &payload;
 	message.kind_case = PUNCH__MESSAGE__KIND_INVITE;
 	message.invite = &invite;
-	if (s->uplink ? uplink_send(s->uplink, &message) : meet_send(s, &message)) {
+	if (s->uplink ? uplink_send(s->uplink, &message) : approach_send(s, &message)) {
 		caller_retry(s, SESSION_RETRY);
 		return;
 	}
@@ -134,8 +134,8 @@ static void caller_timeout(struct session *s)
 		session_fail(s, s->excuse, "%s", s->excuse_text);
 		return;
 	}
-	if (s->node->meets && !s->queued && s->state <= SESSION_INVITED) {
-		meet_no_show(s);
+	if (s->node->serverless && !s->queued && s->state <= SESSION_INVITED) {
+		approach_no_show(s);
 		return;
 	}
 	switch (s->state) {
@@ -188,7 +188,7 @@ void caller_advance(struct session *s)
 			return;
 		}
 		s->uplink = caller_uplink(s);
-		if (!s->uplink && !s->node->meets) {
+		if (!s->uplink && !s->node->serverless) {
 			caller_no_uplink(s, now);
 			return;
 		}
@@ -197,8 +197,8 @@ void caller_advance(struct session *s)
 			caller_queue(s, now);
 			return;
 		}
-		if (s->node->meets) {
-			meet_start(s);
+		if (s->node->serverless) {
+			approach_start(s);
 			return;
 		}
 		session_set_state(s, SESSION_PORTS);

@@ -122,7 +122,7 @@ void session_describe(struct session *s)
 		return;
 	ports_facts(s->node->ports, &s->own);
 	/* A second time many ports of one block: nothing would be left for the others there */
-	if (s->own.port_rule == PUNCH__PORT_RULE__PORT_RULE_BLOCK && ports_taken(s->node->ports))
+	if (s->own.port_rule == PUNCH__PORT_RULE__PORT_RULE_BLOCK && ports_scarce(s->node->ports))
 		s->own.port_low = s->own.port_high = 0;
 	s->own.guess = !s->node->conf.cautious;
 	describe_hosts(&s->own, s->lanes[0].port->number);

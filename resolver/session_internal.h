@@ -70,7 +70,7 @@
 enum session_state {
 	SESSION_UPLINK,		/* caller: waits for a rendezvous that is READY, or to invite again */
 	SESSION_PORTS,		/* waits for prepared ports */
-	SESSION_MEETING,	/* caller without a server: connects to where the peer waits (session_meet.c) */
+	SESSION_MEETING,	/* caller without a server: connects to where the peer waits (session_serverless.c) */
 	SESSION_INVITED,	/* caller: invitation sent, waits for the answer */
 	SESSION_ANSWERED,	/* both descriptions are known, waits for Go; the relay leg is on its way */
 	SESSION_PUNCHING,	/* attempts run; ends by a nominated path or the deadline */
@@ -90,7 +90,7 @@ struct dial {
 };
 
 /* The port of a lane also listens: all that reaches us openly comes here */
-struct meet;
+struct approach;
 struct talk;
 
 struct lane {
@@ -124,7 +124,7 @@ struct session {
 	uint32_t route;			/* ... and both sides' combined */
 
 	struct uplink *uplink;		/* NULL without a server */
-	struct meet *meet;		/* caller without a server, from MEETING to ANSWERED */
+	struct approach *approach;	/* caller without a server, from MEETING to ANSWERED */
 	struct talk *talk;		/* callee without a server, until ANSWERED */
 	unsigned int tried;		/* bit per uplink that said OFFLINE */
 	uint64_t started, deadline;
@@ -248,11 +248,11 @@ void caller_invite(struct session *s);
 struct uplink *caller_uplink(struct session *s);	/* one that is READY and has not said OFFLINE; NULL: none */
 void caller_no_uplink(struct session *s, uint64_t now);	/* none: wait for one, or fail and say why */
 
-/* session_meet.c: without a server */
-void meet_start(struct session *s);		/* caller, UPLINK: to MEETING, or fail */
-void meet_free(struct session *s);
-int meet_send(struct session *s, const Punch__Message *message);
-void meet_no_show(struct session *s);		/* fail: its time is over */
+/* session_serverless.c: without a server */
+void approach_start(struct session *s);		/* caller, UPLINK: to MEETING, or fail */
+void approach_free(struct session *s);
+int approach_send(struct session *s, const Punch__Message *message);
+void approach_no_show(struct session *s);		/* fail: its time is over */
 /* @from: whose place it was; NULL in quick mode, where anybody who knows the word may come */
 void callee_met(struct node *node, struct talk *talk, const Punch__Invite *invite, const uint8_t from[KEY_SIZE]);
 void callee_go(struct session *s);		/* ANSWERED: go on with the talk's socket */

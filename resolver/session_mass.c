@@ -71,7 +71,7 @@ static void hold(struct mass *mass)
 		if (!dial_connect(&mass->dials[i], 0, &plan->mass_remote, plan->mass_ttl, on_dial))
 			open++;
 	}
-	ports_took(mass->session->node->ports, open);
+	ports_spent(mass->session->node->ports, open);
 	session_note(mass->session, "holding %u ports", open);
 }
 
@@ -119,7 +119,7 @@ static void meet(struct mass *mass, uint64_t now)
 	for (i = 0; i < n; i++)
 		open += !dial_connect(&mass->dials[i], 0, &to, s->plan.mass_ttl, on_dial);
 	mass->left -= n;
-	ports_took(s->node->ports, open);
+	ports_spent(s->node->ports, open);
 	session_note(s, "%u ports for one of the peer's", open);
 }
 

@@ -373,7 +373,7 @@ void session_paths_close(struct session *s)
 {
 	unsigned int i;
 
-	meet_free(s);
+	approach_free(s);
 	crypt_cancel(s->covering);
 	s->covering = NULL;
 	for (i = 0; i < PLAN_ATTEMPTS; i++)

@@ -15,9 +15,9 @@
 #include "common/standin.h"
 #include "resolver/connections_internal.h"
 #include "resolver/life.h"
-#include "resolver/meets.h"
 #include "resolver/names.h"
 #include "resolver/peers.h"
+#include "resolver/serverless.h"
 #include "resolver/services_internal.h"
 #include "resolver/session.h"
 #include "resolver/status.h"
@@ -174,7 +174,7 @@ static struct json_object *list_meetings(const struct node *node)
 	struct meeting_view view;
 	unsigned int i;
 
-	for (i = 0; node->meets && meets_view(node->meets, i, &view); i++)
+	for (i = 0; node->serverless && serverless_view(node->serverless, i, &view); i++)
 		add_meeting(list, &view, true);
 	for (i = 0; node->sessions && sessions_meeting(node->sessions, i, &view); i++)
 		add_meeting(list, &view, false);

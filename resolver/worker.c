@@ -20,12 +20,12 @@
 #include "resolver/keeper.h"
 #include "resolver/load.h"
 #include "resolver/local_internal.h"
-#include "resolver/meets.h"
 #include "resolver/names.h"
 #include "resolver/netwatch.h"
 #include "resolver/parked.h"
 #include "resolver/ports.h"
 #include "resolver/revoke.h"
+#include "resolver/serverless.h"
 #include "resolver/services_internal.h"
 #include "resolver/session.h"
 #include "resolver/splice.h"
@@ -131,7 +131,7 @@ static int start_parts(struct node *node, int listener, int link, const struct s
 	give_slots(node);
 	if (start_uplinks(node) < 0)
 		return -ENOMEM;
-	if (node->conf.serverless && !(node->meets = meets_new(node)))
+	if (node->conf.serverless && !(node->serverless = serverless_new(node)))
 		return -ENOMEM;
 	node->ports = ports_new(node);
 	if (node->conf.port_mapping != CONF_MAPPING_NO)
@@ -150,8 +150,8 @@ static void stop_parts(struct node *node)
 	parked_free(node->parked);
 	doorbells_free(node->doorbells);
 	/* The sessions after it: what is held counts in their budget */
-	meets_free(node->meets);
-	node->meets = NULL;
+	serverless_free(node->serverless);
+	node->serverless = NULL;
 	if (node->sessions)
 		sessions_free(node->sessions);
 	if (node->netwatch)

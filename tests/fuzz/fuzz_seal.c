@@ -47,7 +47,7 @@ static struct far {
 
 /* How it stands between the two */
 static struct line {
-	struct flow flow;
+	struct sealed_flow flow;
 	int program;		/* the other end of flow.local */
 	bool open;		/* our end goes on */
 	bool sound;		/* only good records came so far */
@@ -261,7 +261,7 @@ static void run(void)
 	int i, rc = 0;
 
 	for (i = 0; line.open && i < 3; i++) {
-		rc = flow_run(&line.flow);
+		rc = sealed_flow_run(&line.flow);
 		MUST(rc <= 1);
 		check_program();
 		if (rc)
@@ -278,7 +278,7 @@ static void from_program(const struct chunk *chunk)
 	if (!line.open || !chunk->size || send(line.program, chunk->data, chunk->size, MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
 		return;
 	run();
-	n = seal_open(far.seal, got, sizeof(got), &end);
+	n = seal_decrypt(far.seal, got, sizeof(got), &end);
 	MUST(!line.open || (n == (ssize_t)chunk->size && memcmp(got, chunk->data, chunk->size) == 0));
 }
 
@@ -328,12 +328,12 @@ static void flow(uint8_t first, const uint8_t *data, size_t size)
 	line.program = fds[1];
 	line.open = line.sound = true;
 	take_secret(far.secrets[first & CALLER ? 1 : 0]);
-	flow_start(&line.flow);
+	sealed_flow_start(&line.flow);
 	while (line.open && fuzz_chunk(&data, &size, &chunk))
 		step(&chunk);
 	/* What was sound was handed on, as long as our end went on */
 	MUST(!line.open || !line.sound || line.size == 0);
-	flow_stop(&line.flow);
+	sealed_flow_stop(&line.flow);
 	close(line.program);
 }
 

@@ -15,7 +15,7 @@
 #include "resolver/life.h"
 #include "resolver/load.h"
 #include "resolver/local_internal.h"
-#include "resolver/meets.h"
+#include "resolver/serverless.h"
 #include "resolver/names.h"
 #include "resolver/parked.h"
 #include "resolver/services_internal.h"
@@ -103,14 +103,14 @@ void fuzz_node_start(struct fuzz_node *n)
 	services_listen(node, n->program, FUZZ_SERVICE, &reply);
 	MUST(reply.status == LOCAL_OK);
 	if (node->conf.serverless) {
-		node->meets = meets_new(node);
+		node->serverless = serverless_new(node);
 	} else {
 		snprintf(text, sizeof(text), "%s", node->conf.rendezvous);
 		node->uplinks[0] = uplink_new(node, text);
 		node->uplink_count = 1;
 	}
 	node->ports = ports_new(node);
-	MUST(node->ports && (node->meets || node->uplinks[0]));
+	MUST(node->ports && (node->serverless || node->uplinks[0]));
 }
 
 void fuzz_node_stop(struct fuzz_node *n)
@@ -121,8 +121,8 @@ void fuzz_node_stop(struct fuzz_node *n)
 	node->local = NULL;
 	parked_free(node->parked);
 	doorbells_free(node->doorbells);
-	meets_free(node->meets);
-	node->meets = NULL;
+	serverless_free(node->serverless);
+	node->serverless = NULL;
 	sessions_free(node->sessions);
 	ports_free(node->ports);
 	if (node->uplink_count)

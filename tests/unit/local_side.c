@@ -27,7 +27,7 @@
 #include "resolver/life.h"
 #include "resolver/load.h"
 #include "resolver/local_internal.h"
-#include "resolver/meets.h"
+#include "resolver/serverless.h"
 #include "resolver/names.h"
 #include "resolver/parked.h"
 #include "resolver/services_internal.h"
@@ -169,9 +169,9 @@ void session_cancel(struct session *s)
 	session_free(s);
 }
 
-bool meets_view(const struct meets *meets, unsigned int i, struct meeting_view *view)
+bool serverless_view(const struct serverless *serverless, unsigned int i, struct meeting_view *view)
 {
-	(void)meets;
+	(void)serverless;
 	(void)i;
 	(void)view;
 	return false;

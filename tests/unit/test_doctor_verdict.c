@@ -51,7 +51,7 @@ static void port_rules_are_told_with_their_figures(void **state)
 	facts.port_rule = PUNCH__PORT_RULE__PORT_RULE_BLOCK;
 	assert_string_equal(doctor_ports(&facts, text, sizeof(text)),
 			    "block: each connection gets any number of about 64, 30007-30070");
-	facts.ports_taken = true;
+	facts.ports_scarce = true;
 	assert_string_equal(doctor_ports(&facts, text, sizeof(text)),
 			    "block: each connection gets any number of about 64, 30007-30070; many of them are still "
 			    "taken by our last attempts");

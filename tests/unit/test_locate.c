@@ -14,19 +14,19 @@
 
 static void accepts(const char *url, const char *host, uint16_t port, int database)
 {
-	struct place place;
+	struct store_address address;
 
-	assert_int_equal(locate_parse(&place, url), 0);
-	assert_string_equal(place.host, host);
-	assert_int_equal(place.port, port);
-	assert_int_equal(place.database, database);
+	assert_int_equal(locate_parse(&address, url), 0);
+	assert_string_equal(address.host, host);
+	assert_int_equal(address.port, port);
+	assert_int_equal(address.database, database);
 }
 
 static void refuses(const char *url)
 {
-	struct place place;
+	struct store_address address;
 
-	assert_int_equal(locate_parse(&place, url), -EINVAL);
+	assert_int_equal(locate_parse(&address, url), -EINVAL);
 }
 
 static void test_urls(void **state)

@@ -188,7 +188,7 @@ static void numbers_begin_anew_under_a_new_key_alone(void **state)
 	seal_flow(ends.caller);
 	renews = !keys.chacha;		/* ChaCha20-Poly1305 has no limit, and so no renewal */
 	for (unsigned int i = 0; i < 4 * limit; i++) {
-		size_t have = (size_t)seal_close(ends.caller, (const uint8_t *)"payload", 7, wire), at = 0, size;
+		size_t have = (size_t)seal_encrypt(ends.caller, (const uint8_t *)"payload", 7, wire), at = 0, size;
 
 		for (; at < have; at += size, number++) {
 			size = record_size(wire + at, have - at);

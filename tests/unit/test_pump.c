@@ -75,7 +75,7 @@ static void job(bool caller, int fd)
 {
 	struct pump_job job_ = { .magic = PUMP_MAGIC, .order = PUMP_PATH, .caller = caller, .patience = PATIENCE };
 
-	connection_new(&pump, &job_, fd);
+	pumped_new(&pump, &job_, fd);
 }
 
 static struct pump_note hear(int *pass)

@@ -67,12 +67,12 @@ static void end(struct ends *ends)
 static void pass(struct seal *from, int fd, struct seal *to, const void *data, size_t size)
 {
 	static uint8_t sealed[SEAL_ROOM], got[SEAL_CHUNK];
-	ssize_t n = seal_close(from, data, size, sealed);
+	ssize_t n = seal_encrypt(from, data, size, sealed);
 	bool over;
 
 	assert_true(n > (ssize_t)size);
 	assert_int_equal(send(fd, sealed, (size_t)n, 0), n);
-	assert_int_equal(seal_open(to, got, sizeof(got), &over), (ssize_t)size);
+	assert_int_equal(seal_decrypt(to, got, sizeof(got), &over), (ssize_t)size);
 	assert_memory_equal(got, data, size);
 	assert_false(over);
 }
@@ -180,9 +180,9 @@ static void a_kernel_is_sent_neither_new_keys_nor_alerts(void **state)
 	for (unsigned int i = 0; i < 10; i++)
 		pass(ends.caller, ends.fds[0], ends.callee, "data", 4);
 	assert_int_equal(seal_rekeys(ends.caller), 0);
-	assert_int_equal(seal_close(ends.caller, NULL, 0, sealed), 0);	/* no close_notify */
+	assert_int_equal(seal_encrypt(ends.caller, NULL, 0, sealed), 0);	/* no close_notify */
 	shutdown(ends.fds[0], SHUT_WR);
-	assert_int_equal(seal_open(ends.callee, got, sizeof(got), &over), 0);
+	assert_int_equal(seal_decrypt(ends.callee, got, sizeof(got), &over), 0);
 	assert_true(over);
 	end(&ends);
 	seal_set_rekey(SEAL_REKEY);
@@ -202,7 +202,7 @@ static void not_a_byte_behind_the_handshake_is_read(void **state)
 	assert_int_equal(seal_shake(ends.callee, &wants_write), -EAGAIN);
 	assert_int_equal(seal_shake(ends.caller, &wants_write), 0);
 	seal_flow(ends.caller);
-	n = seal_close(ends.caller, (const uint8_t *)"early", 5, sealed);	/* with the Finished, before it was read */
+	n = seal_encrypt(ends.caller, (const uint8_t *)"early", 5, sealed);	/* with the Finished, before it was read */
 	assert_int_equal(send(ends.fds[0], sealed, (size_t)n, 0), n);
 	assert_int_equal(seal_shake(ends.callee, &wants_write), 0);
 	assert_int_equal(recv(ends.fds[1], left, sizeof(left), 0), n);

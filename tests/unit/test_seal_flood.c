@@ -83,7 +83,7 @@ static void send_byte(const struct ends *ends)
 {
 	static uint8_t records[SEAL_ROOM];
 
-	send_all(ends, records, (size_t)seal_close(ends->caller, (const uint8_t *)"a", 1, records));
+	send_all(ends, records, (size_t)seal_encrypt(ends->caller, (const uint8_t *)"a", 1, records));
 }
 
 static void new_keys_alone_do_not_keep_us(void **state)
@@ -99,11 +99,11 @@ static void new_keys_alone_do_not_keep_us(void **state)
 	send_all(&ends, records, new_keys(ends.caller, turns * SEAL_TURN, records, sizeof(records)));
 	send_byte(&ends);
 	for (unsigned int turn = 0; turn < turns; turn++)
-		assert_int_equal(seal_open(ends.callee, got, sizeof(got), &over), 0);	/* somebody else's turn comes before the rest */
-	assert_int_equal(seal_open(ends.callee, got, sizeof(got), &over), 1);		/* and what follows is not lost */
+		assert_int_equal(seal_decrypt(ends.callee, got, sizeof(got), &over), 0);	/* somebody else's turn comes before the rest */
+	assert_int_equal(seal_decrypt(ends.callee, got, sizeof(got), &over), 1);		/* and what follows is not lost */
 	assert_false(over);
 	assert_int_equal(got[0], 'a');
-	assert_int_equal(seal_open(ends.callee, got, sizeof(got), &over), -EAGAIN);
+	assert_int_equal(seal_decrypt(ends.callee, got, sizeof(got), &over), -EAGAIN);
 	end(&ends);
 }
 
@@ -116,7 +116,7 @@ static unsigned int keys_until_it_ends(struct ends *ends, unsigned int most)
 
 	for (unsigned int i = 0; i < most; i++) {
 		send_all(ends, records, new_keys(ends->caller, 1, records, sizeof(records)));
-		n = seal_open(ends->callee, got, sizeof(got), &over);
+		n = seal_decrypt(ends->callee, got, sizeof(got), &over);
 		if (n == -EPROTO)
 			return i;
 		assert_int_equal(n, -EAGAIN);
@@ -135,7 +135,7 @@ static void more_new_keys_than_anybody_needs_end_it(void **state)
 	assert_int_equal(keys_until_it_ends(&ends, 2 * SEAL_BARE), SEAL_BARE);
 	/* For good */
 	send_byte(&ends);
-	assert_int_equal(seal_open(ends.callee, got, sizeof(got), &over), -EPROTO);
+	assert_int_equal(seal_decrypt(ends.callee, got, sizeof(got), &over), -EPROTO);
 	end(&ends);
 }
 
@@ -149,7 +149,7 @@ static void who_sends_data_may_have_more_new_keys(void **state)
 	make(&ends);
 	for (unsigned int i = 0; i < 3 * SEAL_BARE_EACH; i++) {
 		send_byte(&ends);
-		assert_int_equal(seal_open(ends.callee, got, sizeof(got), &over), 1);
+		assert_int_equal(seal_decrypt(ends.callee, got, sizeof(got), &over), 1);
 	}
 	assert_int_equal(keys_until_it_ends(&ends, 2 * SEAL_BARE), SEAL_BARE + 3);
 	end(&ends);
@@ -170,13 +170,13 @@ static void two_connections_do_not_mix_what_was_read_ahead(void **state)
 	for (i = 0; i < 3 * SEAL_TURN; i++) {
 		for (k = 0; k < 2; k++) {
 			byte = (uint8_t)(2 * i + k);
-			send_all(&ends[k], records, (size_t)seal_close(ends[k].caller, &byte, 1, records));
+			send_all(&ends[k], records, (size_t)seal_encrypt(ends[k].caller, &byte, 1, records));
 		}
 	}
 	for (i = 0; i < 3 * SEAL_TURN; i++) {
 		for (k = 0; k < 2; k++) {
 			if (i % SEAL_TURN == 0) {
-				assert_int_equal(seal_open(ends[k].callee, got + k * SEAL_TURN, SEAL_CHUNK / 2, &over), SEAL_TURN);
+				assert_int_equal(seal_decrypt(ends[k].callee, got + k * SEAL_TURN, SEAL_CHUNK / 2, &over), SEAL_TURN);
 				assert_int_equal(in_socket(&ends[k]), 0);
 			}
 			assert_int_equal(got[k * SEAL_TURN + i % SEAL_TURN], (uint8_t)(2 * i + k));
@@ -184,7 +184,7 @@ static void two_connections_do_not_mix_what_was_read_ahead(void **state)
 	}
 	for (k = 0; k < 2; k++) {
 		assert_null(ends[k].callee->io.rest);	/* who is at rest holds no buffer */
-		assert_int_equal(seal_open(ends[k].callee, got, sizeof(got), &over), -EAGAIN);
+		assert_int_equal(seal_decrypt(ends[k].callee, got, sizeof(got), &over), -EAGAIN);
 		end(&ends[k]);
 	}
 }
@@ -204,12 +204,12 @@ static void a_reset_behind_data_is_no_end(void **state)
 	SSL_set_options(ends.callee->ssl, SSL_OP_IGNORE_UNEXPECTED_EOF);	/* as if the far end were in its kernel */
 	assert_int_equal(pair_make(AF_INET, pair), 0);
 	ends.callee->io.fd = pair[1];
-	assert_int_equal(send(pair[0], records, (size_t)seal_close(ends.caller, (const uint8_t *)"a", 1, records), 0), 23);
+	assert_int_equal(send(pair[0], records, (size_t)seal_encrypt(ends.caller, (const uint8_t *)"a", 1, records), 0), 23);
 	setsockopt(pair[0], SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
 	close(pair[0]);
-	assert_int_equal(seal_open(ends.callee, got, sizeof(got), &over), 1);
+	assert_int_equal(seal_decrypt(ends.callee, got, sizeof(got), &over), 1);
 	for (int i = 0; i < 3; i++) {
-		assert_int_equal(seal_open(ends.callee, got, sizeof(got), &over), -ECONNRESET);
+		assert_int_equal(seal_decrypt(ends.callee, got, sizeof(got), &over), -ECONNRESET);
 		assert_false(over);
 	}
 	close(pair[1]);
@@ -227,12 +227,12 @@ static void records_of_one_byte_do_not_keep_us(void **state)
 	(void)state;
 	make(&ends);
 	for (i = 0; i < 3 * SEAL_TURN; i++) {
-		n = seal_close(ends.caller, (const uint8_t *)"a", 1, records);
+		n = seal_encrypt(ends.caller, (const uint8_t *)"a", 1, records);
 		assert_int_equal(send(ends.fds[0], records, (size_t)n, 0), n);
 	}
 	for (i = 0; i < 3; i++)
-		assert_int_equal(seal_open(ends.callee, got, sizeof(got), &over), SEAL_TURN);
-	assert_int_equal(seal_open(ends.callee, got, sizeof(got), &over), -EAGAIN);
+		assert_int_equal(seal_decrypt(ends.callee, got, sizeof(got), &over), SEAL_TURN);
+	assert_int_equal(seal_decrypt(ends.callee, got, sizeof(got), &over), -EAGAIN);
 	end(&ends);
 }
 

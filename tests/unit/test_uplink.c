@@ -11,7 +11,7 @@
 #include "common/clock.h"
 #include "common/key.h"
 #include "common/secret.h"
-#include "resolver/meets.h"
+#include "resolver/serverless.h"
 #include "resolver/dns.h"
 #include "resolver/inlet.h"
 #include "resolver/netwatch.h"
@@ -61,9 +61,9 @@ void inlets_restart(struct inlets *inlets)
 }
 
 /* Nodes without a server have no uplink */
-void meets_on_network(struct meets *meets)
+void serverless_on_network(struct serverless *serverless)
 {
-	assert_null(meets);
+	assert_null(serverless);
 }
 
 void session_on_uplink(struct node *node, struct uplink *uplink)

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * session_meet.c - sessions of nodes that have no server ([node] rendezvous = none)
+ * session_serverless.c - sessions of nodes that have no server ([node] rendezvous = none)
  *
  * Theory of operation
  *
- * The caller connects from its port of the present bucket to the callee's, who holds it (meets.c), again
+ * The caller connects from its port of the present bucket to the callee's, who holds it (serverless.c), again
  * after each refusal, and from the next bucket's ports when that has come.  On the connection it says its
  * Invite, gets the Reply, both sealed, and from there on the connection is a path like others: it must prove itself, and
  * is nominated.  So invitation, answer, and the secret are those of a session with a server; only nobody carries
@@ -24,19 +24,19 @@
 #include <string.h>
 #include <openssl/crypto.h>
 
-#include "resolver/meets.h"
+#include "resolver/serverless.h"
 #include "resolver/session_internal.h"
 #include "resolver/talk.h"
 #include "resolver/timer.h"
 
-#define MEET_ASK	(20 * MS)	/* until it is asked again whose turn it is: a meeting takes two round trips */
-#define MEET_WAIT_MIN	(1 * MS)	/* after a refusal, see PUNCH_WAIT_MIN; to what the refusal took, or this at least: */
-#define MEET_WAIT_SPAN	(10 * MS)
-#define MEET_EAGER	16		/* so many tries; they see the holder renew its SYN twice. Then the span is doubled ... */
-#define MEET_WAIT_MOST	(500 * MS)	/* ... with every fourth, up to this: a peer that is away is not to be bombarded */
-#define MEET_EDGE	(1 * MS)	/* after a bucket's edge: timers are not exact */
+#define APPROACH_ASK	(20 * MS)	/* until it is asked again whose turn it is: a meeting takes two round trips */
+#define APPROACH_WAIT_MIN	(1 * MS)	/* after a refusal, see PUNCH_WAIT_MIN; to what the refusal took, or this at least: */
+#define APPROACH_WAIT_SPAN	(10 * MS)
+#define APPROACH_EAGER	16		/* so many tries; they see the holder renew its SYN twice. Then the span is doubled ... */
+#define APPROACH_WAIT_MOST	(500 * MS)	/* ... with every fourth, up to this: a peer that is away is not to be bombarded */
+#define APPROACH_EDGE	(1 * MS)	/* after a bucket's edge: timers are not exact */
 
-struct meet {
+struct approach {
 	struct session *session;
 	struct pal *pal;
 	struct dial dial;
@@ -49,186 +49,186 @@ struct meet {
 	int error;			/* of the last try, 0 none has ended */
 };
 
-void meet_free(struct session *s)
+void approach_free(struct session *s)
 {
-	struct meet *meet = s->meet;
+	struct approach *approach = s->approach;
 
-	if (!meet)
+	if (!approach)
 		return;
-	s->meet = NULL;
-	dial_close(&meet->dial);
-	talk_free(meet->talk);
-	if (meet->timer)
-		event_free(meet->timer);
-	if (s->node->meets)
-		turns_end(meets_turns(s->node->meets), meet, false);
-	OPENSSL_cleanse(&meet->where, sizeof(meet->where));
-	free(meet);
+	s->approach = NULL;
+	dial_close(&approach->dial);
+	talk_free(approach->talk);
+	if (approach->timer)
+		event_free(approach->timer);
+	if (s->node->serverless)
+		turns_end(serverless_turns(s->node->serverless), approach, false);
+	OPENSSL_cleanse(&approach->where, sizeof(approach->where));
+	free(approach);
 }
 
 /* ------------------------------------------------------------ caller: the answer */
 
 static void on_answer(void *arg, struct talk *talk, const Punch__Message *message)
 {
-	struct meet *meet = arg;
-	struct session *s = meet->session;
+	struct approach *approach = arg;
+	struct session *s = approach->session;
 	Punch__Answered answered = PUNCH__ANSWERED__INIT;
 
 	if (!message || message->kind_case != PUNCH__MESSAGE__KIND_REPLY || s->state != SESSION_INVITED) {
 		session_note(s, "the meeting ended without an answer");
-		meet_free(s);
+		approach_free(s);
 		if (s->state == SESSION_INVITED)
 			session_set_state(s, SESSION_UPLINK);
 		s->resume = clock_now() + SESSION_RETRY;
 		session_arm(s, clock_before(s->resume, s->deadline));
 		return;
 	}
-	turns_end(meets_turns(s->node->meets), meet, true);
-	meet->talk = NULL;	/* the answer may end the session, and the meet with it */
+	turns_end(serverless_turns(s->node->serverless), approach, true);
+	approach->talk = NULL;	/* the answer may end the session, and the approach with it */
 	answered.session = message->reply->session;
 	answered.payload = message->reply->payload;
 	caller_answered(s, &answered);
 	if (s->state != SESSION_ANSWERED) {
 		talk_free(talk);
-		meet_free(s);
+		approach_free(s);
 		return;
 	}
 	session_add_path(s, talk_release(talk), LOCAL_PATH_DIRECT, true);
-	meet_free(s);
+	approach_free(s);
 	session_go(s, clock_now());
 }
 
-int meet_send(struct session *s, const Punch__Message *message)
+int approach_send(struct session *s, const Punch__Message *message)
 {
-	return s->meet && s->meet->talk ? talk_send(s->meet->talk, message) : -ENOTCONN;
+	return s->approach && s->approach->talk ? talk_send(s->approach->talk, message) : -ENOTCONN;
 }
 
 /* ------------------------------------------------------------ caller: the way there */
 
-static void meet_go(struct meet *meet);
+static void approach_go(struct approach *approach);
 
 static void on_timer(evutil_socket_t fd, short what, void *arg)
 {
 	(void)fd;
 	(void)what;
-	meet_go(arg);
+	approach_go(arg);
 }
 
 /* Again after @wait, or in the next bucket if that comes first */
-static void meet_wait(struct meet *meet, uint64_t wait)
+static void approach_wait(struct approach *approach, uint64_t wait)
 {
 	uint64_t left;
 
-	meets_bucket(&left);
-	timer_set(meet->timer, clock_before(wait, left + MEET_EDGE));
+	serverless_bucket(&left);
+	timer_set(approach->timer, clock_before(wait, left + APPROACH_EDGE));
 }
 
-static void meet_refused(struct meet *meet, int error)
+static void approach_refused(struct approach *approach, int error)
 {
-	unsigned int doubled = meet->tries > MEET_EAGER ? (meet->tries - MEET_EAGER) / 4 : 0;
-	uint64_t took = clock_now() - meet->since, span, wait;
+	unsigned int doubled = approach->tries > APPROACH_EAGER ? (approach->tries - APPROACH_EAGER) / 4 : 0;
+	uint64_t took = clock_now() - approach->since, span, wait;
 	uint32_t random;
 
-	meet->error = error;
-	meet->tries++;
-	span = clock_before((took > MEET_WAIT_SPAN ? took : MEET_WAIT_SPAN) << (doubled < 16 ? doubled : 16), MEET_WAIT_MOST);
+	approach->error = error;
+	approach->tries++;
+	span = clock_before((took > APPROACH_WAIT_SPAN ? took : APPROACH_WAIT_SPAN) << (doubled < 16 ? doubled : 16), APPROACH_WAIT_MOST);
 	secret_random(&random, sizeof(random));
-	wait = MEET_WAIT_MIN + span * random / UINT32_MAX;
-	meet_wait(meet, wait);
+	wait = APPROACH_WAIT_MIN + span * random / UINT32_MAX;
+	approach_wait(approach, wait);
 }
 
 static void on_connected(evutil_socket_t fd, short what, void *arg)
 {
 	struct dial *dial = arg;
 	struct session *s = dial->session;
-	struct meet *meet = s->meet;
+	struct approach *approach = s->approach;
 	int error = dial_error(dial);
 
 	(void)fd;
 	(void)what;
 	if (error) {
 		dial_close(dial);
-		meet_refused(meet, error);
+		approach_refused(approach, error);
 		return;
 	}
-	event_del(meet->timer);
-	meet->talk = talk_new(s->node->base, dial_take(dial), meet->where.caller_key, meet->where.callee_key, on_answer, meet);
-	if (!meet->talk) {
+	event_del(approach->timer);
+	approach->talk = talk_new(s->node->base, dial_take(dial), approach->where.caller_key, approach->where.callee_key, on_answer, approach);
+	if (!approach->talk) {
 		session_fail(s, ENOBUFS, "%s: out of memory", s->peer.name);
 		return;
 	}
 	session_note(s, "connected");
 	caller_invite(s);
 	if (s->state != SESSION_INVITED)
-		meet_free(s);
+		approach_free(s);
 }
 
 /* Where to in this bucket? Return: 0, -EAGAIN (later), -ENOSPC (next bucket), -EAFNOSUPPORT (never), -EIO */
-static int meet_place(struct meet *meet, uint64_t bucket)
+static int approach_place(struct approach *approach, uint64_t bucket)
 {
-	struct session *s = meet->session;
+	struct session *s = approach->session;
 	struct meeting_when when = { .bucket = bucket, .port = s->port };
 	int place;
 
-	if (!meet->pal->address.family)
+	if (!approach->pal->address.family)
 		return -EAGAIN;
-	if (meet->pal->address.family == AF_INET6 && s->family == AF_INET)
+	if (approach->pal->address.family == AF_INET6 && s->family == AF_INET)
 		return -EAFNOSUPPORT;
-	place = turns_take(meets_turns(s->node->meets), s->peer.key, s->port, bucket, MEETING_PLACES, meet);
+	place = turns_take(serverless_turns(s->node->serverless), s->peer.key, s->port, bucket, MEETING_PLACES, approach);
 	if (place < 0)
 		return place == -EBUSY ? -EAGAIN : place;
 	if (!s->node->quick_mode)
 		memcpy(when.caller, s->node->key.public, KEY_SIZE);
 	memcpy(when.callee, s->peer.key, KEY_SIZE);
 	when.place = (unsigned int)place;
-	return meeting_place(&meet->pal->meeting, &when, &meet->where);
+	return meeting_place(&approach->pal->meeting, &when, &approach->where);
 }
 
-static void meet_go(struct meet *meet)
+static void approach_go(struct approach *approach)
 {
-	struct session *s = meet->session;
+	struct session *s = approach->session;
 	char text[ENDPOINT_TEXT_SIZE];
-	uint64_t bucket = meets_bucket(NULL);
+	uint64_t bucket = serverless_bucket(NULL);
 	struct endpoint to;
 	int rc;
 
-	if (meet->dial.fd >= 0 && meet->bucket == bucket) {
-		meet_wait(meet, NEVER);
+	if (approach->dial.fd >= 0 && approach->bucket == bucket) {
+		approach_wait(approach, NEVER);
 		return;
 	}
-	if (meet->bucket != bucket) {
-		dial_close(&meet->dial);
-		turns_end(meets_turns(s->node->meets), meet, false);
-		meet->tries = 0;
+	if (approach->bucket != bucket) {
+		dial_close(&approach->dial);
+		turns_end(serverless_turns(s->node->serverless), approach, false);
+		approach->tries = 0;
 	}
-	rc = meet_place(meet, bucket);
+	rc = approach_place(approach, bucket);
 	if (rc == -EAFNOSUPPORT) {
 		session_fail(s, ENETUNREACH, "%s: its address %s is of IPv6, and the program's socket of IPv4", s->peer.name,
-			     endpoint_format_address(&meet->pal->address, text));
+			     endpoint_format_address(&approach->pal->address, text));
 		return;
 	}
 	if (rc) {
-		meet_wait(meet, rc == -ENOSPC ? NEVER : MEET_ASK);
+		approach_wait(approach, rc == -ENOSPC ? NEVER : APPROACH_ASK);
 		return;
 	}
-	to = meet->pal->address;
-	to.port = meet->where.callee_port;
-	if (meet->bucket != bucket)
+	to = approach->pal->address;
+	to.port = approach->where.callee_port;
+	if (approach->bucket != bucket)
 		session_note(s, "meeting %s at %s, from port %u", s->peer.name, endpoint_format(&to, text),
-			     meet->where.caller_port);
-	meet->bucket = bucket;
-	meet->since = clock_now();
-	rc = dial_connect(&meet->dial, meet->where.caller_port, &to, 0, on_connected);
+			     approach->where.caller_port);
+	approach->bucket = bucket;
+	approach->since = clock_now();
+	rc = dial_connect(&approach->dial, approach->where.caller_port, &to, 0, on_connected);
 	if (rc)
-		meet_refused(meet, -rc);
+		approach_refused(approach, -rc);
 	else
-		meet_wait(meet, NEVER);
+		approach_wait(approach, NEVER);
 }
 
-void meet_start(struct session *s)
+void approach_start(struct session *s)
 {
-	struct pal *pal = meets_pal(s->node->meets, s->peer.key);
-	struct meet *meet;
+	struct pal *pal = serverless_pal(s->node->serverless, s->peer.key);
+	struct approach *approach;
 
 	if (!pal) {
 		session_fail(s, EHOSTUNREACH, "%s: [node] rendezvous = none, and [peer %s] has no address; write its public "
@@ -240,22 +240,22 @@ void meet_start(struct session *s)
 			     s->peer.name);
 		return;
 	}
-	meet = calloc(1, sizeof(*meet));
-	if (meet)
-		meet->timer = event_new(s->node->base, -1, 0, on_timer, meet);
-	if (!meet || !meet->timer) {
-		free(meet);
+	approach = calloc(1, sizeof(*approach));
+	if (approach)
+		approach->timer = event_new(s->node->base, -1, 0, on_timer, approach);
+	if (!approach || !approach->timer) {
+		free(approach);
 		session_fail(s, ENOBUFS, "%s: out of memory", s->peer.name);
 		return;
 	}
-	meet->session = s;
-	meet->pal = pal;
-	meet->dial.session = s;
-	meet->dial.fd = -1;
-	s->meet = meet;
+	approach->session = s;
+	approach->pal = pal;
+	approach->dial.session = s;
+	approach->dial.fd = -1;
+	s->approach = approach;
 	session_set_state(s, SESSION_MEETING);
 	session_arm(s, s->deadline);
-	meet_go(meet);
+	approach_go(approach);
 }
 
 bool sessions_meeting(const struct sessions *sessions, unsigned int i, struct meeting_view *view)
@@ -263,25 +263,25 @@ bool sessions_meeting(const struct sessions *sessions, unsigned int i, struct me
 	const struct session *s;
 
 	TAILQ_FOREACH(s, &sessions->list, link) {
-		const struct meet *meet = s->meet;
+		const struct approach *approach = s->approach;
 
-		if (!meet || i--)
+		if (!approach || i--)
 			continue;
 		*view = (struct meeting_view){
-			.peer = s->peer.name, .port = s->port, .local = meet->where.caller_port, .remote = meet->pal->address,
-			.state = meet->talk ? "engaged" : meet->dial.fd >= 0 ? "opening" : "waiting", .since = s->started,
+			.peer = s->peer.name, .port = s->port, .local = approach->where.caller_port, .remote = approach->pal->address,
+			.state = approach->talk ? "engaged" : approach->dial.fd >= 0 ? "opening" : "waiting", .since = s->started,
 		};
-		view->remote.port = meet->where.callee_port;
+		view->remote.port = approach->where.callee_port;
 		return true;
 	}
 	return false;
 }
 
 /* Nobody came; what can be known of it from here */
-void meet_no_show(struct session *s)
+void approach_no_show(struct session *s)
 {
-	const struct pal *pal = meets_pal(s->node->meets, s->peer.key);
-	int error = s->meet ? s->meet->error : 0;
+	const struct pal *pal = serverless_pal(s->node->serverless, s->peer.key);
+	int error = s->approach ? s->approach->error : 0;
 
 	if (pal && !pal->address.family)
 		session_fail(s, EHOSTUNREACH, "%s: [peer %s] address = %s: %s", s->peer.name, s->peer.name, pal->host,

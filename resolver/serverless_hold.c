@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * meets_hold.c - one place that is held, and who comes to it
+ * serverless_hold.c - one place that is held, and who comes to it
  *
- * See the theory of operation in meets.c.
+ * See the theory of operation in serverless.c.
  */
-#include "resolver/meets_internal.h"
+#include "resolver/serverless_internal.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -21,8 +21,8 @@
 
 /* Connections that came to a listener and have not said yet who they are, of one place and of all; where there are more the
  * oldest goes: who is expected says so within a round trip.  The socket of a place is not counted, for there is but one */
-#define MEETS_GUESTS_HOLD 8
-#define MEETS_GUESTS	32
+#define SERVERLESS_GUESTS_HOLD 8
+#define SERVERLESS_GUESTS	32
 
 /* Until a refused SYN is renewed: soon where it was the kernel's repetition that met the peer's NAT, so that our own NAT
  * is open again; else the peer's NAT refuses all, and its owner is to be spared */
@@ -44,17 +44,17 @@ static void hold_renew(struct hold *hold, uint64_t wait);
 
 static void guest_free(struct guest *guest)
 {
-	TAILQ_REMOVE(&guest->meets->guests, guest, link);
-	guest->meets->guest_count--;
+	TAILQ_REMOVE(&guest->serverless->guests, guest, link);
+	guest->serverless->guest_count--;
 	talk_free(guest->talk);
 	free(guest);
 }
 
-void guests_free(struct meets *meets)
+void guests_free(struct serverless *serverless)
 {
 	struct guest *guest;
 
-	while ((guest = TAILQ_FIRST(&meets->guests)))
+	while ((guest = TAILQ_FIRST(&serverless->guests)))
 		guest_free(guest);
 }
 
@@ -63,34 +63,34 @@ static void on_guest(void *arg, struct talk *talk, const Punch__Message *message
 	static struct log_limit limit;
 	struct guest *guest = arg;
 	struct hold *hold = guest->hold;
-	struct spot *spot = hold ? hold->spot : NULL;
-	struct meets *meets = guest->meets;
+	struct awaited *awaited = hold ? hold->awaited : NULL;
+	struct serverless *serverless = guest->serverless;
 
 	if (!message || message->kind_case != PUNCH__MESSAGE__KIND_INVITE || !hold) {
 		if (log_limited(&limit))
 			log_info("somebody came to a meeting and did not show the key of %s",
-				 hold ? spot->pal->peer.name : "anybody");
+				 hold ? awaited->pal->peer.name : "anybody");
 		if (hold && guest->opener)
 			hold_renew(hold, RENEW_LATER);
 		guest_free(guest);
 		return;
 	}
 	guest->talk = NULL;
-	spot->used |= 1ull << hold->place;
+	awaited->used |= 1ull << hold->place;
 	hold_free(hold);
 	/* Before the answer: whoever has it knows that the next place is held */
-	spot_tend(spot);
-	callee_met(meets->node, talk, message->invite, meets->node->quick_mode ? NULL : spot->pal->peer.key);
+	awaited_tend(awaited);
+	callee_met(serverless->node, talk, message->invite, serverless->node->quick_mode ? NULL : awaited->pal->peer.key);
 	guest_free(guest);
 }
 
 /* @hold: whose, NULL of all */
-static void make_room(struct meets *meets, const struct hold *hold, unsigned int most)
+static void make_room(struct serverless *serverless, const struct hold *hold, unsigned int most)
 {
 	struct guest *guest, *oldest = NULL;
 	unsigned int count = 0;
 
-	TAILQ_FOREACH(guest, &meets->guests, link) {
+	TAILQ_FOREACH(guest, &serverless->guests, link) {
 		if (guest->opener || (hold && guest->hold != hold))
 			continue;
 		oldest = oldest ? oldest : guest;
@@ -103,7 +103,7 @@ static void make_room(struct meets *meets, const struct hold *hold, unsigned int
 /* Takes @fd along. Return: 0 or -ENOMEM */
 static int guest_new(struct hold *hold, int fd, bool opener)
 {
-	struct meets *meets = hold->spot->meets;
+	struct serverless *serverless = hold->awaited->serverless;
 	struct guest *guest = calloc(1, sizeof(*guest));
 
 	if (!guest) {
@@ -111,15 +111,15 @@ static int guest_new(struct hold *hold, int fd, bool opener)
 		return -ENOMEM;
 	}
 	if (!opener) {
-		make_room(meets, hold, MEETS_GUESTS_HOLD);
-		make_room(meets, NULL, MEETS_GUESTS);
+		make_room(serverless, hold, SERVERLESS_GUESTS_HOLD);
+		make_room(serverless, NULL, SERVERLESS_GUESTS);
 	}
-	guest->meets = meets;
+	guest->serverless = serverless;
 	guest->hold = hold;
 	guest->opener = opener;
-	TAILQ_INSERT_TAIL(&meets->guests, guest, link);
-	meets->guest_count++;
-	guest->talk = talk_new(meets->node->base, fd, hold->where.callee_key, hold->where.caller_key, on_guest, guest);
+	TAILQ_INSERT_TAIL(&serverless->guests, guest, link);
+	serverless->guest_count++;
+	guest->talk = talk_new(serverless->node->base, fd, hold->where.callee_key, hold->where.caller_key, on_guest, guest);
 	if (guest->talk)
 		return 0;
 	guest_free(guest);
@@ -130,8 +130,8 @@ static int guest_new(struct hold *hold, int fd, bool opener)
 
 static void hold_set_state(struct hold *hold, enum hold_state state)
 {
-	log_debug("meeting %s:%u bucket %llu place %u: %s -> %s", hold->spot->pal->peer.name, hold->spot->port,
-		  (unsigned long long)hold->spot->bucket, hold->place, state_names[hold->state], state_names[state]);
+	log_debug("meeting %s:%u bucket %llu place %u: %s -> %s", hold->awaited->pal->peer.name, hold->awaited->port,
+		  (unsigned long long)hold->awaited->bucket, hold->place, state_names[hold->state], state_names[state]);
 	hold->state = state;
 }
 
@@ -144,7 +144,7 @@ static int hold_take(struct hold *hold)
 		event_free(hold->event);
 	hold->event = NULL;
 	if (fd >= 0)
-		budget_done(&hold->spot->meets->node->sessions->budget);
+		budget_done(&hold->awaited->serverless->node->sessions->budget);
 	hold->fd = -1;
 	return fd;
 }
@@ -169,9 +169,9 @@ static void hold_refused(struct hold *hold, int error)
 {
 	uint64_t took = clock_now() - hold->since;
 
-	log_debug("meeting %s:%u place %u: %s after %llu ms", hold->spot->pal->peer.name, hold->spot->port, hold->place,
+	log_debug("meeting %s:%u place %u: %s after %llu ms", hold->awaited->pal->peer.name, hold->awaited->port, hold->place,
 		  strerror(error), (unsigned long long)(took / MS));
-	hold_renew(hold, hold->spot->meets->distance && took > RENEW_EARLY ? RENEW_SOON : RENEW_LATER);
+	hold_renew(hold, hold->awaited->serverless->distance && took > RENEW_EARLY ? RENEW_SOON : RENEW_LATER);
 }
 
 static void on_hold(evutil_socket_t fd, short what, void *arg)
@@ -189,28 +189,28 @@ static void on_hold(evutil_socket_t fd, short what, void *arg)
 	}
 	hold_set_state(hold, HOLD_ENGAGED);
 	if (guest_new(hold, hold_take(hold), true) == 0)
-		spot_tend(hold->spot);
+		awaited_tend(hold->awaited);
 	else
 		hold_renew(hold, RENEW_LATER);
 }
 
 static int hold_connect(struct hold *hold)
 {
-	struct node *node = hold->spot->meets->node;
-	struct endpoint to = hold->spot->pal->address;
-	unsigned int distance = hold->spot->meets->distance;
+	struct node *node = hold->awaited->serverless->node;
+	struct endpoint to = hold->awaited->pal->address;
+	unsigned int distance = hold->awaited->serverless->distance;
 	int rc;
 
 	to.port = hold->where.caller_port;
 	rc = budget_take(&node->sessions->budget, &hold->syns, &to, clock_now());
 	if (rc)
 		return rc;
-	hold->fd = port_socket(hold->spot->family, hold->where.callee_port);
+	hold->fd = port_socket(hold->awaited->family, hold->where.callee_port);
 	if (hold->fd < 0) {
 		budget_done(&node->sessions->budget);
 		return hold->fd;
 	}
-	rc = syn_punch(hold->fd, hold->spot->family, &to, distance ? distance + 1 : 0);
+	rc = syn_punch(hold->fd, hold->awaited->family, &to, distance ? distance + 1 : 0);
 	if (rc)
 		return rc;
 	hold->event = event_new(node->base, hold->fd, EV_WRITE, on_hold, hold);
@@ -246,14 +246,14 @@ static void on_accept(evutil_socket_t fd, short what, void *arg)
 
 void hold_free(struct hold *hold)
 {
-	struct meets *meets = hold->spot->meets;
+	struct serverless *serverless = hold->awaited->serverless;
 	struct guest *guest;
 
-	TAILQ_FOREACH(guest, &meets->guests, link)
+	TAILQ_FOREACH(guest, &serverless->guests, link)
 		if (guest->hold == hold)
 			guest->hold = NULL;
-	TAILQ_REMOVE(&hold->spot->holds, hold, link);
-	meets->hold_count--;
+	TAILQ_REMOVE(&hold->awaited->holds, hold, link);
+	serverless->hold_count--;
 	hold_close(hold);
 	if (hold->accept)
 		event_free(hold->accept);
@@ -267,39 +267,39 @@ void hold_free(struct hold *hold)
 
 static int hold_listen(struct hold *hold)
 {
-	hold->listener = port_socket(hold->spot->family, hold->where.callee_port);
+	hold->listener = port_socket(hold->awaited->family, hold->where.callee_port);
 	if (hold->listener < 0)
 		return hold->listener;
 	if (listen(hold->listener, SESSION_PATHS))
 		return -errno;
-	hold->accept = event_new(hold->spot->meets->node->base, hold->listener, EV_READ | EV_PERSIST, on_accept, hold);
+	hold->accept = event_new(hold->awaited->serverless->node->base, hold->listener, EV_READ | EV_PERSIST, on_accept, hold);
 	return hold->accept && event_add(hold->accept, NULL) == 0 ? 0 : -ENOMEM;
 }
 
-struct hold *hold_new(struct spot *spot, unsigned int place)
+struct hold *hold_new(struct awaited *awaited, unsigned int place)
 {
-	struct node *node = spot->meets->node;
-	struct meeting_when when = { .bucket = spot->bucket, .port = spot->port, .place = place };
+	struct node *node = awaited->serverless->node;
+	struct meeting_when when = { .bucket = awaited->bucket, .port = awaited->port, .place = place };
 	struct hold *hold = calloc(1, sizeof(*hold));
 	int rc = -ENOMEM;
 
 	if (!hold)
 		return NULL;
-	hold->spot = spot;
+	hold->awaited = awaited;
 	hold->place = place;
 	hold->made = clock_now();
 	hold->fd = hold->listener = -1;
-	TAILQ_INSERT_TAIL(&spot->holds, hold, link);
-	spot->meets->hold_count++;
-	memcpy(when.caller, spot->pal->peer.key, KEY_SIZE);
+	TAILQ_INSERT_TAIL(&awaited->holds, hold, link);
+	awaited->serverless->hold_count++;
+	memcpy(when.caller, awaited->pal->peer.key, KEY_SIZE);
 	memcpy(when.callee, node->key.public, KEY_SIZE);
 	hold->timer = event_new(node->base, -1, 0, on_due, hold);
 	if (hold->timer)
-		rc = meeting_place(&spot->pal->meeting, &when, &hold->where);
+		rc = meeting_place(&awaited->pal->meeting, &when, &hold->where);
 	if (rc == 0)
 		rc = hold_listen(hold);
 	if (rc) {
-		log_info("meeting %s:%u: port %u cannot be held in this bucket: %s", spot->pal->peer.name, spot->port,
+		log_info("meeting %s:%u: port %u cannot be held in this bucket: %s", awaited->pal->peer.name, awaited->port,
 			 hold->where.callee_port, strerror(-rc));
 		hold_free(hold);
 		return NULL;

@@ -1,29 +1,29 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * test_meets_hold.c - a place that is held for a peer, and strangers who come to it
+ * test_serverless_hold.c - a place that is held for a peer, and strangers who come to it
  */
 #include <malloc.h>
 #include <netinet/in.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 
-#include "resolver/meets_internal.h"
+#include "resolver/serverless_internal.h"
 #include "resolver/session_internal.h"
 #include "resolver/talk.h"
 
 static void checked_free(void *memory);
 
 #define free checked_free
-#include "resolver/meets_hold.c"
+#include "resolver/serverless_hold.c"
 #undef free
 
 #include "tests/unit/scratch.h"
 #include "tests/unit/world.h"
 
-#define STRANGERS (MEETS_GUESTS + 4)
+#define STRANGERS (SERVERLESS_GUESTS + 4)
 
 static struct node node;
-static struct meets meets;
+static struct serverless serverless;
 static struct pal pal;
 static uint8_t watched[32];		/* must not be in what is freed */
 static bool leaked;
@@ -40,10 +40,10 @@ static int begin(void **state)
 	(void)state;
 	node.base = event_base_new();
 	node.sessions = sessions_new(&node);
-	meets.node = &node;
-	TAILQ_INIT(&meets.spots);
-	TAILQ_INIT(&meets.guests);
-	pal.meets = &meets;
+	serverless.node = &node;
+	TAILQ_INIT(&serverless.awaited);
+	TAILQ_INIT(&serverless.guests);
+	pal.serverless = &serverless;
 	strcpy(pal.peer.name, "peer");
 	secret_random(&pal.meeting, sizeof(pal.meeting));
 	if (!node.base || !node.sessions || world_isolate())
@@ -61,26 +61,26 @@ static int end(void **state)
 }
 
 /* Each test has a bucket of its own, and so its own ports */
-static struct spot *spot_of_test(void)
+static struct awaited *awaited_of_test(void)
 {
 	static uint64_t buckets = 1000;
-	struct spot *spot = calloc(1, sizeof(*spot));
+	struct awaited *awaited = calloc(1, sizeof(*awaited));
 
-	assert_non_null(spot);
-	*spot = (struct spot){ .meets = &meets, .pal = &pal, .port = 80, .family = AF_INET, .bucket = buckets };
+	assert_non_null(awaited);
+	*awaited = (struct awaited){ .serverless = &serverless, .pal = &pal, .port = 80, .family = AF_INET, .bucket = buckets };
 	buckets++;
-	TAILQ_INIT(&spot->holds);
-	TAILQ_INSERT_TAIL(&meets.spots, spot, link);
-	return spot;
+	TAILQ_INIT(&awaited->holds);
+	TAILQ_INSERT_TAIL(&serverless.awaited, awaited, link);
+	return awaited;
 }
 
-static void spot_end(struct spot *spot)
+static void awaited_end(struct awaited *awaited)
 {
-	while (!TAILQ_EMPTY(&spot->holds))
-		hold_free(TAILQ_FIRST(&spot->holds));
-	guests_free(&meets);
-	TAILQ_REMOVE(&meets.spots, spot, link);
-	free(spot);
+	while (!TAILQ_EMPTY(&awaited->holds))
+		hold_free(TAILQ_FIRST(&awaited->holds));
+	guests_free(&serverless);
+	TAILQ_REMOVE(&serverless.awaited, awaited, link);
+	free(awaited);
 }
 
 static struct sockaddr_in at(uint16_t port)
@@ -115,13 +115,13 @@ static bool have_come(void *arg)
 
 static bool are_guests(void *arg)
 {
-	return meets.guest_count >= *(unsigned int *)arg;
+	return serverless.guest_count >= *(unsigned int *)arg;
 }
 
 static void strangers(const struct hold *hold, int fds[STRANGERS])
 {
 	struct many many = { .hold = hold, .left = STRANGERS, .fds = fds };
-	unsigned int most = MEETS_GUESTS_HOLD;
+	unsigned int most = SERVERLESS_GUESTS_HOLD;
 
 	assert_true(world_until(node.base, have_come, &many));
 	assert_true(world_until(node.base, are_guests, &most));
@@ -160,13 +160,13 @@ static struct talk *invite(const struct meeting_place *where, int fd)
 
 static bool is_used(void *arg)
 {
-	return ((struct spot *)arg)->used & 1;
+	return ((struct awaited *)arg)->used & 1;
 }
 
 static void silent_strangers_keep_nobody_out(void **state)
 {
-	struct spot *spot = spot_of_test();
-	struct hold *hold = hold_new(spot, 0);
+	struct awaited *awaited = awaited_of_test();
+	struct hold *hold = hold_new(awaited, 0);
 	struct meeting_place where;
 	int fds[STRANGERS];
 	struct talk *talk;
@@ -175,17 +175,17 @@ static void silent_strangers_keep_nobody_out(void **state)
 	assert_non_null(hold);
 	where = hold->where;
 	strangers(hold, fds);
-	assert_true(meets.guest_count <= MEETS_GUESTS_HOLD);
+	assert_true(serverless.guest_count <= SERVERLESS_GUESTS_HOLD);
 	talk = invite(&where, come(hold));
-	assert_true(world_until(node.base, is_used, spot));
+	assert_true(world_until(node.base, is_used, awaited));
 	talk_free(talk);
 	close_all(fds);
-	spot_end(spot);
+	awaited_end(awaited);
 }
 
 static void nor_do_those_of_other_places(void **state)
 {
-	struct spot *others[6], *spot;
+	struct awaited *others[6], *awaited;
 	int fds[6][STRANGERS];
 	struct talk *talk;
 	struct hold *hold;
@@ -193,22 +193,22 @@ static void nor_do_those_of_other_places(void **state)
 
 	(void)state;
 	for (i = 0; i < 6; i++) {
-		others[i] = spot_of_test();
+		others[i] = awaited_of_test();
 		assert_non_null(hold_new(others[i], 0));
 		strangers(TAILQ_FIRST(&others[i]->holds), fds[i]);
 	}
-	assert_int_equal(meets.guest_count, MEETS_GUESTS);
-	spot = spot_of_test();
-	hold = hold_new(spot, 0);
+	assert_int_equal(serverless.guest_count, SERVERLESS_GUESTS);
+	awaited = awaited_of_test();
+	hold = hold_new(awaited, 0);
 	assert_non_null(hold);
 	talk = invite(&hold->where, come(hold));
-	assert_true(world_until(node.base, is_used, spot));
+	assert_true(world_until(node.base, is_used, awaited));
 	talk_free(talk);
 	for (i = 0; i < 6; i++) {
 		close_all(fds[i]);
-		spot_end(others[i]);
+		awaited_end(others[i]);
 	}
-	spot_end(spot);
+	awaited_end(awaited);
 }
 
 static bool is_engaged(void *arg)
@@ -220,8 +220,8 @@ static bool is_engaged(void *arg)
 static void whom_we_wait_for_is_always_heard(void **state)
 {
 	struct sockaddr_in from;
-	struct spot *spot = spot_of_test();
-	struct hold *hold = hold_new(spot, 0);
+	struct awaited *awaited = awaited_of_test();
+	struct hold *hold = hold_new(awaited, 0);
 	int fds[2][STRANGERS], on = 1, listener, fd;
 	struct meeting_place where;
 	struct talk *talk;
@@ -240,24 +240,24 @@ static void whom_we_wait_for_is_always_heard(void **state)
 	assert_true(fd >= 0);
 	strangers(hold, fds[1]);
 	talk = invite(&where, fd);
-	assert_true(world_until(node.base, is_used, spot));
+	assert_true(world_until(node.base, is_used, awaited));
 	talk_free(talk);
 	close(listener);
 	close_all(fds[0]);
 	close_all(fds[1]);
-	spot_end(spot);
+	awaited_end(awaited);
 }
 
 static void keys_of_a_place_are_wiped(void **state)
 {
-	struct spot *spot = spot_of_test();
-	struct hold *hold = hold_new(spot, 0);
+	struct awaited *awaited = awaited_of_test();
+	struct hold *hold = hold_new(awaited, 0);
 
 	(void)state;
 	assert_non_null(hold);
 	memcpy(watched, hold->where.callee_key, sizeof(watched));
 	leaked = false;
-	spot_end(spot);
+	awaited_end(awaited);
 	assert_false(leaked);
 }
 
@@ -270,5 +270,5 @@ int main(void)
 		cmocka_unit_test(keys_of_a_place_are_wiped),
 	};
 
-	return cmocka_run_group_tests_name("meets hold", tests, begin, end);
+	return cmocka_run_group_tests_name("serverless hold", tests, begin, end);
 }
