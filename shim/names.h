@@ -14,12 +14,17 @@
 /**
  * names_slot() - slot of a peer's name, asked of the resolver once; starts it
  * @name:	config_owns_name()
+ * @slot:	out
  * Return: 0, or a code of getaddrinfo(): EAI_AGAIN no resolver, EAI_FAIL the configuration is broken
  * or the name is no peer's; after one line for people
  */
 int names_slot(const struct config *config, const char *name, uint32_t *slot);
 
-/** names_of_slot() - the peer with this slot, asked of a running resolver when it is not known here */
+/**
+ * names_of_slot() - the peer with this slot, asked of a running resolver when it is not known here
+ * @name:	out, the peer's own name
+ * Return: false when nobody knows it
+ */
 bool names_of_slot(const struct config *config, uint32_t slot, char name[LIMIT_HOST]);
 
 /** names_asked() - name under which this process asked for a slot. Return: NULL when it did not. No system call */

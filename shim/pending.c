@@ -42,12 +42,12 @@
 #include "common/standin.h"
 #include "shim/ask.h"
 #include "shim/env.h"
+#include "shim/fdtable.h"
 #include "shim/libc.h"
 #include "shim/names.h"
 #include "shim/pending.h"
 #include "shim/raw.h"
 #include "shim/swap.h"
-#include "shim/table.h"
 
 /* In the kernel's numbers (include/net/tcp_states.h) */
 enum { STATE_ESTABLISHED = 1, STATE_SYN_SENT = 2, STATE_SYN_RECV = 3, STATE_CLOSE = 7 };
@@ -69,7 +69,7 @@ enum pending_state {
 #define FORGET_AFTER	(150 * SECOND)
 #define CLAIM_PAUSE_NS	200000	/* between looks at another thread's claim, which takes about 0.2 ms */
 
-static struct table parked;
+static struct fdtable parked;
 _Atomic(uint32_t) pending_alive;
 static _Atomic(uint64_t) horizon;	/* when the youngest of them is forgotten, monotonic microseconds */
 
@@ -103,7 +103,7 @@ static bool set_state(uint64_t cookie, uint64_t entry, enum pending_state to, in
 	bool allowed = from == PENDING_STATE_PARKED ? to == PENDING_STATE_CLAIMING :
 		       from == PENDING_STATE_CLAIMING && to != PENDING_STATE_CLAIMING;
 
-	if (!allowed || !table_change(&parked, cookie, entry, entry_of(entry, to, error)))
+	if (!allowed || !fdtable_change(&parked, cookie, entry, entry_of(entry, to, error)))
 		return false;
 	log_debug("socket %llu: %s -> %s", (unsigned long long)cookie, state_names[from], state_names[to]);
 	return true;
@@ -154,7 +154,7 @@ bool pending_may_be(int fd)
 void pending_add(int fd, const struct remote *remote)
 {
 	number_set(fd, true);
-	table_put(&parked, raw_cookie(fd), entry_of(remote_pack(remote), PENDING_STATE_PARKED, 0));
+	fdtable_put(&parked, raw_cookie(fd), entry_of(remote_pack(remote), PENDING_STATE_PARKED, 0));
 	atomic_fetch_add(&pending_alive, 1);
 	atomic_store(&horizon, clock_now() + env_timeout_ms() * MS + FORGET_AFTER);
 }
@@ -171,7 +171,7 @@ static void forget(uint64_t cookie)
 {
 	uint32_t before = atomic_load(&pending_alive);
 
-	table_remove(&parked, cookie);
+	fdtable_remove(&parked, cookie);
 	while (before && !atomic_compare_exchange_weak(&pending_alive, &before, before - 1))
 		;
 }
@@ -180,7 +180,7 @@ void pending_forget(int fd)
 {
 	uint64_t cookie = raw_cookie(fd), entry;
 
-	if (table_get(&parked, cookie, &entry))
+	if (fdtable_get(&parked, cookie, &entry))
 		forget(cookie);
 }
 
@@ -294,7 +294,7 @@ static void await_claim(uint64_t cookie)
 	uint64_t until = clock_now() + ASK_TIMEOUT_MS * MS, entry;
 
 	do {
-		if (!table_get(&parked, cookie, &entry) || state_of(entry) != PENDING_STATE_CLAIMING)
+		if (!fdtable_get(&parked, cookie, &entry) || state_of(entry) != PENDING_STATE_CLAIMING)
 			return;
 		syscall(SYS_clock_nanosleep, CLOCK_MONOTONIC, 0, &pause, NULL);
 	} while (clock_now() < until);
@@ -305,7 +305,7 @@ enum pending_answer pending_take(int fd, int fresh, int *error)
 {
 	uint64_t cookie = raw_cookie(fd), entry;
 
-	if (!table_get(&parked, cookie, &entry) || !set_state(cookie, entry, PENDING_STATE_CLAIMING, 0)) {
+	if (!fdtable_get(&parked, cookie, &entry) || !set_state(cookie, entry, PENDING_STATE_CLAIMING, 0)) {
 		raw_close(fresh);
 		return PENDING_NOT;
 	}
@@ -321,7 +321,7 @@ enum pending_answer pending_settle(int fd, const char *call, int *error)
 
 	for (;;) {
 		cookie = raw_cookie(fd);
-		if (!table_get(&parked, cookie, &entry)) {
+		if (!fdtable_get(&parked, cookie, &entry)) {
 			number_set(fd, false);
 			return PENDING_NOT;
 		}

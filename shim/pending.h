@@ -32,8 +32,10 @@ void pending_turn_over(uint64_t turn);
 /** pending_add() - @fd has been parked. @remote: what to show once it is connected */
 void pending_add(int fd, const struct remote *remote);
 
-/* pending_any() alone: how many entries there are, about; and whether the youngest still counts */
+/* How many sockets are parked, about; for pending_any() alone */
 extern _Atomic(uint32_t) pending_alive;
+
+/** pending_is_fresh() - for pending_any() alone: may the youngest still be parked, so that the count means something? */
 bool pending_is_fresh(void);
 
 /** pending_any() - is any socket parked? No system call. While it says no, nothing else here is called */
@@ -66,7 +68,7 @@ enum pending_answer pending_take(int fd, int fresh, int *error);
 /** pending_forget() - the program has been told of the failure, or disconnected @fd */
 void pending_forget(int fd);
 
-/** pending_getsockopt() - as getsockopt(SO_ERROR) */
+/** pending_getsockopt() - as getsockopt(SOL_SOCKET, SO_ERROR), which settles @fd */
 int pending_getsockopt(int fd, void *value, socklen_t *size);
 
 /**

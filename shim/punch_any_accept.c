@@ -14,6 +14,7 @@
 
 #include "shim/punch_any_accept.h"
 #include "shim/punch_any_answer.h"
+#include "shim/punch_any_swap.h"
 #include "shim/raw.h"
 #include "shim/serve.h"
 

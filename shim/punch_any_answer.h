@@ -21,12 +21,20 @@ enum call_wait answer_finish(struct call *call, int result);
 /** answer_leave() - the kernel makes the call. Return: CALL_ANSWERED */
 enum call_wait answer_leave(struct call *call);
 
-/** answer_write_address() - into the program's buffer, cut off as the kernel does; @address may be 0. Return: 0 or -errno */
+/**
+ * answer_write_address() - into the program's buffer, cut off as the kernel does
+ * @full:	bytes of @ss
+ * @address:	where the program wants it; 0: nowhere
+ * @length:	where the program has the size of its buffer, and gets @full
+ * Return: 0 or -errno
+ */
 int answer_write_address(const struct call *call, const struct sockaddr_storage *ss, socklen_t full, uint64_t address,
 			 uint64_t length);
 
 /** answer_borrow_stderr() - until answer_return_stderr() our messages go where the program's do */
 void answer_borrow_stderr(struct call *call);
+
+/** answer_return_stderr() - our descriptor 2 is /dev/null again, if it was borrowed */
 void answer_return_stderr(void);
 
 /** answer_tell_once() - a message, once for the whole tree of programs. @text: a constant */

@@ -27,6 +27,7 @@
 #include "shim/punch_any_accept.h"
 #include "shim/punch_any_answer.h"
 #include "shim/punch_any_call.h"
+#include "shim/punch_any_swap.h"
 #include "shim/raw.h"
 #include "shim/remote.h"
 #include "shim/tag.h"

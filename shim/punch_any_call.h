@@ -42,9 +42,6 @@ uint64_t call_limit(const struct call *call, enum call_wait wait);
 /** call_end() - close what it holds */
 void call_end(struct call *call);
 
-/** swap_kept() - the peer's socket that swap_socket() could not put in the place of @fd. Return: it, the caller owns it; -1 */
-int swap_kept(int fd);
-
 /** call_current() - the call that is being worked on, for swap_socket(); NULL when none is */
 struct call *call_current(void);
 

@@ -37,7 +37,7 @@ void hosts_find_quick(struct hosts *hosts, const char *text);
  */
 char *hosts_write(const struct hosts *hosts, const char *system);
 
-/** hosts_free() - */
+/** hosts_free() - free the names, but not @hosts itself, which is empty then */
 void hosts_free(struct hosts *hosts);
 
 #endif

@@ -31,6 +31,7 @@
 #include "shim/carry.h"
 #include "shim/fdinfo.h"
 #include "shim/punch_any_call.h"
+#include "shim/punch_any_swap.h"
 #include "shim/raw.h"
 #include "shim/swap.h"
 

@@ -37,11 +37,13 @@ struct guard {
 	uint64_t signals;
 };
 
+/** raw_result() - @rc: of syscall(). Return: the same, or -errno */
 static inline long raw_result(long rc)
 {
 	return rc < 0 ? -errno : rc;
 }
 
+/** guard_enter() - begin. @guard: filled in, for guard_leave() */
 static inline void guard_enter(struct guard *guard)
 {
 	uint64_t all = ~0ull;
@@ -50,7 +52,7 @@ static inline void guard_enter(struct guard *guard)
 	syscall(SYS_rt_sigprocmask, 0 /* SIG_BLOCK */, &all, &guard->signals, RAW_SIGSET_SIZE);
 }
 
-/* From here on errno is what the program had */
+/** guard_leave() - the end: the signal mask and errno are what the program had */
 static inline void guard_leave(const struct guard *guard)
 {
 	syscall(SYS_rt_sigprocmask, 2 /* SIG_SETMASK */, &guard->signals, NULL, RAW_SIGSET_SIZE);

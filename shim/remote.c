@@ -10,16 +10,16 @@
 
 #include "common/standin.h"
 #include "shim/env.h"
+#include "shim/fdtable.h"
 #include "shim/libc.h"
 #include "shim/raw.h"
 #include "shim/remote.h"
-#include "shim/table.h"
 #include "shim/tag.h"
 
 #define ACKNOWLEDGED	(1ull << REMOTE_BITS)
 #define NATIVES		4096	/* descriptors; of higher ones each getpeername() asks */
 
-static struct table shown;
+static struct fdtable shown;
 
 /*
  * For each descriptor a hash of the address that it was connected to, or accepted from, last.  A number may have
@@ -70,20 +70,20 @@ void remote_write(const struct remote *remote, struct sockaddr *address, socklen
 
 void remote_put(int fd, const struct remote *remote, bool acknowledged)
 {
-	table_put(&shown, raw_cookie(fd), remote_pack(remote) | (acknowledged ? ACKNOWLEDGED : 0));
+	fdtable_put(&shown, raw_cookie(fd), remote_pack(remote) | (acknowledged ? ACKNOWLEDGED : 0));
 	tag_put(fd, remote->slot);
 }
 
 bool remote_any(void)
 {
-	return !table_empty(&shown);
+	return !fdtable_empty(&shown);
 }
 
 bool remote_get(int fd, struct remote *remote)
 {
 	uint64_t value;
 
-	if (table_empty(&shown) || !table_get(&shown, raw_cookie(fd), &value))
+	if (fdtable_empty(&shown) || !fdtable_get(&shown, raw_cookie(fd), &value))
 		return false;
 	*remote = remote_unpack(value);
 	return true;
@@ -93,20 +93,20 @@ int remote_acknowledge(int fd)
 {
 	uint64_t cookie, value;
 
-	if (table_empty(&shown))
+	if (fdtable_empty(&shown))
 		return -ENOENT;
 	cookie = raw_cookie(fd);
-	if (!table_get(&shown, cookie, &value))
+	if (!fdtable_get(&shown, cookie, &value))
 		return -ENOENT;
-	if (!(value & ACKNOWLEDGED) && table_change(&shown, cookie, value, value | ACKNOWLEDGED))
+	if (!(value & ACKNOWLEDGED) && fdtable_change(&shown, cookie, value, value | ACKNOWLEDGED))
 		return 0;
 	return -EISCONN;
 }
 
 void remote_forget(int fd)
 {
-	if (!table_empty(&shown))
-		table_remove(&shown, raw_cookie(fd));
+	if (!fdtable_empty(&shown))
+		fdtable_remove(&shown, raw_cookie(fd));
 	tag_remove(fd);
 }
 

@@ -43,7 +43,10 @@ struct remote remote_unpack(uint64_t value);
  */
 enum remote_form remote_form_of(const struct sockaddr *address, socklen_t size);
 
-/** remote_write() - into a program's buffer, cut off as the kernel does: @size tells the whole length */
+/**
+ * remote_write() - into a program's buffer, cut off as the kernel does
+ * @size:	in: bytes of memory at @address; out: of the whole address
+ */
 void remote_write(const struct remote *remote, struct sockaddr *address, socklen_t *size);
 
 /** remote_put() - show @remote for the connected socket @fd. @acknowledged: connect() has returned 0 for it */
@@ -52,10 +55,13 @@ void remote_put(int fd, const struct remote *remote, bool acknowledged);
 /** remote_any() - might a socket of this process be one of ours? Costs no system call */
 bool remote_any(void);
 
-/** remote_get() - what was put for @fd. One system call */
+/** remote_get() - what was put for @fd; @remote is out. One system call. Return: false when nothing was */
 bool remote_get(int fd, struct remote *remote);
 
-/** remote_acknowledge() - is @fd ours, and is this the first connect() that may return 0? -EISCONN: ours, not the first; -ENOENT */
+/**
+ * remote_acknowledge() - is @fd ours, and is this the first connect() that may return 0?
+ * Return: 0 it is; -EISCONN ours, but not the first; -ENOENT not ours
+ */
 int remote_acknowledge(int fd);
 
 /** remote_forget() - @fd is about to be disconnected */

@@ -18,6 +18,7 @@ int swap_socket(int fd, int fresh);
 /**
  * swap_accepted() - the same for what accept() has just returned: no other
  * descriptor and no epoll can know it
+ * Return: 0 or -errno; then @fd is what it was
  */
 int swap_accepted(int fd, int fresh);
 

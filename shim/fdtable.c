@@ -1,37 +1,37 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * table.c - what the shim knows of single sockets: SO_COOKIE -> 64 bits
+ * fdtable.c - what the shim knows of single sockets: SO_COOKIE -> 64 bits
  *
  * A writer owns a place by swapping its cookie for BUSY; a reader looks at
  * the cookie before and after it reads the value.
  */
 #include <stddef.h>
 
-#include "shim/table.h"
+#include "shim/fdtable.h"
 
 #define BUSY	UINT64_MAX	/* the kernel counts cookies up from 1 */
 #define SPINS	1000		/* a place is busy for nanoseconds; for ever in a child forked in that moment */
 
-static struct table_entry *set_of(const struct table *table, uint64_t cookie)
+static struct fdtable_entry *set_of(const struct fdtable *table, uint64_t cookie)
 {
 	/* cookies are consecutive numbers, per processor: the low bits spread well */
 	union {
-		const struct table *in;
-		struct table *out;
+		const struct fdtable *in;
+		struct fdtable *out;
 	} any = { .in = table };	/* one look-up serves readers and writers */
 
-	return any.out->entries[cookie % TABLE_SETS];
+	return any.out->entries[cookie % FDTABLE_SETS];
 }
 
-static struct table_entry *find(const struct table *table, uint64_t cookie)
+static struct fdtable_entry *find(const struct fdtable *table, uint64_t cookie)
 {
-	struct table_entry *set = set_of(table, cookie);
+	struct fdtable_entry *set = set_of(table, cookie);
 	unsigned int spins, i;
 	bool busy = cookie != 0;
 
 	for (spins = 0; busy && spins < SPINS; spins++) {
 		busy = false;
-		for (i = 0; i < TABLE_WAYS; i++) {
+		for (i = 0; i < FDTABLE_WAYS; i++) {
 			uint64_t held = atomic_load_explicit(&set[i].cookie, memory_order_acquire);
 
 			if (held == cookie)
@@ -43,13 +43,13 @@ static struct table_entry *find(const struct table *table, uint64_t cookie)
 }
 
 /* A free place, else the eldest */
-static struct table_entry *choose(struct table *table, uint64_t cookie, uint32_t now)
+static struct fdtable_entry *choose(struct fdtable *table, uint64_t cookie, uint32_t now)
 {
-	struct table_entry *set = set_of(table, cookie), *best = NULL;
+	struct fdtable_entry *set = set_of(table, cookie), *best = NULL;
 	uint32_t best_age = 0;
 	unsigned int i;
 
-	for (i = 0; i < TABLE_WAYS; i++) {
+	for (i = 0; i < FDTABLE_WAYS; i++) {
 		uint64_t held = atomic_load_explicit(&set[i].cookie, memory_order_relaxed);
 		uint32_t age = now - atomic_load_explicit(&set[i].age, memory_order_relaxed);
 
@@ -63,15 +63,15 @@ static struct table_entry *choose(struct table *table, uint64_t cookie, uint32_t
 	return best;
 }
 
-void table_put(struct table *table, uint64_t cookie, uint64_t value)
+void fdtable_put(struct fdtable *table, uint64_t cookie, uint64_t value)
 {
 	uint32_t now = atomic_fetch_add(&table->clock, 1) + 1;
-	struct table_entry *entry = find(table, cookie);
+	struct fdtable_entry *entry = find(table, cookie);
 	unsigned int tries;
 
 	if (now == 0)	/* the clock went round: never empty again */
 		atomic_fetch_add(&table->clock, 1);
-	for (tries = 0; cookie && tries < TABLE_WAYS; tries++) {
+	for (tries = 0; cookie && tries < FDTABLE_WAYS; tries++) {
 		uint64_t held;
 
 		if (!entry)
@@ -89,9 +89,9 @@ void table_put(struct table *table, uint64_t cookie, uint64_t value)
 	}
 }
 
-bool table_get(const struct table *table, uint64_t cookie, uint64_t *value)
+bool fdtable_get(const struct fdtable *table, uint64_t cookie, uint64_t *value)
 {
-	const struct table_entry *entry;
+	const struct fdtable_entry *entry;
 
 	do {
 		entry = find(table, cookie);
@@ -102,9 +102,9 @@ bool table_get(const struct table *table, uint64_t cookie, uint64_t *value)
 	return true;
 }
 
-bool table_change(struct table *table, uint64_t cookie, uint64_t from, uint64_t to)
+bool fdtable_change(struct fdtable *table, uint64_t cookie, uint64_t from, uint64_t to)
 {
-	struct table_entry *entry = find(table, cookie);
+	struct fdtable_entry *entry = find(table, cookie);
 	uint64_t held = cookie;
 	bool changed;
 
@@ -115,9 +115,9 @@ bool table_change(struct table *table, uint64_t cookie, uint64_t from, uint64_t 
 	return changed;
 }
 
-void table_remove(struct table *table, uint64_t cookie)
+void fdtable_remove(struct fdtable *table, uint64_t cookie)
 {
-	struct table_entry *entry = find(table, cookie);
+	struct fdtable_entry *entry = find(table, cookie);
 
 	if (entry)
 		atomic_compare_exchange_strong(&entry->cookie, &cookie, 0);

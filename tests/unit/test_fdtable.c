@@ -11,9 +11,9 @@
 #include <pthread.h>
 #include <string.h>
 
-#include "shim/table.h"
+#include "shim/fdtable.h"
 
-static struct table table;
+static struct fdtable table;
 
 static int empty(void **state)
 {
@@ -27,18 +27,18 @@ static void what_was_put_is_found(void **state)
 	uint64_t value = 0;
 
 	(void)state;
-	assert_true(table_empty(&table));
-	assert_false(table_get(&table, 7, &value));
-	table_put(&table, 7, 70);
-	assert_false(table_empty(&table));
-	assert_true(table_get(&table, 7, &value));
+	assert_true(fdtable_empty(&table));
+	assert_false(fdtable_get(&table, 7, &value));
+	fdtable_put(&table, 7, 70);
+	assert_false(fdtable_empty(&table));
+	assert_true(fdtable_get(&table, 7, &value));
 	assert_int_equal(value, 70);
-	table_put(&table, 7, 71);
-	assert_true(table_get(&table, 7, &value));
+	fdtable_put(&table, 7, 71);
+	assert_true(fdtable_get(&table, 7, &value));
 	assert_int_equal(value, 71);
-	table_remove(&table, 7);
-	assert_false(table_get(&table, 7, &value));
-	table_remove(&table, 7);
+	fdtable_remove(&table, 7);
+	assert_false(fdtable_get(&table, 7, &value));
+	fdtable_remove(&table, 7);
 }
 
 static void a_descriptor_that_is_no_socket_is_never_found(void **state)
@@ -46,8 +46,8 @@ static void a_descriptor_that_is_no_socket_is_never_found(void **state)
 	uint64_t value;
 
 	(void)state;
-	table_put(&table, 0, 1);
-	assert_false(table_get(&table, 0, &value));
+	fdtable_put(&table, 0, 1);
+	assert_false(fdtable_get(&table, 0, &value));
 }
 
 static void a_change_needs_the_present_value(void **state)
@@ -55,12 +55,12 @@ static void a_change_needs_the_present_value(void **state)
 	uint64_t value = 0;
 
 	(void)state;
-	table_put(&table, 9, 1);
-	assert_false(table_change(&table, 9, 2, 3));
-	assert_true(table_change(&table, 9, 1, 2));
-	assert_true(table_get(&table, 9, &value));
+	fdtable_put(&table, 9, 1);
+	assert_false(fdtable_change(&table, 9, 2, 3));
+	assert_true(fdtable_change(&table, 9, 1, 2));
+	assert_true(fdtable_get(&table, 9, &value));
 	assert_int_equal(value, 2);
-	assert_false(table_change(&table, 10, 0, 1));
+	assert_false(fdtable_change(&table, 10, 0, 1));
 }
 
 static void the_eldest_is_overwritten(void **state)
@@ -69,14 +69,14 @@ static void the_eldest_is_overwritten(void **state)
 
 	(void)state;
 	/* all of one set */
-	for (n = 1; n <= TABLE_WAYS; n++)
-		table_put(&table, n * TABLE_SETS, n);
-	table_put(&table, 1 * TABLE_SETS, 100);		/* used again: young now */
-	table_put(&table, (TABLE_WAYS + 1) * TABLE_SETS, 200);
-	assert_true(table_get(&table, 1 * TABLE_SETS, &value));
-	assert_false(table_get(&table, 2 * TABLE_SETS, &value));
-	for (n = 3; n <= TABLE_WAYS + 1; n++)
-		assert_true(table_get(&table, n * TABLE_SETS, &value));
+	for (n = 1; n <= FDTABLE_WAYS; n++)
+		fdtable_put(&table, n * FDTABLE_SETS, n);
+	fdtable_put(&table, 1 * FDTABLE_SETS, 100);		/* used again: young now */
+	fdtable_put(&table, (FDTABLE_WAYS + 1) * FDTABLE_SETS, 200);
+	assert_true(fdtable_get(&table, 1 * FDTABLE_SETS, &value));
+	assert_false(fdtable_get(&table, 2 * FDTABLE_SETS, &value));
+	for (n = 3; n <= FDTABLE_WAYS + 1; n++)
+		assert_true(fdtable_get(&table, n * FDTABLE_SETS, &value));
 }
 
 static void two_thousand_sockets_fit(void **state)
@@ -84,10 +84,10 @@ static void two_thousand_sockets_fit(void **state)
 	uint64_t value, n;
 
 	(void)state;
-	for (n = 1; n <= TABLE_SETS * TABLE_WAYS; n++)
-		table_put(&table, n, n * 3);
-	for (n = 1; n <= TABLE_SETS * TABLE_WAYS; n++) {
-		assert_true(table_get(&table, n, &value));
+	for (n = 1; n <= FDTABLE_SETS * FDTABLE_WAYS; n++)
+		fdtable_put(&table, n, n * 3);
+	for (n = 1; n <= FDTABLE_SETS * FDTABLE_WAYS; n++) {
+		assert_true(fdtable_get(&table, n, &value));
 		assert_int_equal(value, n * 3);
 	}
 }
@@ -100,13 +100,13 @@ static void *write_and_read(void *argument)
 	uint64_t me = (uint64_t)(uintptr_t)argument, value, wrong = 0, i;
 
 	for (i = 1; i <= ROUNDS; i++) {
-		uint64_t cookie = (i * 4 + me) * TABLE_SETS;
+		uint64_t cookie = (i * 4 + me) * FDTABLE_SETS;
 
-		table_put(&table, cookie, cookie * 5);
-		cookie = (i * 4 + (me + 1) % 4) * TABLE_SETS;
-		wrong += table_get(&table, cookie, &value) && value != cookie * 5;
+		fdtable_put(&table, cookie, cookie * 5);
+		cookie = (i * 4 + (me + 1) % 4) * FDTABLE_SETS;
+		wrong += fdtable_get(&table, cookie, &value) && value != cookie * 5;
 		if (i % 3 == 0)
-			table_remove(&table, cookie);
+			fdtable_remove(&table, cookie);
 	}
 	return (void *)(uintptr_t)wrong;
 }
@@ -132,7 +132,7 @@ static void *claim_all(void *argument)
 
 	(void)argument;
 	for (i = 1; i <= 1000; i++)
-		won += table_change(&table, i, 1, 2);
+		won += fdtable_change(&table, i, 1, 2);
 	return (void *)won;
 }
 
@@ -145,7 +145,7 @@ static void each_claim_is_won_by_one_thread(void **state)
 
 	(void)state;
 	for (i = 1; i <= 1000; i++)
-		table_put(&table, i, 1);
+		fdtable_put(&table, i, 1);
 	for (i = 0; i < 4; i++)
 		assert_int_equal(pthread_create(&threads[i], NULL, claim_all, NULL), 0);
 	for (i = 0; i < 4; i++) {
@@ -154,7 +154,7 @@ static void each_claim_is_won_by_one_thread(void **state)
 	}
 	/* one may lose to a busy place, but none is won twice, and what is not won is still to be had */
 	for (i = 1; i <= 1000; i++) {
-		assert_true(table_get(&table, i, &value));
+		assert_true(fdtable_get(&table, i, &value));
 		sum += value == 1;
 	}
 	assert_int_equal(sum, 1000);
