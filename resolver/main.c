@@ -22,6 +22,7 @@
 #include "resolver/keeper.h"
 #include "resolver/load.h"
 #include "resolver/mapper.h"
+#include "resolver/porter.h"
 #include "resolver/process.h"
 #include "resolver/pump.h"
 #include "resolver/sandbox.h"
@@ -36,6 +37,7 @@ enum role {
 	ROLE_KEEPER,		/* --keeper: executed by a worker whose keeper died */
 	ROLE_AGAIN,		/* --listener: executed by itself in the foreground */
 	ROLE_PUMP,		/* --pump: executed by a worker, to encrypt */
+	ROLE_PORTER,		/* --porter: executed by a worker, for another user's requests */
 	ROLE_MAPPER,		/* --mapper: executed by a worker, see mapper.c */
 };
 
@@ -80,12 +82,12 @@ static _Noreturn void usage(void)
 
 static void parse(int argc, char **argv, struct options *options)
 {
-	enum { HELP = 256, VERSION, KEEPER, LISTENER, PUMP, MAPPER };
+	enum { HELP = 256, VERSION, KEEPER, LISTENER, PUMP, PORTER, MAPPER };
 	static const struct option names[] = {
 		{ "background", no_argument, NULL, 'b' },	{ "verbose", no_argument, NULL, 'v' },
 		{ "help", no_argument, NULL, HELP },		{ "version", no_argument, NULL, VERSION },
 		{ "keeper", no_argument, NULL, KEEPER },	{ "listener", no_argument, NULL, LISTENER },
-		{ "pump", no_argument, NULL, PUMP },
+		{ "pump", no_argument, NULL, PUMP },		{ "porter", no_argument, NULL, PORTER },
 		{ "mapper", required_argument, NULL, MAPPER },
 		{ NULL, 0, NULL, 0 },
 	};
@@ -102,6 +104,8 @@ static void parse(int argc, char **argv, struct options *options)
 			options->role = ROLE_AGAIN;
 		} else if (c == PUMP) {
 			options->role = ROLE_PUMP;
+		} else if (c == PORTER) {
+			options->role = ROLE_PORTER;
 		} else if (c == MAPPER) {
 			options->role = ROLE_MAPPER;
 			options->mapper = optarg;
@@ -219,6 +223,11 @@ int main(int argc, char **argv)
 		process_clean(MAPPER_LINK_FD + 1);
 		set_level(NULL);
 		return mapper_main(options.mapper);
+	}
+	if (options.role == ROLE_PORTER) {
+		process_clean(PORTER_LINK_FD + 1);
+		set_level(NULL);
+		porter_run();
 	}
 	if (fix_variable("PUNCH_CONF") < 0 || fix_variable("PUNCH_LOG_FILE") < 0) {
 		fprintf(stderr, "punch-resolver: cannot make paths absolute: %s\n", strerror(errno));

@@ -13,7 +13,6 @@
  * fetched any more, and ends us (porters.c).  In a process that ends the kernel waits for no SO_LINGER.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -325,14 +324,14 @@ static _Noreturn void serve(void)
 	}
 }
 
-void porter_run(int link, const uint8_t token[LOCAL_TOKEN])
+void porter_run(void)
 {
-	memcpy(porter.token, token, LOCAL_TOKEN);
+	int pass;
+
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	process_title("punch-porter", "punch-porter");
-	if (dup2(fcntl(link, F_DUPFD, PORTER_LINK_FD + 1), PORTER_LINK_FD) < 0)
-		_exit(127);
-	process_clean(PORTER_LINK_FD + 1);
 	sandbox_porter();
+	if (local_recv(PORTER_LINK_FD, porter.token, LOCAL_TOKEN, &pass) != LOCAL_TOKEN)
+		_exit(0);	/* the resolver has gone */
 	serve();
 }

@@ -24,7 +24,7 @@
 #include "common/local.h"
 #include "resolver/proof.h"
 
-#define PORTER_LINK_FD	3
+#define PORTER_LINK_FD	3	/* PROCESS_FD */
 
 /* Over the link, a byte each; a connection also tells that those before it are closed */
 enum porter_word { PORTER_CONNECTION = 'c', PORTER_CLOSED = 'd' };
@@ -44,11 +44,11 @@ struct porter_idle {
 };
 
 /**
- * porter_run() - be one; after fork(), ends with its link
- * @link:	moved to PORTER_LINK_FD, all other descriptors but 0 to 2 are closed
- * @token:	the resolver's
+ * porter_run() - be one; ends with its link
+ * Executed anew by the resolver (process.h), for a mere copy of it would have its keys in memory. The first packet from the
+ * link, PORTER_LINK_FD, is the resolver's token.
  */
-_Noreturn void porter_run(int link, const uint8_t token[LOCAL_TOKEN]);
+_Noreturn void porter_run(void);
 
 /** porter_refusal() - to a stranger who may not ask. Return: LOCAL_DENIED, or LOCAL_OTHER_CONFIG where he is to look further */
 enum local_status porter_refusal(const struct local_request *in);

@@ -37,6 +37,7 @@
 #include "resolver/local_internal.h"
 #include "resolver/porter.h"
 #include "resolver/porters.h"
+#include "resolver/process.h"
 
 #define PORTERS			16	/* users at one time: web, mail, database servers; attackers have one or two */
 #define PORTER_WAITING		256	/* connections, of all users; a burst that comes while a porter is being started (20 ms) */
@@ -246,9 +247,11 @@ static void on_word(evutil_socket_t fd, short what, void *arg)
 		leave(porter);
 }
 
-/* In the child everything of ours but the link is closed at once. Return: 0 or -errno */
+/* Executed anew: a mere copy of us would have our keys. Return: 0 or -errno */
 static int start(struct porter *porter)
 {
+	static char name[] = "punch-porter", option[] = "--porter";
+	char *const argv[] = { name, option, NULL };
 	struct node *node = porter->porters->node;
 	const int bytes = PORTER_LINK_BYTES;
 	int ends[2];
@@ -256,9 +259,7 @@ static int start(struct porter *porter)
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0)
 		return -errno;
 	setsockopt(ends[0], SOL_SOCKET, SO_SNDBUF, &bytes, sizeof(bytes));
-	porter->pid = fork();
-	if (porter->pid == 0)
-		porter_run(ends[1], node->token);
+	porter->pid = process_start(argv, &ends[1], 1, true);
 	close(ends[1]);
 	porter->link = ends[0];
 	porter->sent = 0;
@@ -268,8 +269,9 @@ static int start(struct porter *porter)
 	porter->writable = event_new(node->base, porter->link, EV_WRITE | EV_PERSIST, on_writable, porter);
 	if (porter->pid < 0) {
 		shut(porter);
-		return -EAGAIN;
+		return (int)porter->pid;
 	}
+	local_send(porter->link, node->token, LOCAL_TOKEN, -1);	/* there is room: it is the first */
 	porter_set_state(porter, PORTER_OPEN);
 	if (porter->readable && porter->writable && event_add(porter->readable, NULL) == 0)
 		return 0;

@@ -30,6 +30,8 @@
 #include "resolver/serverless.h"
 #include "resolver/names.h"
 #include "resolver/parked.h"
+#include "resolver/porter.h"
+#include "resolver/process.h"
 #include "resolver/services_internal.h"
 #include "resolver/session.h"
 #include "resolver/splice.h"
@@ -40,6 +42,17 @@
 #define WAIT_S	10	/* nothing that works takes longer on a loaded machine */
 
 #define MUST(what) do { if (!(what)) { perror(#what); abort(); } } while (0)
+
+/* As resolver/main.c does it: this very program is executed again to be a porter */
+static void __attribute__((constructor)) be_porter(int argc, char **argv)
+{
+	if (argc != 2 || strcmp(argv[1], "--porter"))
+		return;
+	process_title_init(argc, argv);
+	process_clean(PORTER_LINK_FD + 1);
+	log_init("punch-porter", getenv("PUNCH_LOG"), NULL);
+	porter_run();
+}
 
 static struct local_config config;
 static pid_t side;

@@ -201,6 +201,12 @@ static void nobody_reads_a_pump(void **state)
 	nobody_reads_a_helper("punch-pump", "--pump", NULL);
 }
 
+static void nobody_reads_a_porter(void **state)
+{
+	(void)state;
+	nobody_reads_a_helper("punch-porter", "--porter", NULL);
+}
+
 /* It stays as long as there is a gateway that may answer */
 static void nobody_reads_a_mapper(void **state)
 {
@@ -253,6 +259,7 @@ int main(void)
 		cmocka_unit_test(nobody_reads_a_rendezvous_and_its_relay),
 		cmocka_unit_test(nobody_reads_a_resolver_and_its_keeper),
 		cmocka_unit_test(nobody_reads_a_pump),
+		cmocka_unit_test(nobody_reads_a_porter),
 		cmocka_unit_test(nobody_reads_a_mapper),
 	};
 
