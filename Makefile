@@ -77,7 +77,7 @@ PROGRAMS = $(B)/libpunch.so $(B)/punch $(B)/punch-resolver $(B)/punchctl $(B)/pu
 UNIT	= $(patsubst tests/unit/%.c,$(B)/tests/unit/%,$(wildcard tests/unit/test_*.c))
 PLATFORM = $(patsubst tests/platform/%.c,$(B)/tests/platform/%,$(wildcard tests/platform/test_*.c))
 BENCHTOOLS = $(B)/bench/empty.so $(B)/bench/spawn $(B)/bench/calls
-LABTOOLS = $(B)/lab/nat $(patsubst tests/lab/%.c,$(B)/lab/%,$(filter-out tests/lab/nat%.c,$(wildcard tests/lab/*.c)))
+LABTOOLS = $(B)/lab/nat $(patsubst tests/lab/%.c,$(B)/lab/%,$(filter-out tests/lab/nat%.c tests/lab/tell.c,$(wildcard tests/lab/*.c)))
 
 all: $(PROGRAMS)
 

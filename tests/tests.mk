@@ -127,6 +127,17 @@ $(B)/lab/liar: $(B)/obj/tests/lab/liar.o $(call obj,$(RENDEZVOUS)) $(LIBCOMMON)
 	$(call say,LD,$@)
 	$(Q)mkdir -p $(@D) && $(CC) $(LDFLAGS_PROGRAM) -Wl,--wrap=client_send,--wrap=client_send_unasked,--wrap=stun_answer_back -o $@ $^ \
 		$(LIB_EVENT) $(LIB_CRYPTO) -lhiredis -lseccomp -l:libinih.a
+COMMA	= ,
+# The real programs, which tell their secrets to a test: see tests/lab/tell.c
+TELL = $(addprefix -Wl$(COMMA)--wrap=,EVP_PKEY_derive EVP_PBE_scrypt EVP_PKEY_Q_keygen EVP_PKEY_new_raw_private_key \
+	 PEM_read_bio_PrivateKey HMAC EVP_KDF_derive SSL_CTX_new setenv)
+TELLING = $(patsubst %,$(B)/lab/tell/%,punch-resolver punch-rendezvous punch-relay)
+$(B)/lab/tell/punch-resolver: $(call obj,$(RESOLVER))
+$(B)/lab/tell/punch-rendezvous: $(call obj,$(RENDEZVOUS))
+$(B)/lab/tell/punch-relay: $(call obj,$(RELAY))
+$(TELLING): $(B)/obj/tests/lab/tell.o $(LIBCOMMON)
+	$(call say,LD,$@)
+	$(Q)mkdir -p $(@D) && $(CC) $(LDFLAGS_PROGRAM) $(TELL) -o $@ $(filter %.o,$^) $(LIBCOMMON) $(LIB_RESOLVER) -lhiredis
 $(B)/lab/%: $(B)/obj/tests/lab/%.o
 	$(call say,LD,$@)
 	$(Q)mkdir -p $(@D) && $(CC) $(LDFLAGS_PROGRAM) -o $@ $^
@@ -142,7 +153,7 @@ $(B)/tests/vm/%: $(B)/obj/tests/vm/%.o
 	$(call say,LD,$@)
 	$(Q)mkdir -p $(@D) && $(CC) $(LDFLAGS_PROGRAM) -o $@ $^
 
-tests-build: $(UNIT) $(PLATFORM) $(LABTOOLS) $(B)/tests/vm/ktls
+tests-build: $(UNIT) $(PLATFORM) $(LABTOOLS) $(TELLING) $(B)/tests/vm/ktls
 
 # Programs that run under the shim, started by tests/shim/test_*.sh; their shim finds the
 # test double beside itself in place of punch-resolver
