@@ -7,8 +7,10 @@
 #ifndef PUNCH_PRINTABLE_H
 #define PUNCH_PRINTABLE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 /* Bytes of the character of UTF-8 at @text, of @size bytes, if it can be shown; else 0 */
 static inline size_t printable_character(const unsigned char *text, size_t size)
@@ -43,6 +45,46 @@ static inline void printable(char *text, size_t size)
 			text[at] = '?';
 		at += bytes ? bytes : 1;
 	}
+}
+
+/* Digits of base64, or of hexadecimal, in a row that are no host's name and no setting: 32 bytes have 43, or 64 */
+#define PRINTABLE_KEY	40
+
+static inline bool printable_in_key(char c)
+{
+	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || (c && strchr("+/-_", c));
+}
+
+/**
+ * printable_harmless() - how much of a wrong @text a complaint may quote
+ *
+ * It may be a secret that stands in a wrong place: a key, of which the first 4 digits are told; a phrase of four words or
+ * more, of which the first is; what precedes the "@" of a URL.
+ * Return: bytes from the beginning; its length where nothing speaks against it
+ */
+static inline size_t printable_harmless(const char *text)
+{
+	size_t size = strlen(text), at, run = 0, gaps = 0, first = size;
+	const char *user = strstr(text, "://");
+
+	if (user && strchr(user, '@'))
+		return (size_t)(user - text) + 3;
+	for (at = 0; at < size; at++) {
+		bool blank = text[at] == ' ' || text[at] == '\t';
+
+		if (blank && at + 1 < size && text[at + 1] != ' ' && text[at + 1] != '\t' && gaps++ == 0)
+			first = at;
+		run = printable_in_key(text[at]) ? run + 1 : 0;
+		if (run == PRINTABLE_KEY)
+			return at + 1 - PRINTABLE_KEY + 4;
+	}
+	return gaps >= 3 ? first : size;
+}
+
+/** printable_rest() - what stands for what is not quoted */
+static inline const char *printable_rest(const char *text)
+{
+	return text[printable_harmless(text)] ? "..." : "";
 }
 
 #endif

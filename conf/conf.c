@@ -39,6 +39,8 @@
 #define FILE_MAX_BYTES	(1u << 20)	/* 1 MiB: CONF_PEERS peers with long aliases fit */
 #define LINE_MAX_BYTES	(LIMIT_PATH + 64)	/* a path and its key */
 #define LINE_END_BYTES	3		/* what inih's buffer needs beyond the line: \r \n NUL */
+#define HINT		12	/* bytes quoted of a line that is nothing */
+#define OFFENDING	80	/* bytes of it that are quoted, at most */
 #define FAR		3		/* more edits than this are no typing mistake */
 
 static void fail(struct conf_walk *walk, int code, int line, const char *format, va_list args)
@@ -61,17 +63,18 @@ static void begin_message(const struct conf_walk *walk, int line, const char *he
 			  const char *offending)
 {
 	struct conf_error *error = walk->error;
+	size_t quoted = offending ? printable_harmless(offending) : 0;
 	char where[16] = "";
 
 	if (line)
 		snprintf(where, sizeof(where), ":%d", line);
 	/* limits: the file's name may be as long as the whole message */
-	snprintf(error->text, sizeof(error->text), "%s%.200s%s: %s%s%s%s%.80s%s",
+	snprintf(error->text, sizeof(error->text), "%s%.200s%s: %s%s%s%s%.*s%s%s",
 		 strlen(walk->path) > 200 ? "..." : "",
 		 strlen(walk->path) > 200 ? walk->path + strlen(walk->path) - 200 : walk->path, where,
 		 header ? header : "", header && *header && (key || offending) ? " " : "",
-		 key ? key : "", key && offending ? " = " : "", offending ? offending : "",
-		 (header && *header) || key || offending ? ": " : "");
+		 key ? key : "", key && offending ? " = " : "", quoted < OFFENDING ? (int)quoted : OFFENDING, offending ? offending : "",
+		 offending ? printable_rest(offending) : "", (header && *header) || key || offending ? ": " : "");
 }
 
 void conf_fail(struct conf_walk *walk, const char *offending, const char *format, ...)
@@ -193,7 +196,8 @@ static void on_section(struct conf_walk *walk, char *text)
 	size_t i;
 
 	walk->seen_keys = 0;
-	snprintf(walk->header, sizeof(walk->header), "[%.100s]", text);
+	snprintf(walk->header, sizeof(walk->header), "[%.*s%s]", (int)(printable_harmless(text) < 100 ? printable_harmless(text) : 100),
+		 text, printable_rest(text));
 	if (*title) {
 		*title++ = '\0';
 		title += strspn(title, " \t");
@@ -263,6 +267,17 @@ static int on_setting(void *user, const char *inih_section, const char *name, co
 	return 1;
 }
 
+/* To a hint at which line it is: anything may stand there, also the word of quick mode */
+static void shorten(char *text)
+{
+	size_t size = strcspn(text, " \t");
+
+	if (size > HINT)
+		size = HINT;
+	if (text[size])
+		strcpy(text + size, "...");
+}
+
 /* The line that inih got before has not become a setting */
 static void check_pending(struct conf_walk *walk)
 {
@@ -271,6 +286,7 @@ static void check_pending(struct conf_walk *walk)
 	if (!walk->pending)
 		return;
 	walk->line = walk->pending;
+	shorten(walk->pending_text);
 	conf_fail(walk, walk->pending_text, "neither a [section] nor \"key = value\"");
 	walk->line = line;
 	walk->pending = 0;

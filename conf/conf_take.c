@@ -13,6 +13,8 @@
 
 #include "conf/conf_walk.h"
 
+#define PEM_LINE	64	/* characters: an Ed25519 key in PKCS#8 is one line */
+
 /* ASCII on purpose: a program's locale must not change what a name is */
 static bool is_alnum(char c)
 {
@@ -115,11 +117,25 @@ bool conf_take_text(struct conf_walk *walk, const char *value, char *out, size_t
 	return true;
 }
 
+/* 32 bytes in base64, alone or as a line of PEM has them: no name of a file, which messages would repeat */
+static bool is_key(const char *value)
+{
+	size_t i;
+
+	for (i = 0; is_alnum(value[i]) || value[i] == '+' || value[i] == '/'; i++)
+		;
+	return (i == KEY_TEXT_SIZE - 2 || i >= PEM_LINE) && strspn(value + i, "=") == strlen(value + i);
+}
+
 bool conf_take_path(struct conf_walk *walk, const char *value, char out[LIMIT_PATH])
 {
 	const char *slash = strrchr(walk->path, '/');
 	size_t folder = *value == '/' || !slash ? 0 : (size_t)(slash - walk->path) + 1;
 
+	if (*value != '/' && is_key(value)) {
+		conf_fail(walk, value, "expected the path of a file; this looks like what should be in it");
+		return false;
+	}
 	if (folder + strlen(value) >= LIMIT_PATH) {
 		conf_fail(walk, value, "a path has at most %d bytes", LIMIT_PATH - 1);
 		return false;

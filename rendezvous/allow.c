@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "common/key.h"
+#include "common/printable.h"
 #include "rendezvous/allow.h"
 #include "rendezvous/limits.h"
 
@@ -84,8 +85,9 @@ static int read_file(struct allow *allow, const char *path, char *why, size_t si
 		      parse_line(line, key);
 		err = got > 0 ? add(allow, key) : got;
 		if (err == -EINVAL)
-			snprintf(why, size, "%s:%u: %.60s: want one public key a line, 44 characters "
-				 "as printed by punchctl pubkey", path, number, line);
+			snprintf(why, size, "%s:%u: %.*s%s: want one public key a line, 44 characters "
+				 "as printed by punchctl pubkey", path, number, (int)printable_harmless(line), line,
+				 printable_rest(line));
 		else if (err)
 			snprintf(why, size, "%s:%u: %s", path, number,
 				 err == -E2BIG ? "too many keys" : strerror(-err));

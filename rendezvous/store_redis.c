@@ -26,6 +26,7 @@
 
 #include "common/clock.h"
 #include "common/key.h"
+#include "common/printable.h"
 #include "rendezvous/forward.h"
 #include "rendezvous/presence.h"
 #include "rendezvous/redis_link.h"
@@ -329,7 +330,8 @@ struct store *store_redis_open(struct event_base *base, const char *url, const c
 	struct store_address address;
 
 	if (!redis || locate_parse(&address, url)) {
-		snprintf(why, size, "store = %s: want redis://HOST:PORT/NUMBER", url);
+		snprintf(why, size, "store = %.*s%s: want redis://HOST:PORT/NUMBER", (int)printable_harmless(url), url,
+			 printable_rest(url));
 		free(redis);
 		return NULL;
 	}

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <openssl/crypto.h>
 
+#include "common/printable.h"
 #include "common/strength.h"
 #include "conf/conf_env.h"
 #include "resolver/load.h"
@@ -84,7 +85,8 @@ static int check_as(const char *as, char *why, size_t size)
 {
 	if (!*as || conf_name_ok(as))
 		return 0;
-	snprintf(why, size, "PUNCH_AS=%s: a name has 1 to %d letters, digits, \"-\", \"_\", \".\"", as, LIMIT_NAME - 1);
+	snprintf(why, size, "PUNCH_AS=%.*s%s: a name has 1 to %d letters, digits, \"-\", \"_\", \".\"", (int)printable_harmless(as), as,
+		 printable_rest(as), LIMIT_NAME - 1);
 	return -EINVAL;
 }
 

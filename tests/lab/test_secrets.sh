@@ -70,7 +70,7 @@ for host in alice bob; do
 		# shellcheck disable=SC2086 # words
 		lab_run "$host" timeout 30 punchctl $how >"$LAB_DIR/answers/$host $how" 2>&1
 		[ "$how" = pubkey ] || PUNCH_SECRET=$word PUNCH_AS=$([ $host = alice ] || echo bob) PUNCH_RENDEZVOUS=rdv lab_run "$host" timeout 30 \
-			punchctl ${how/ bob/ bob.punch} >"$LAB_DIR/answers/$host quick $how" 2>&1
+			punchctl ${how/%bob/bob.punch} >"$LAB_DIR/answers/$host quick $how" 2>&1
 	done
 done
 

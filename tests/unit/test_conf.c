@@ -10,6 +10,11 @@
 
 #define KEY_A	"11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo="
 #define KEY_B	"PUAXw+hDiVqStwqnTRt+vJyYLM8uxJaMwM1V8Sr0Zgw="
+#define WORD	"correct-horse-battery-staple-x7"
+#define PHRASE	"correct horse battery staple"
+#define PEM	"MC4CAQAwBQYDK2VwBCIEIBtVIXq1aSYbNTIXvfFSZ2N7Vr9bCXrbYFGfZR8nQmZP"
+#define SEED	"G1UherVpJhs1Mhe98VJnY3tWv1sJettgUZ9lHydCZk8="
+#define HEX	"1b55217ab569261b353217bdf15267637b56bf5b097adb60519f651f2742664f"
 #define NODE	"[node]\nname = alice\nkey = alice.key\nrendezvous = rdv.example.org\n"
 #define BOB	"[peer bob]\nkey = " KEY_B "\n"
 
@@ -120,12 +125,12 @@ static const struct mistake {
 	{ NODE "[peer \x1b[2J]\nkey=" KEY_A "\n", 5, { "[peer ?[2J]: a peer's name" } },
 	{ NODE "hello\n", 5, { "[node] hello", "neither a [section] nor" } },
 	{ "[node]\nhello\nname=a\nkey=k\nrendezvous=r\n", 2, { "[node] hello", "neither a [section] nor" } },
-	{ NODE BOB "alias = x\n  y z\n", 8, { "[peer bob] y z", "neither a [section] nor" } },	/* no continuation lines */
+	{ NODE BOB "alias = x\n  y z\n", 8, { "[peer bob] y...", "neither a [section] nor" } },	/* no continuation lines */
 	{ NODE "hello", 5, { "[node] hello", "neither a [section] nor" } },
 	{ NODE BOB "=x\n", 7, { "[peer bob]", "unknown setting" } },
 	{ NODE BOB "alais = b\n", 7, { "[peer bob] alais", "unknown setting", "did you mean \"alias\"" } },
 	{ NODE BOB "colour = b\n", 7, { "[peer bob] colour", "known here: key, address, alias, route, encrypt" } },
-	{ NODE BOB "key = " KEY_A "\n", 7, { "key = " KEY_A, "already in the section" } },
+	{ NODE BOB "key = " KEY_A "\n", 7, { "key = 11qY...", "already in the section" } },
 	{ "[node]\nname =\nkey=k\nrendezvous=r\n", 2, { "[node] name", "a value is missing" } },
 	{ "[node]\nname = ; nothing\nkey=k\nrendezvous=r\n", 2, { "[node] name", "a value is missing" } },
 	/* [node] */
@@ -514,6 +519,54 @@ static void the_file_is_found_in_the_documented_order(void **state)
 	assert_string_equal(path, wanted);
 }
 
+/* A secret that stands where it should not is not told to a log */
+static void secrets_in_wrong_places_are_not_quoted(void **state)
+{
+	static const struct {
+		const char *text;
+		const char *secret, *hint;	/* the hint: may be quoted, of its beginning */
+	} list[] = {
+		{ NODE "[peer bob]\nkey = " PEM "\n", PEM, "key = MC4C...: expected a public key" },
+		{ NODE "[peer bob]\nkey = " HEX "\n", HEX, "key = 1b55...: expected a public key" },
+		{ NODE "rendezvous-key = " HEX "\n", HEX, "rendezvous-key = 1b55...: " },
+		{ NODE BOB "[peer carol]\nkey = " KEY_A "\nkey = " SEED "\n", SEED, "key = G1Uh...: this setting is already" },
+		{ "[node]\nname = alice\nrendezvous = r\nkey = " SEED "\n", SEED, "key = G1Uh...: expected the path of a file" },
+		{ "[node]\nname = alice\nrendezvous = r\nkey = " PEM "\n", PEM, "key = MC4C...: expected the path of a file" },
+		{ NODE "-----BEGIN PRIVATE KEY-----\n" PEM "\n", PEM, "neither" },
+		{ NODE PEM "\n", PEM, "MC4CAQAwBQYD...: neither a [section]" },
+		{ NODE PEM "=\n", PEM, "MC4C...: unknown setting" },
+		{ NODE "[" PEM "]\n", PEM, "[MC4C...]: unknown section" },
+		{ NODE "[" PEM "\n", PEM, "the closing" },
+		{ PEM " = x\n" NODE, PEM, "MC4C...: a setting before" },
+		{ NODE PHRASE "\n", "correct horse battery", "correct...: neither" },
+		{ NODE WORD "\n", "-horse-battery", "correct-hors...: neither" },
+		{ NODE "secret = " WORD "\n", WORD, "secret: unknown setting" },
+		{ NODE "keep-alive = " PHRASE "\n", "correct horse", "keep-alive: unknown setting" },
+		{ NODE "keepalive = " PHRASE "\n", "correct horse", "keepalive = correct...: expected" },
+		{ NODE "name = " PHRASE "\n", "correct horse", "name = correct...: this setting" },
+		{ "[node]\nkey = k\nrendezvous = r\nname = " PHRASE "\n", "correct horse", "name = correct...: a name has" },
+	};
+	char piece[13] = "";
+	size_t i, at;
+
+	(void)state;
+	for (i = 0; i < sizeof(list) / sizeof(*list); i++) {
+		load(list[i].text);
+		assert_true(error.code);
+		if (!strstr(error.text, list[i].hint))
+			fail_msg("case %zu: %s", i, error.text);
+		for (at = 4; at + 4 < strlen(list[i].secret); at++) {
+			snprintf(piece, sizeof(piece), "%s", list[i].secret + at);
+			if (strstr(error.text, piece))
+				fail_msg("case %zu: %s", i, error.text);
+		}
+	}
+	/* what is no secret is quoted as ever, and so are paths */
+	load(NODE "[peer bob]\nkey = abc\n");
+	assert_non_null(strstr(error.text, "key = abc: expected"));
+	load_good("[node]\nname = a\nrendezvous = r\nkey = /a/path/that/is/as/long/as/a/key/of/forty/three\n");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -533,6 +586,7 @@ int main(void)
 		cmocka_unit_test(a_name_is_kept_without_the_roots_dot),
 		cmocka_unit_test(words_are_walked),
 		cmocka_unit_test(the_file_is_found_in_the_documented_order),
+		cmocka_unit_test(secrets_in_wrong_places_are_not_quoted),
 	};
 
 	return cmocka_run_group_tests(tests, scratch_setup, scratch_teardown);

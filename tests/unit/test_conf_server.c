@@ -143,7 +143,7 @@ static const struct mistake {
 	{ "[rendezvous]\nstore = redis://\n", 2, "redis://HOST" },
 	{ "[rendezvous]\nstore = redis://h:0/0\n", 2, "redis://HOST" },
 	{ "[rendezvous]\nstore = redis://h:1/x\n", 2, "redis://HOST" },
-	{ "[rendezvous]\nstore = redis://u@h:1/0\n", 2, "redis://HOST" },
+	{ "[rendezvous]\nstore = redis://u:password@h:1/0\n", 2, "store = redis://...: expected" },
 	{ "[rendezvous]\nrelay = example.org\n", 2, "relay = example.org: expected HOST:PORT" },
 	{ "[rendezvous]\nrelay = 10.0.0.1\n", 2, "relay = 10.0.0.1: expected HOST:PORT" },
 	{ "[rendezvous]\nrelay = none a:1\n", 2, "relay = none: expected HOST:PORT" },
@@ -157,6 +157,7 @@ static const struct mistake {
 	  "1.1.1.1:9 1.1.1.1:10 1.1.1.1:11 1.1.1.1:12 1.1.1.1:13 1.1.1.1:14 1.1.1.1:15 1.1.1.1:16 1.1.1.1:17\n", 2,
 	  "listen = 1.1.1.1:17: at most 16" },
 	{ "[relay]\nsecret =\n", 2, "[relay] secret" },
+	{ "[relay]\nsecret = G1UherVpJhs1Mhe98VJnY3tWv1sJettgUZ9lHydCZk8=\n", 2, "secret = G1Uh...: expected the path of a file" },
 };
 
 static void check_mistake(const struct mistake *m, int rc)
