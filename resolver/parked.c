@@ -172,7 +172,10 @@ unsigned int parked_files(const struct parked *parked)
 	return parked ? 2 * (parked_count(parked) - parked->counts[PARKED_PENDING]) + parked->counts[PARKED_CLAIMED] : 0;
 }
 
-/* Room, and nothing under way for this socket. Return: 0 or -errno with @reply complete */
+/*
+ * Room, and nothing under way for this socket: it is unconnected (lot_examine()), so what was under way the program
+ * has undone, with connect(AF_UNSPEC) or shutdown(). Return: 0 or -errno with @reply complete
+ */
 static int admit(struct parked *parked, int fd, uint64_t *cookie, struct local_reply *reply)
 {
 	struct parked_socket *old;
@@ -182,10 +185,6 @@ static int admit(struct parked *parked, int fd, uint64_t *cookie, struct local_r
 		return -EOPNOTSUPP;
 	}
 	old = parked_socket_find(parked, *cookie);
-	if (old && old->state != PARKED_FAILED) {
-		reply_fail(reply, EALREADY, "the socket is on its way to %s already", old->peer.name);
-		return -EALREADY;
-	}
 	if (old)
 		parked_socket_free(old);
 	if (parked_count(parked) >= PARKED_MAX) {

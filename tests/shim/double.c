@@ -140,11 +140,39 @@ static int bound(int domain, const char *v4, socklen_t *size, struct sockaddr_st
 
 /* ------------------------------------------------------------ parked sockets */
 
+static void unpark(struct waiting *w)
+{
+	int *fds[] = { &w->copy, &w->listener, &w->filler, &w->completer };
+	size_t i;
+
+	for (i = 0; i < sizeof(fds) / sizeof(fds[0]); i++) {
+		if (*fds[i] > 0)
+			close(*fds[i]);
+		*fds[i] = -1;
+	}
+}
+
+/* What the program has undone, with connect(AF_UNSPEC) or shutdown() */
+static void drop(uint64_t cookie)
+{
+	struct waiting *w;
+
+	for (w = waiting; w < waiting + THINGS; w++) {
+		if (w->cookie != cookie)
+			continue;
+		if (w->real >= 0)
+			close(w->real);
+		unpark(w);
+		w->cookie = 0;
+	}
+}
+
 static void park(int fd, const struct local_request *in, struct local_reply *reply)
 {
 	struct waiting *w;
 	uint32_t peer = peer_of(in);
 
+	drop(cookie_of(fd));
 	for (w = waiting; w < waiting + THINGS && w->cookie; w++)
 		;
 	reply->slot = peer + 100;
@@ -176,18 +204,6 @@ static void park(int fd, const struct local_request *in, struct local_reply *rep
 	w->failing = 0;
 	w->port = in->target.port;
 	w->at = clock_now() + (uint64_t)(peers[peer].delay_ms < 0 ? (int)in->timeout_ms : peers[peer].delay_ms) * MS;
-}
-
-static void unpark(struct waiting *w)
-{
-	int *fds[] = { &w->copy, &w->listener, &w->filler, &w->completer };
-	size_t i;
-
-	for (i = 0; i < sizeof(fds) / sizeof(fds[0]); i++) {
-		if (*fds[i] > 0)
-			close(*fds[i]);
-		*fds[i] = -1;
-	}
 }
 
 static void splice_add(int a, int b)

@@ -279,6 +279,40 @@ static void the_same_socket_may_try_again(void **state)
 	close(fd);
 }
 
+static void undo(int fd)
+{
+	const struct sockaddr none = { .sa_family = AF_UNSPEC };
+
+	assert_int_equal(connect(fd, &none, sizeof(none)), 0);
+	so_error(fd);
+}
+
+/* At whatever moment it gives the first one up */
+static void the_same_socket_may_turn_to_another_peer(void **state)
+{
+	int fd = parked("never"), real, far;
+	struct local_reply reply;
+
+	(void)state;
+	undo(fd);
+	assert_int_equal(park(fd, "bob", &reply), LOCAL_OK);
+	assert_int_equal(side_poll(fd, POLLOUT, PATIENCE), POLLOUT);
+	far = accept_one();
+	undo(fd);
+	assert_int_equal(park(fd, "bob", &reply), LOCAL_OK);
+	assert_true(side_poll(far, POLLIN, PATIENCE) & POLLIN);		/* the first path is closed */
+	assert_int_equal(recv(far, &(char){ 0 }, 1, 0), 0);
+	close(far);
+	assert_int_equal(side_poll(fd, POLLOUT, PATIENCE), POLLOUT);
+	real = claim(fd, &reply);
+	assert_int_equal(reply.status, LOCAL_OK);
+	far = accept_one();
+	say(real, far, "the second one");
+	close(real);
+	close(far);
+	close(fd);
+}
+
 /* ------------------------------------------------------------ programs that go away */
 
 static unsigned int counter(const char *name)
@@ -521,6 +555,7 @@ int main(void)
 		cmocka_unit_test(a_failure_wakes_at_once_and_gives_its_reason_once),
 		cmocka_unit_test(a_program_that_polls_for_reading_only_is_woken_too),
 		cmocka_unit_test(the_same_socket_may_try_again),
+		cmocka_unit_test(the_same_socket_may_turn_to_another_peer),
 		cmocka_unit_test(a_program_that_closes_early_cancels_the_session),
 		cmocka_unit_test(a_path_for_a_program_that_left_is_closed),
 		cmocka_unit_test(a_stranger_on_the_programs_port_gets_nothing),
