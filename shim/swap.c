@@ -149,6 +149,20 @@ static void control(const struct swap *swap, int operation)
 	}
 }
 
+/*
+ * Signals of O_ASYNC tell the number under which it was set (si_fd): that of @fresh, which is gone by now.  It is
+ * told to the kernel only when the flag changes
+ */
+static void renew_async(int fd)
+{
+	int flags = raw_fcntl(fd, F_GETFL, 0);
+
+	if (flags >= 0 && (flags & O_ASYNC)) {
+		raw_fcntl(fd, F_SETFL, flags & ~O_ASYNC);
+		raw_fcntl(fd, F_SETFL, flags);
+	}
+}
+
 /* Another thread may have closed the number and got it for something else */
 static bool is_still(const struct swap *swap, int fd)
 {
@@ -183,6 +197,8 @@ int swap_socket(int fd, int fresh)
 		rc = i == 0 && one < 0 ? one : rc;
 	}
 	control(&swap, EPOLL_CTL_ADD);
+	if (rc == 0)
+		renew_async(fd);
 out:
 	raw_close(fresh);
 	return rc;
