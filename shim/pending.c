@@ -33,6 +33,7 @@
 #include <errno.h>
 #include <linux/tcp.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <stddef.h>
 #include <string.h>
 #include <time.h>
@@ -242,6 +243,22 @@ static enum pending_answer settle_alone(int fd, uint64_t cookie, uint64_t entry,
 	return fail(fd, cookie, entry, problem, error);
 }
 
+/*
+ * The connection ended by itself, before the resolver had any answer.  The kernel gave up first (the program's TCP_SYNCNT,
+ * TCP_USER_TIMEOUT): that is a failure. Or shutdown() undid it: the socket is a fresh one, of which the kernel knows all
+ */
+static enum pending_answer settle_undone(int fd, uint64_t cookie, uint64_t entry, int *error)
+{
+	const struct timespec now = { 0 };
+	struct pollfd pollfd = { .fd = fd, .events = POLLRDHUP };
+
+	/* to ask SO_ERROR would take it from the program; after shutdown() the socket is not shut, oddly */
+	if (raw_result(syscall(SYS_ppoll, &pollfd, 1, &now, NULL, RAW_SIGSET_SIZE)) == 1 && (pollfd.revents & POLLRDHUP))
+		return fail(fd, cookie, entry, ETIMEDOUT, error);
+	forget(cookie);
+	return PENDING_NOT;
+}
+
 static enum pending_answer take(int fd, int fresh, uint64_t cookie, uint64_t entry, int *error)
 {
 	struct remote remote = remote_unpack(entry);
@@ -281,8 +298,8 @@ static enum pending_answer claim(int fd, uint64_t cookie, uint64_t entry, int st
 		set_state(cookie, entry, PENDING_STATE_PARKED, 0);
 		return PENDING_CONNECTING;
 	}
-	if (reply.error == EINPROGRESS)		/* the kernel gave up first: the program's TCP_SYNCNT or TCP_USER_TIMEOUT */
-		return fail(fd, cookie, entry, ETIMEDOUT, error);
+	if (reply.error == EINPROGRESS)
+		return settle_undone(fd, cookie, entry, error);
 	log_error("%s", reply.text);
 	return fail(fd, cookie, entry, reply.error > 0 ? reply.error : EHOSTUNREACH, error);
 }
@@ -400,16 +417,14 @@ static int wait_natively(int fd, uint32_t slot)
 
 int pending_wait(int fd, uint32_t slot, bool first)
 {
-	int errno_kept = errno, error = 0;
+	int errno_kept = errno, error = 0, problem = wait_natively(fd, slot) < 0 ? errno : 0;
 	enum pending_answer answer;
 	struct guard guard;
 
-	if (wait_natively(fd, slot) < 0) {
-		if (errno == EINTR || errno == EALREADY) {
-			if (errno == EALREADY && first)		/* SO_SNDTIMEO */
-				errno = EINPROGRESS;
-			return -1;
-		}
+	if (problem == EINTR || problem == EALREADY) {
+		if (problem == EALREADY && first)		/* SO_SNDTIMEO */
+			errno = EINPROGRESS;
+		return -1;
 	}
 	guard_enter(&guard);
 	answer = pending_settle(fd, call_blocking, &error);
@@ -419,8 +434,11 @@ int pending_wait(int fd, uint32_t slot, bool first)
 		pending_forget(fd);
 	guard_leave(&guard);
 	errno = errno_kept;
-	if (answer == PENDING_DONE || answer == PENDING_NOT)	/* NOT: another thread has settled it */
+	/* NOT: another thread has settled it, or undone it */
+	if (answer == PENDING_DONE || (answer == PENDING_NOT && (!problem || problem == EISCONN)))
 		return 0;
-	errno = answer == PENDING_FAILED ? error : EINPROGRESS;
+	if (problem == ENETUNREACH)	/* it was a fresh one when wait_natively() came to it */
+		problem = ECONNRESET;	/* as the kernel has it for who waits */
+	errno = answer == PENDING_FAILED ? error : answer == PENDING_NOT ? problem : EINPROGRESS;
 	return -1;
 }

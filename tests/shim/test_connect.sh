@@ -5,7 +5,7 @@
 . "$(dirname "$0")/shim.sh"
 
 ulimit -Sn 64
-for program in connect_blocking connect_async connect_odd numbers; do
+for program in connect_blocking connect_async connect_odd numbers twice; do
 	under "$B/tests/shim/$program" || status=1
 done
 exit $status

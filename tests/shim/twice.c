@@ -1,0 +1,694 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * twice.c - under the shim: what a program sees of a peer is what it sees of a host
+ *
+ * Each case runs twice, with sockets to hosts and with sockets to peers, and writes down all that it sees.  Both
+ * accounts must be the same.  A case that does not belong to libc's ordinary ways (connect() again, and in between
+ * undone, half shut, timed out) needs no table of expectations so: the kernel is the table.
+ */
+#include <pthread.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <sys/epoll.h>
+#include <sys/ioctl.h>
+#include <sys/resource.h>
+#include <sys/select.h>
+#include <sys/signalfd.h>
+#include <sys/syscall.h>
+#include <linux/sockios.h>
+
+#include "tests/shim/under.h"
+
+/* Where the sockets of a case go: to one that accepts, one that refuses, one that does not answer */
+static struct address there, refusing, silent;
+static int listener;
+
+static char account[2][4096];
+static unsigned int side;		/* 0: hosts, 1: peers */
+
+__attribute__((format(printf, 1, 2)))
+static void note(const char *format, ...)
+{
+	size_t used = strlen(account[side]);
+	va_list list;
+
+	va_start(list, format);
+	vsnprintf(account[side] + used, sizeof(account[side]) - used, format, list);
+	va_end(list);
+}
+
+/* A call's result, and what is wrong */
+static void told(const char *what, long rc)
+{
+	note("%s: %ld%s%s\n", what, rc, rc < 0 ? " " : "", rc < 0 ? strerrorname_np(errno) : "");
+}
+
+/* Whether the kernel has it at once is a question of time */
+static void begun(const char *what, int rc)
+{
+	if (rc == 0 || errno == EINPROGRESS)
+		note("%s: begun\n", what);
+	else
+		told(what, rc);
+}
+
+static short events_of(int fd, int ms)
+{
+	struct pollfd pollfd = { .fd = fd, .events = POLLIN | POLLOUT | POLLPRI | POLLRDHUP };
+
+	poll(&pollfd, 1, ms);
+	return pollfd.revents;
+}
+
+static void polled(int fd)
+{
+	note("poll: %#x\n", (unsigned int)events_of(fd, LIMIT_MS));
+}
+
+/*
+ * A refusal.  The resolver has to establish the connection before it can reset it, and a program may look in
+ * between: so only what it waits for is noted
+ */
+static void woken(int fd)
+{
+	note("poll: %#x\n", (unsigned int)events_of(fd, LIMIT_MS) & POLLOUT);
+}
+
+static void polled_now(int fd)
+{
+	note("poll now: %#x\n", (unsigned int)events_of(fd, 0));
+}
+
+static void error_told(int fd)
+{
+	int error = socket_error(fd);
+
+	note("SO_ERROR: %s\n", error ? strerrorname_np(error) : "0");
+}
+
+static void named(int fd)
+{
+	const char *name = remote(fd);
+
+	if (!name[0])
+		told("getpeername", -1);
+	else
+		note("getpeername: %s\n", strncmp(name, side ? "239.192." : "127.0.0.1:", 8) == 0 ? "the far side" : name);
+}
+
+static int fresh(int flags)
+{
+	return tcp(AF_INET, SOCK_CLOEXEC | flags);
+}
+
+/* Bytes both ways, and the end */
+static void talked(int fd)
+{
+	int far = wait_for(listener, POLLIN) ? accept(listener, NULL, NULL) : -1;
+	char data[8] = "";
+
+	if (far < 0) {
+		note("nobody came\n");
+		return;
+	}
+	told("send", send(fd, "ping", 4, MSG_NOSIGNAL));
+	wait_for(far, POLLIN);
+	told("far recv", recv(far, data, sizeof(data), MSG_DONTWAIT));
+	told("far send", send(far, "pong!", 5, MSG_NOSIGNAL));
+	wait_for(fd, POLLIN);
+	told("recv", recv(fd, data, sizeof(data), MSG_DONTWAIT));
+	note("\"%.8s\"\n", data);
+	close(far);
+	polled(fd);
+	told("recv", recv(fd, data, sizeof(data), MSG_DONTWAIT));
+}
+
+static int undo(int fd)
+{
+	const struct sockaddr none = { .sa_family = AF_UNSPEC };
+
+	return connect(fd, &none, sizeof(none));
+}
+
+/* ------------------------------------------------------------ the cases */
+
+static void again_after_a_refusal(void)
+{
+	int fd = fresh(0);
+
+	told("connect", join(fd, &refusing));
+	named(fd);
+	error_told(fd);
+	told("connect", join(fd, &refusing));
+	told("connect", join(fd, &there));
+	error_told(fd);
+	named(fd);
+	told("connect", join(fd, &there));
+	talked(fd);
+	close(fd);
+}
+
+static void a_refusal_that_so_error_told(void)
+{
+	int fd = fresh(SOCK_NONBLOCK);
+
+	begun("connect", join(fd, &refusing));
+	woken(fd);
+	error_told(fd);
+	error_told(fd);
+	named(fd);
+	told("send", send(fd, "x", 1, MSG_NOSIGNAL));
+	close(fd);
+}
+
+static void again_after_a_refusal_that_connect_told(void)
+{
+	int fd = fresh(SOCK_NONBLOCK);
+
+	begun("connect", join(fd, &refusing));
+	woken(fd);
+	told("connect", join(fd, &refusing));
+	error_told(fd);
+	named(fd);
+	begun("connect", join(fd, &there));
+	polled(fd);
+	error_told(fd);
+	error_told(fd);
+	named(fd);
+	talked(fd);
+	close(fd);
+}
+
+static void undone_while_it_connects(void)
+{
+	int fd = fresh(SOCK_NONBLOCK), i;
+
+	for (i = 0; i < 2; i++) {
+		begun("connect", join(fd, &silent));
+		told("connect", join(fd, &silent));
+		polled_now(fd);
+		told("undo", undo(fd));
+		polled_now(fd);
+		error_told(fd);
+		named(fd);
+	}
+	begun("connect", join(fd, &there));
+	polled(fd);
+	error_told(fd);
+	named(fd);
+	talked(fd);
+	close(fd);
+}
+
+static void undone_when_it_is_connected(void)
+{
+	int fd = fresh(0), i;
+
+	for (i = 0; i < 2; i++) {
+		told("connect", join(fd, &there));
+		named(fd);
+		talked(fd);
+		told("undo", undo(fd));
+		named(fd);
+		error_told(fd);
+		polled_now(fd);
+		told("send", send(fd, "x", 1, MSG_NOSIGNAL));
+	}
+	told("connect", join(fd, &refusing));
+	told("undo", undo(fd));
+	told("undo", undo(fd));
+	told("listen", listen(fd, 1));
+	told("connect", join(fd, &there));
+	close(fd);
+}
+
+static void undone_before_it_was_told(void)
+{
+	int fd = fresh(SOCK_NONBLOCK), far;
+
+	begun("connect", join(fd, &there));
+	polled(fd);
+	told("undo", undo(fd));
+	named(fd);
+	far = wait_for(listener, POLLIN) ? accept(listener, NULL, NULL) : -1;
+	close(far);
+	begun("connect", join(fd, &there));
+	polled(fd);
+	error_told(fd);
+	talked(fd);
+	close(fd);
+}
+
+static void undone_after_a_refusal(void)
+{
+	int fd = fresh(SOCK_NONBLOCK);
+
+	begun("connect", join(fd, &refusing));
+	woken(fd);
+	told("undo", undo(fd));
+	socket_error(fd);	/* of hosts the kernel still tells it then */
+	begun("connect", join(fd, &there));
+	polled(fd);
+	error_told(fd);
+	talked(fd);
+	close(fd);
+}
+
+static void shut_before_it_is_connected(void)
+{
+	static const int ways[] = { SHUT_RD, SHUT_WR, SHUT_RDWR };
+	unsigned int i;
+
+	for (i = 0; i < 3; i++) {
+		int fd = fresh(SOCK_NONBLOCK);
+
+		told("shutdown", shutdown(fd, ways[i]));
+		begun("connect", join(fd, &silent));
+		polled_now(fd);
+		told("shutdown", shutdown(fd, ways[i]));
+		polled_now(fd);
+		error_told(fd);
+		named(fd);
+		told("recv", recv(fd, &(char){ 0 }, 1, 0));
+		told("send", send(fd, "x", 1, MSG_NOSIGNAL));
+		close(fd);
+		fd = fresh(SOCK_NONBLOCK);
+		begun("connect", join(fd, &silent));
+		told("shutdown", shutdown(fd, ways[i]));
+		begun("connect", join(fd, &there));
+		polled(fd);
+		error_told(fd);
+		named(fd);
+		close(wait_for(listener, POLLIN) ? accept(listener, NULL, NULL) : -1);
+		close(fd);
+	}
+}
+
+static void it_waits_after_all(void)
+{
+	int fd = fresh(SOCK_NONBLOCK);
+
+	begun("connect", join(fd, &there));
+	fcntl(fd, F_SETFL, 0);
+	told("connect", join(fd, &there));
+	named(fd);
+	told("connect", join(fd, &there));
+	talked(fd);
+	close(fd);
+	fd = fresh(SOCK_NONBLOCK);
+	begun("connect", join(fd, &refusing));
+	ioctl(fd, FIONBIO, &(int){ 0 });
+	told("connect", join(fd, &refusing));
+	told("connect", join(fd, &there));
+	talked(fd);
+	close(fd);
+}
+
+static void its_time_is_over(void)
+{
+	const struct timeval limit = { .tv_usec = 100000 };
+	int fd = fresh(0);
+
+	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit));
+	told("connect", join(fd, &silent));
+	told("connect", join(fd, &silent));
+	error_told(fd);
+	polled_now(fd);
+	told("undo", undo(fd));
+	told("connect", join(fd, &there));
+	talked(fd);
+	close(fd);
+}
+
+static void questions_while_it_connects(void)
+{
+	struct sockaddr_storage ss;
+	socklen_t size = sizeof(ss);
+	int fd = fresh(SOCK_NONBLOCK), value = -1;
+	char data[4];
+
+	begun("connect", join(fd, &silent));
+	error_told(fd);
+	error_told(fd);
+	named(fd);
+	told("send", send(fd, "x", 1, MSG_NOSIGNAL));
+	told("send nothing", send(fd, "", 0, MSG_NOSIGNAL));
+	told("write", write(fd, "x", 1));
+	told("recv", recv(fd, data, sizeof(data), 0));
+	told("read", read(fd, data, sizeof(data)));
+	told("recv peek", recv(fd, data, sizeof(data), MSG_PEEK));
+	told("recv oob", recv(fd, data, sizeof(data), MSG_OOB));
+	told("recv errqueue", recv(fd, data, sizeof(data), MSG_ERRQUEUE));
+	told("FIONREAD", ioctl(fd, FIONREAD, &value));
+	told("SIOCOUTQ", ioctl(fd, SIOCOUTQ, &value));
+	note("%d\n", value);
+	told("getsockname", getsockname(fd, (struct sockaddr *)&ss, &size));
+	note("%u\n", size);
+	told("listen", listen(fd, 1));
+	told("bind", bind(fd, (struct sockaddr *)&there.ss, there.size));
+	told("accept", accept(fd, NULL, NULL));
+	told("connect elsewhere", join(fd, &there));
+	told("connect short", connect(fd, (struct sockaddr *)&there.ss, 4));
+	told("connect shorter", connect(fd, (struct sockaddr *)&there.ss, 1));
+	close(fd);
+}
+
+static void questions_when_it_is_connected(void)
+{
+	int fd = fresh(0), value = -1;
+
+	told("connect", join(fd, &there));
+	told("listen", listen(fd, 1));
+	told("bind", bind(fd, (struct sockaddr *)&refusing.ss, refusing.size));
+	told("accept", accept(fd, NULL, NULL));
+	told("connect elsewhere", join(fd, &refusing));
+	told("connect short", connect(fd, (struct sockaddr *)&there.ss, 4));
+	told("sendto", sendto(fd, "", 0, MSG_NOSIGNAL, (struct sockaddr *)&refusing.ss, refusing.size));
+	told("SIOCATMARK", ioctl(fd, SIOCATMARK, &value));
+	error_told(fd);
+	talked(fd);
+	told("shutdown", shutdown(fd, SHUT_WR));
+	told("shutdown", shutdown(fd, SHUT_RDWR));
+	named(fd);
+	told("send", send(fd, "x", 1, MSG_NOSIGNAL));
+	told("connect", join(fd, &there));
+	close(fd);
+}
+
+static void select_sees_high_numbers(void)
+{
+	enum { HIGH = 2500 };
+	struct rlimit limit, wide = { .rlim_cur = HIGH + 1 };
+	long sets[3][(HIGH + 64) / (8 * sizeof(long))];
+	struct timeval patience = { .tv_sec = LIMIT_MS / 1000 };
+	int low = fresh(SOCK_NONBLOCK), fd;
+
+	getrlimit(RLIMIT_NOFILE, &limit);
+	wide.rlim_max = limit.rlim_max;
+	told("setrlimit", setrlimit(RLIMIT_NOFILE, &wide));
+	fd = fcntl(low, F_DUPFD_CLOEXEC, HIGH);
+	close(low);
+	memset(sets, 0, sizeof(sets));
+	begun("connect", join(fd, &there));
+	sets[0][fd / (8 * sizeof(long))] = sets[1][fd / (8 * sizeof(long))] = sets[2][fd / (8 * sizeof(long))] =
+		(long)(1ul << (unsigned int)fd % (8 * sizeof(long)));
+	told("select", select(fd + 1, (fd_set *)sets[0], (fd_set *)sets[1], (fd_set *)sets[2], &patience));
+	note("%d %d %d\n", sets[0][fd / (8 * sizeof(long))] != 0, sets[1][fd / (8 * sizeof(long))] != 0,
+	     sets[2][fd / (8 * sizeof(long))] != 0);
+	error_told(fd);
+	named(fd);
+	talked(fd);
+	close(fd);
+	setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+static void edges(const struct address *address)
+{
+	struct epoll_event event = { .events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, .data.u32 = 7 };
+	int fd = fresh(SOCK_NONBLOCK), epoll = epoll_create1(EPOLL_CLOEXEC), n;
+
+	begun("connect", join(fd, address));
+	epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event);
+	n = epoll_wait(epoll, &event, 1, LIMIT_MS);
+	note("epoll: %d %#x %u\n", n, event.events & (address == &there ? ~0u : EPOLLOUT), event.data.u32);
+	error_told(fd);
+	if (address == &there) {
+		talked(fd);
+		n = epoll_wait(epoll, &event, 1, LIMIT_MS);
+		note("epoll: %d %#x %u\n", n, event.events, event.data.u32);
+	}
+	event.events = EPOLLIN;
+	told("epoll_ctl", epoll_ctl(epoll, EPOLL_CTL_MOD, fd, &event));
+	told("epoll_ctl", epoll_ctl(epoll, EPOLL_CTL_DEL, fd, NULL));
+	close(epoll);
+	close(fd);
+}
+
+static void edges_of_a_connection(void) { edges(&there); }
+static void edges_of_a_refusal(void) { edges(&refusing); }
+
+static void signals_come_by_a_descriptor(void)
+{
+	struct signalfd_siginfo info = { 0 };
+	sigset_t set, before;
+	int fd = fresh(SOCK_NONBLOCK), signals, far;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGRTMIN + 1);
+	sigprocmask(SIG_BLOCK, &set, &before);
+	signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	fcntl(fd, F_SETOWN, getpid());
+	fcntl(fd, F_SETSIG, SIGRTMIN + 1);
+	fcntl(fd, F_SETFL, O_NONBLOCK | O_ASYNC);
+	begun("connect", join(fd, &there));
+	wait_for(signals, POLLIN);
+	told("signal", read(signals, &info, sizeof(info)));
+	note("of it: %d\n", info.ssi_fd == fd);
+	error_told(fd);
+	while (read(signals, &info, sizeof(info)) > 0)
+		;
+	far = accept(listener, NULL, NULL);
+	told("far send", send(far, "x", 1, MSG_NOSIGNAL));
+	wait_for(signals, POLLIN);
+	told("signal", read(signals, &info, sizeof(info)));
+	note("of it: %d, to read: %d\n", info.ssi_fd == fd, (info.ssi_band & POLLIN) != 0);
+	close(far);
+	close(fd);
+	while (read(signals, &info, sizeof(info)) > 0)
+		;
+	close(signals);
+	sigprocmask(SIG_SETMASK, &before, NULL);
+}
+
+static void accepted_and_left(void)
+{
+	close(wait_for(listener, POLLIN) ? accept(listener, NULL, NULL) : -1);
+}
+
+static void fast_open(void)
+{
+	int fd = fresh(0);
+
+	told("sendto", sendto(fd, "fast", 4, MSG_FASTOPEN | MSG_NOSIGNAL, (struct sockaddr *)&there.ss, there.size));
+	told("sendto", sendto(fd, "fast", 4, MSG_FASTOPEN | MSG_NOSIGNAL, (struct sockaddr *)&there.ss, there.size));
+	named(fd);
+	accepted_and_left();
+	close(fd);
+	fd = fresh(0);
+	told("sendto", sendto(fd, "fast", 4, MSG_FASTOPEN | MSG_NOSIGNAL, (struct sockaddr *)&refusing.ss, refusing.size));
+	error_told(fd);
+	told("sendto", sendto(fd, "fast", 4, MSG_FASTOPEN | MSG_NOSIGNAL, (struct sockaddr *)&there.ss, there.size));
+	accepted_and_left();
+	close(fd);
+	fd = fresh(SOCK_NONBLOCK);
+	told("sendto", sendto(fd, "fast", 4, MSG_FASTOPEN | MSG_NOSIGNAL, (struct sockaddr *)&silent.ss, silent.size));
+	told("sendto", sendto(fd, "fast", 4, MSG_FASTOPEN | MSG_NOSIGNAL, (struct sockaddr *)&silent.ss, silent.size));
+	told("send", send(fd, "fast", 4, MSG_NOSIGNAL));
+	told("connect", join(fd, &silent));
+	error_told(fd);
+	close(fd);
+}
+
+static void fast_open_by_option(void)
+{
+	int fd = fresh(0);
+
+	set_option(fd, IPPROTO_TCP, TCP_FASTOPEN_CONNECT, 1);
+	told("connect", join(fd, &refusing));
+	told("connect", join(fd, &there));
+	talked(fd);
+	close(fd);
+	fd = fresh(SOCK_NONBLOCK);
+	set_option(fd, IPPROTO_TCP, TCP_FASTOPEN_CONNECT, 1);
+	begun("connect", join(fd, &there));
+	polled(fd);
+	error_told(fd);
+	talked(fd);
+	close(fd);
+}
+
+static void a_process_without_descriptors(void)
+{
+	struct rlimit limit, none = { 0 };
+	int fd = fresh(SOCK_NONBLOCK);
+
+	begun("connect", join(fd, &there));
+	polled(fd);
+	getrlimit(RLIMIT_NOFILE, &limit);
+	none.rlim_max = limit.rlim_max;
+	none.rlim_cur = (rlim_t)fd + 1;		/* and all below are taken */
+	error_told(fd);
+	setrlimit(RLIMIT_NOFILE, &none);
+	named(fd);
+	told("connect", join(fd, &there));
+	told("send", send(fd, "x", 1, MSG_NOSIGNAL));
+	setrlimit(RLIMIT_NOFILE, &limit);
+	accepted_and_left();
+	close(fd);
+}
+
+struct waiter {
+	int fd, error;
+	_Atomic(pid_t) tid;
+};
+
+static void *wait_for_silent(void *argument)
+{
+	struct waiter *waiter = argument;
+
+	waiter->tid = (pid_t)syscall(SYS_gettid);
+	waiter->error = join(waiter->fd, &silent) < 0 ? errno : 0;
+	return NULL;
+}
+
+/* Does the thread wait in the kernel's connect() of this socket? */
+static bool waits(const struct waiter *waiter)
+{
+	struct tcp_info info = { 0 };
+	socklen_t size = sizeof(info);
+	char path[64], text[64] = "";
+	int file;
+
+	snprintf(path, sizeof(path), "/proc/self/task/%d/syscall", (int)waiter->tid);
+	file = open(path, O_RDONLY | O_CLOEXEC);
+	if (read(file, text, sizeof(text) - 1) < 0)
+		strcpy(text, "running");
+	close(file);
+	getsockopt(waiter->fd, IPPROTO_TCP, TCP_INFO, &info, &size);
+	return atoi(text) == SYS_connect && info.tcpi_state == TCP_SYN_SENT;
+}
+
+/* A thread waits in connect() while another one ends that, by @end() */
+static void ended_by_another_thread(int (*end)(int))
+{
+	struct waiter waiter = { .fd = fresh(0) };
+	double limit = seconds() + LIMIT_MS / 1000.0;
+	pthread_t thread;
+
+	pthread_create(&thread, NULL, wait_for_silent, &waiter);
+	while (!waits(&waiter) && seconds() < limit)
+		poll(NULL, 0, 1);
+	told("end", end(waiter.fd));
+	pthread_join(thread, NULL);
+	note("connect: %s\n", waiter.error ? strerrorname_np(waiter.error) : "0");
+	error_told(waiter.fd);
+	named(waiter.fd);
+	told("connect", join(waiter.fd, &there));
+	talked(waiter.fd);
+	close(waiter.fd);
+}
+
+static int shut(int fd)
+{
+	return shutdown(fd, SHUT_RDWR);
+}
+
+static void shut_by_another_thread(void) { ended_by_another_thread(shut); }
+static void undone_by_another_thread(void) { ended_by_another_thread(undo); }
+
+/* ------------------------------------------------------------ both sides */
+
+static const struct { const char *name; void (*run)(void); } cases[] = {
+#define CASE(name) { #name, name }
+	CASE(again_after_a_refusal),
+	CASE(a_refusal_that_so_error_told),
+	CASE(again_after_a_refusal_that_connect_told),
+	CASE(undone_while_it_connects),
+	CASE(undone_when_it_is_connected),
+	CASE(undone_before_it_was_told),
+	CASE(undone_after_a_refusal),
+	CASE(shut_before_it_is_connected),
+	CASE(shut_by_another_thread),
+	CASE(undone_by_another_thread),
+	CASE(it_waits_after_all),
+	CASE(its_time_is_over),
+	CASE(questions_while_it_connects),
+	CASE(questions_when_it_is_connected),
+	CASE(select_sees_high_numbers),
+	CASE(edges_of_a_connection),
+	CASE(edges_of_a_refusal),
+	CASE(signals_come_by_a_descriptor),
+	CASE(fast_open),
+	CASE(fast_open_by_option),
+	CASE(a_process_without_descriptors),
+};
+
+static struct address local(uint16_t port)
+{
+	struct sockaddr_in in = { .sin_family = AF_INET, .sin_port = htons(port), .sin_addr = { htonl(INADDR_LOOPBACK) } };
+	struct address address = { .size = sizeof(in) };
+
+	memcpy(&address.ss, &in, sizeof(in));
+	return address;
+}
+
+/* A port that nobody listens at, and nobody gets */
+static uint16_t taken(void)
+{
+	struct sockaddr_in in = { .sin_family = AF_INET, .sin_addr = { htonl(INADDR_LOOPBACK) } };
+	socklen_t size = sizeof(in);
+	int fd = fresh(0);
+
+	bind(fd, (struct sockaddr *)&in, size);
+	getsockname(fd, (struct sockaddr *)&in, &size);
+	return ntohs(in.sin_port);
+}
+
+/* A listener whose queue is full: the kernel drops SYNs */
+static uint16_t full(void)
+{
+	struct sockaddr_in in = { .sin_family = AF_INET, .sin_addr = { htonl(INADDR_LOOPBACK) } };
+	socklen_t size = sizeof(in);
+	int fd = fresh(0), i;
+
+	bind(fd, (struct sockaddr *)&in, size);
+	getsockname(fd, (struct sockaddr *)&in, &size);
+	listen(fd, 0);
+	for (i = 0; i < 3; i++)
+		if (connect(fresh(SOCK_NONBLOCK), (struct sockaddr *)&in, size) < 0 && errno != EINPROGRESS)
+			abort();
+	return ntohs(in.sin_port);
+}
+
+static void differ(void)
+{
+	char *rest[2] = { account[0], account[1] };
+
+	while (rest[0] || rest[1]) {
+		char *host = strsep(&rest[0], "\n"), *peer = strsep(&rest[1], "\n");
+
+		host = host ? host : (char[]){ "" };
+		peer = peer ? peer : (char[]){ "" };
+		printf("# %-40s%s%s\n", host, strcmp(host, peer) ? "| " : "", strcmp(host, peer) ? peer : "");
+	}
+}
+
+int main(int argc, char **argv)
+{
+	uint16_t port, nobody = taken(), full_port = full();
+	unsigned int i, failed = 0;
+
+	setvbuf(stdout, NULL, _IOLBF, 0);
+	listener = server(&port);
+	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		if (argc > 1 && !strstr(cases[i].name, argv[1]))
+			continue;
+		memset(account, 0, sizeof(account));
+		for (side = 0; side < 2; side++) {
+			there = side ? peer("bob", AF_INET, port) : local(port);
+			refusing = side ? peer("refuser", AF_INET, port) : local(nobody);
+			silent = side ? peer("never", AF_INET, port) : local(full_port);
+			cases[i].run();
+			while (events_of(listener, 0))
+				close(accept(listener, NULL, NULL));
+		}
+		if (strcmp(account[0], account[1]) == 0) {
+			printf("ok - %s\n", cases[i].name);
+			continue;
+		}
+		failed++;
+		printf("not ok - %s\n", cases[i].name);
+		differ();
+	}
+	return failed != 0;
+}
