@@ -54,7 +54,7 @@ void sources_release(struct sources *sources, const struct endpoint *from, uint6
 bool sources_spend(struct sources *sources, const struct endpoint *from, unsigned int purse, const struct rate *rate,
 		   uint64_t now);
 
-/** sources_count() - sources remembered now */
+/** sources_count() - for tests: sources remembered now */
 unsigned int sources_count(const struct sources *sources);
 
 #endif

@@ -220,8 +220,8 @@ bool stun_get_back(const uint8_t *message, size_t size, struct stun_back *back)
 	return false;
 }
 
-ssize_t stun_answer_back(const uint8_t *request, size_t size, const struct endpoint *mapped,
-			 const struct stun_back *back, uint8_t out[STUN_MAX])
+ssize_t stun_answer(const uint8_t *request, size_t size, const struct endpoint *mapped,
+		    const struct stun_back *back, uint8_t out[STUN_MAX])
 {
 	/* a request has at most 59 attributes of 4 bytes: with header and reason 170 bytes */
 	uint8_t unknown[2 * (STUN_MAX - STUN_HEADER) / 4];
@@ -241,12 +241,6 @@ ssize_t stun_answer_back(const uint8_t *request, size_t size, const struct endpo
 		return put_unknown(out, request + 8, unknown, count);
 	size = put_mapped(out, put_header(out, TYPE_SUCCESS, request + 8), mapped);
 	return (ssize_t)finish(out, back ? put_back(out, size, back) : size);
-}
-
-ssize_t stun_answer(const uint8_t *request, size_t size, const struct endpoint *mapped,
-		    uint8_t out[STUN_MAX])
-{
-	return stun_answer_back(request, size, mapped, NULL, out);
 }
 
 /* An address attribute's value. Return: false when it is malformed */

@@ -64,13 +64,13 @@ size_t stun_request_back(uint8_t out[STUN_MAX], const uint8_t id[STUN_ID], const
 /** stun_get_back() - CONNECT-BACK of a whole message. Return: false when there is none, or no valid one */
 bool stun_get_back(const uint8_t *message, size_t size, struct stun_back *back);
 
-/** stun_answer_back() - as stun_answer(), a success with CONNECT-BACK; @back NULL: without */
-ssize_t stun_answer_back(const uint8_t *request, size_t size, const struct endpoint *mapped,
-			 const struct stun_back *back, uint8_t out[STUN_MAX]);
-
-/** stun_answer() - answer to a whole request: success with @mapped, or an error response. Return: bytes, or -EBADMSG (not a request) */
+/**
+ * stun_answer() - answer to a whole request: success with @mapped, or an error response
+ * @back:	CONNECT-BACK of a success; NULL: without
+ * Return: bytes, or -EBADMSG (not a request)
+ */
 ssize_t stun_answer(const uint8_t *request, size_t size, const struct endpoint *mapped,
-		    uint8_t out[STUN_MAX]);
+		    const struct stun_back *back, uint8_t out[STUN_MAX]);
 
 /** stun_mapped() - XOR-MAPPED-ADDRESS (or MAPPED-ADDRESS) of a success response to @id. Return: 0 or -EBADMSG */
 int stun_mapped(const uint8_t *response, size_t size, const uint8_t id[STUN_ID],

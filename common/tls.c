@@ -10,9 +10,7 @@
  * its names and dates does not matter.
  */
 #include <errno.h>
-#include <stdio.h>
 #include <string.h>
-#include <openssl/err.h>
 #include <openssl/x509.h>
 
 #include "common/tls.h"
@@ -131,19 +129,4 @@ int tls_peer(const SSL *ssl, uint8_t public[KEY_SIZE])
 	if (SSL_get_verify_result(ssl) != X509_V_OK || !certificate_key(SSL_get0_peer_certificate(ssl), public))
 		return -EKEYREJECTED;
 	return 0;
-}
-
-const char *tls_error(char *text, size_t size)
-{
-	unsigned long code = ERR_peek_last_error();
-	const char *reason = ERR_reason_error_string(code);
-
-	if (!code)
-		snprintf(text, size, "no TLS error");
-	else if (reason)
-		snprintf(text, size, "%s", reason);
-	else
-		ERR_error_string_n(code, text, size);
-	ERR_clear_error();
-	return text;
 }

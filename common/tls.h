@@ -20,7 +20,4 @@ SSL_CTX *tls_context(const struct key *own, bool server);
 /** tls_peer() - the far end's proved key, after the handshake. Return: 0 or -EKEYREJECTED */
 int tls_peer(const SSL *ssl, uint8_t public[KEY_SIZE]);
 
-/** tls_error() - text of OpenSSL's last error for a log line; clears the queue */
-const char *tls_error(char *text, size_t size);
-
 #endif

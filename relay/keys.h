@@ -40,7 +40,7 @@ void keys_charge(struct key_use *const uses[2], size_t bytes, uint64_t now);
 /** keys_wait() - Return: 0: more may be carried for both; or when */
 uint64_t keys_wait(struct key_use *const uses[2], uint64_t now);
 
-/** keys_count() - keys remembered now */
+/** keys_count() - for tests: keys remembered now */
 unsigned int keys_count(void);
 
 #endif

@@ -285,7 +285,7 @@ static bool client_place(struct client *client)
 }
 
 struct client *client_new(struct event_base *base, SSL_CTX *tls, int fd,
-			  const struct endpoint *from, const struct client_ops *ops, void *owner)
+			  const struct endpoint *from, const struct client_ops *ops)
 {
 	struct client *client = calloc(1, sizeof(*client));
 	SSL *ssl = NULL;
@@ -310,7 +310,6 @@ struct client *client_new(struct event_base *base, SSL_CTX *tls, int fd,
 	if (queue_open(&client->queue, client->bev))
 		goto failed;
 	client->ops = ops;
-	client->owner = owner;
 	client->heard = clock_now();
 	/* Most nodes close without close_notify when they die: that is an end, no error */
 	bufferevent_openssl_set_allow_dirty_shutdown(client->bev, 1);
@@ -352,11 +351,6 @@ bool client_is_active(const struct client *client)
 }
 
 /* ---------------------------------------------------------------- what is known of it */
-
-void *client_owner(const struct client *client)
-{
-	return client->owner;
-}
 
 const uint8_t *client_key(const struct client *client)
 {

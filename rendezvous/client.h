@@ -53,13 +53,10 @@ void clients_close(void);
 /**
  * client_new() - serve an accepted descriptor, which it takes in every case
  * An older client may end for it, see common/places.h.
- * @owner:	for client_owner()
  * Return: the client, which ends with ops->gone, or NULL without memory or place for it
  */
 struct client *client_new(struct event_base *base, SSL_CTX *tls, int fd,
-			  const struct endpoint *from, const struct client_ops *ops, void *owner);
-
-void *client_owner(const struct client *client);
+			  const struct endpoint *from, const struct client_ops *ops);
 
 /** client_key() - the key that the node proved; valid from the first message on */
 const uint8_t *client_key(const struct client *client);

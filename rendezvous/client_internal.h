@@ -28,7 +28,7 @@ struct client {
 	SSL *ssl;			/* bev's */
 	struct event *timer;
 	const struct client_ops *ops;
-	void *owner, *data;
+	void *data;
 	struct endpoint from;
 	struct queue queue;
 	struct place place;		/* among the strangers, until ACTIVE */

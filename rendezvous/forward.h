@@ -13,8 +13,8 @@
 #include "rendezvous/broker.h"
 #include "rendezvous/tickets.h"
 
-/*
- * forward_*() - pack one Forward into a new buffer
+/**
+ * forward_invite(), forward_reply(), forward_failed(), forward_replaced() - pack one Forward into a new buffer
  * @out:	malloc()ed, the caller frees
  * Return: bytes, or -ENOMEM/-EMSGSIZE
  */

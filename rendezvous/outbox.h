@@ -33,6 +33,7 @@ extern const struct broker_ops outbox_ops;
  */
 void outbox_welcome(struct client *client, const struct endpoint *probes, unsigned int count);
 
+/** outbox_pong() - answer a Ping; @nonce is its own */
 void outbox_pong(struct client *client, uint64_t nonce);
 
 #endif

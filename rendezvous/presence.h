@@ -30,6 +30,7 @@ struct presence {
 
 struct presences;
 
+/** presences_new(), presences_free() - the table. Return: NULL without memory */
 struct presences *presences_new(void);
 void presences_free(struct presences *table);
 
@@ -38,6 +39,8 @@ struct presence *presence_add(struct presences *table, const uint8_t key[KEY_SIZ
 
 /** presence_find() - Return: NULL when there is none */
 struct presence *presence_find(struct presences *table, const uint8_t key[KEY_SIZE]);
+
+/** presence_remove() - it is freed */
 void presence_remove(struct presences *table, struct presence *presence);
 
 /** presence_said() - it was said just now */

@@ -275,7 +275,7 @@ static bool probe_answer(struct probe *probe)
 		if (whole > 0 && !back_take(probe, (size_t)whole, &back, &has))
 			break;
 		size = whole < 0 ? whole :
-		       stun_answer_back(probe->request, (size_t)whole, &probe->from, has ? &back : NULL, answer);
+		       stun_answer(probe->request, (size_t)whole, &probe->from, has ? &back : NULL, answer);
 		if (size < 0) {
 			probe_stats.malformed++;
 			return false;

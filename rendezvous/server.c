@@ -241,7 +241,7 @@ static void on_accepted(void *ctx, unsigned int index, int fd, const struct endp
 	if (client_stats.now >= RDV_CONNECTIONS || sources_admit(server.sources, from, now)) {
 		server.refused++;
 		close(fd);
-	} else if (!client_new(server.base, server.tls, fd, from, &ops, NULL)) {
+	} else if (!client_new(server.base, server.tls, fd, from, &ops)) {
 		server.refused++;
 		sources_release(server.sources, from, now);
 	}

@@ -24,7 +24,10 @@ struct lot {
 	struct endpoint address;
 };
 
+/** lot_init() - none is open yet */
 void lot_init(struct lot lots[LOT_COUNT]);
+
+/** lot_close() - if it is open; what is parked there gets a reset when its SYN is sent again */
 void lot_close(struct lot *lot);
 
 /** lot_family() - AF_INET or AF_INET6 of a socket */

@@ -31,8 +31,8 @@ struct lease {
 	char pinhole[8];
 };
 
-/*
- * Each asks the gateway for a mapping, a longer life of it, or (@lifetime 0) its end, and
+/**
+ * mapper_pcp(), mapper_natpmp(), mapper_upnp() - each asks the gateway for a mapping, a longer life of it, or (@lifetime 0) its end, and
  * blocks. Return: 0, or -errno: -ETIMEDOUT nobody answers, -ECONNREFUSED nobody listens,
  * -EPROTONOSUPPORT another protocol is spoken there, -EACCES or -EREMOTEIO it refuses.
  */

@@ -56,7 +56,10 @@ struct parked {
 	struct lot lots[LOT_COUNT];
 };
 
+/** parked_socket_set_state() - logs the edge; the table in parked.c has to have it */
 void parked_socket_set_state(struct parked_socket *sock, enum parked_state state);
+
+/** parked_socket_free() - in any state: closes what it has, and cancels its session */
 void parked_socket_free(struct parked_socket *sock);
 
 /** parked_socket_find() - by cookie; those that were claimed are not found */
@@ -71,6 +74,7 @@ void parked_socket_on_end(evutil_socket_t fd, short what, void *arg);
 /** parked_socket_splice() - copy between the program's socket and the real one from now on; frees @sock */
 void parked_socket_splice(struct parked_socket *sock, const char *why);
 
+/** parked_socket_forget_event() - free it, NULL or not */
 static inline void parked_socket_forget_event(struct event **event)
 {
 	if (*event)

@@ -17,6 +17,7 @@
 
 struct making;
 
+/* One question to a probe port: from where does it see us? */
 struct probe {
 	struct making *making;
 	unsigned int index;
@@ -29,6 +30,7 @@ struct probe {
 	bool over;		/* answered or failed */
 };
 
+/* A port that is being made */
 struct making {
 	TAILQ_ENTRY(making) link;
 	struct ports *ports;
@@ -38,6 +40,7 @@ struct making {
 	struct event *timer;
 };
 
+/* A port that is ready; its probe connections are watched, for their end is its end */
 struct kept {
 	TAILQ_ENTRY(kept) link;
 	struct ports *ports;
@@ -84,27 +87,57 @@ struct ports {
 	struct stunlist *stun;		/* other people's servers */
 };
 
-/* ports.c */
+/* --- ports.c */
+
+/** ports_keep() - a port that is made: keep it ready; owned from here on */
 void ports_keep(struct ports *ports, struct port *port);
+
+/** ports_wake() - serve who waits and make more, from the loop */
 void ports_wake(struct ports *ports);
 
-/* ports_facts.c */
-bool ports_may_send(struct ports *ports, const struct endpoint *to, unsigned int n);	/* SYNs, by the budget */
-void ports_not_sent(struct ports *ports, const struct endpoint *to, unsigned int n);	/* or answered */
+/* --- ports_facts.c */
+
+/** ports_may_send() - take @n SYNs to @to from the budget. Return: false when it has not so many */
+bool ports_may_send(struct ports *ports, const struct endpoint *to, unsigned int n);
+
+/** ports_not_sent() - give them back: they were not sent, or were answered */
+void ports_not_sent(struct ports *ports, const struct endpoint *to, unsigned int n);
+
+/** ports_learn() - what the probes of a port tell of mapping and port rule */
 void ports_learn(struct ports *ports, const struct port *port);
+
+/** ports_facts_fresh() - is the mapping known, and not for too long? */
 bool ports_facts_fresh(const struct ports *ports);
-bool ports_silent(const struct ports *ports);	/* no probe port answered lately: none is waited for */
+
+/** ports_silent() - no probe port answered lately: none is waited for */
+bool ports_silent(const struct ports *ports);
+
+/** ports_find_hops() - begin to measure the outermost NAT's distance, if that is not under way. @target: a probe port */
 void ports_find_hops(struct ports *ports, const struct endpoint *target);
-void ports_study(struct ports *ports, const struct endpoint *target);	/* once for a network */
-void ports_facts_reset(struct ports *ports);	/* another network: end what is being measured, forget what was */
 
-/* ports_firewall.c */
-void ports_firewall_study(struct ports *ports);	/* once for a network, when there is somebody to ask */
-void ports_firewall_reset(struct ports *ports);	/* another network */
+/** ports_study() - once for a network: begin to find out what comes in. @target: a probe port */
+void ports_study(struct ports *ports, const struct endpoint *target);
 
-/* ports_making.c */
+/** ports_facts_reset() - another network: end what is being measured, forget what was */
+void ports_facts_reset(struct ports *ports);
+
+/* --- ports_firewall.c */
+
+/** ports_firewall_study() - of IPv6, once for a network, when there is somebody to ask */
+void ports_firewall_study(struct ports *ports);
+
+/** ports_firewall_reset() - another network */
+void ports_firewall_reset(struct ports *ports);
+
+/* --- ports_making.c */
+
+/** making_targets() - IPv4 probe ports of the first server that has some, else other people's servers. Return: count */
 unsigned int making_targets(const struct ports *ports, struct endpoint probes[UPLINK_PROBES]);
-int making_start(struct ports *ports);		/* 0 or -errno */
+
+/** making_start() - begin to make a port, which ends in ports_keep(). Return: 0 or -errno */
+int making_start(struct ports *ports);
+
+/** making_free() - end it; its port goes too unless it was taken out */
 void making_free(struct making *making);
 
 #endif

@@ -77,7 +77,7 @@ uint64_t punch_deadline(const struct punch *punch);
 /** punch_over() - nothing waits and nothing connects any more */
 bool punch_over(const struct punch *punch, uint64_t now);
 
-/** punch_syns() - SYNs asked for so far (kernel's own retransmissions not counted) */
+/** punch_syns() - for tests: SYNs asked for so far (kernel's own retransmissions not counted) */
 unsigned int punch_syns(const struct punch *punch);
 
 #endif

@@ -119,7 +119,7 @@ ssize_t seal_decrypt(struct seal *seal, uint8_t *out, size_t size, bool *end);
 /** seal_set_rekey() - for tests: a new key after @records instead of SEAL_REKEY */
 void seal_set_rekey(uint64_t records);
 
-/** seal_rekeys() - keys renewed so far for what we send */
+/** seal_rekeys() - for tests: keys renewed so far for what we send */
 unsigned int seal_rekeys(const struct seal *seal);
 
 #endif

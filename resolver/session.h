@@ -52,7 +52,11 @@ void session_cancel(struct session *session);
 /** sessions_new(), sessions_free() - the node's table */
 struct sessions *sessions_new(struct node *node);
 void sessions_free(struct sessions *sessions);
-struct budget *sessions_budget(struct sessions *sessions);	/* of SYNs, for what is sent before any session */
+
+/** sessions_budget() - of SYNs, also for what is sent before any session */
+struct budget *sessions_budget(struct sessions *sessions);
+
+/** sessions_count() - those that there are, of both roles */
 unsigned int sessions_count(const struct sessions *sessions);
 
 /** session_on_uplink() - an uplink became READY, REFUSED, or was lost */

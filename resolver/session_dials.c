@@ -46,14 +46,6 @@ int dial_error(const struct dial *dial)
 	return getsockopt(dial->fd, SOL_SOCKET, SO_ERROR, &error, &len) ? errno : error;
 }
 
-/**
- * dial_connect() - send a SYN and wait for what comes of it
- * @dial:	its socket is closed on error
- * @local:	port, 0 any
- * @ttl:	of the first SYN alone, IPv4; 0 the system's
- * @ready:	event callback, called with @dial once the socket is connected or has failed
- * Return: 0, or -errno of connect(); -EBUSY or -EDQUOT of the budget
- */
 int dial_connect(struct dial *dial, uint16_t local, const struct endpoint *to, uint8_t ttl,
 		 void (*ready)(evutil_socket_t fd, short what, void *arg))
 {

@@ -89,10 +89,10 @@ struct dial {
 	struct event *event;
 };
 
-/* The port of a lane also listens: all that reaches us openly comes here */
 struct approach;
 struct talk;
 
+/* The port of a lane also listens: all that reaches us openly comes here */
 struct lane {
 	struct session *session;
 	struct port *port;
@@ -101,6 +101,7 @@ struct lane {
 	struct event *rest;	/* until it may accept again; NULL unless descriptors ran out */
 };
 
+/* One of the relays that were offered, on the way there */
 struct leg {
 	struct session *session;
 	struct relayleg *leg;
@@ -179,88 +180,217 @@ struct sessions {
 	unsigned int replay_next;
 };
 
-/* session.c */
+/* --- session.c */
+
+/** session_new() - in its role's first state. Return: session_free(), or NULL (errno EAGAIN: too many, ENOMEM) */
 struct session *session_new(struct node *node, bool caller);
+
+/** session_free() - and all that is under way for it; nobody is told */
 void session_free(struct session *s);
+
+/** session_set_state() - logs the edge; the table in session.c has to have it */
 void session_set_state(struct session *s, enum session_state state);
+
+/** session_arm() - session_advance() at @when (clock_now()'s time), from the loop; NEVER: not by time. The last call counts */
 void session_arm(struct session *s, uint64_t when);
+
+/** session_note() - one line for punchctl ping and the debug log */
 void session_note(struct session *s, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/** session_find() - by identifier, of one role, those that are OVER left out. Return: NULL when there is none */
 struct session *session_find(struct sessions *sessions, const uint8_t *id, size_t size, bool caller);
+
+/** session_advance() - do what is due; frees a session that is OVER */
 void session_advance(struct session *s);
-bool sessions_room(const struct node *node, bool caller);	/* may one more be under way? */
-void session_restart(struct session *s);	/* caller, PUNCHING or COVERING: back to UPLINK, with nothing of this try left */
+
+/** sessions_room() - may one more of this role be under way, for the peers' sake and by the descriptors that are left? */
+bool sessions_room(const struct node *node, bool caller);
+
+/** session_restart() - caller, PUNCHING or COVERING: back to UPLINK, with other ports and nothing of this try left */
+void session_restart(struct session *s);
+
+/**
+ * session_fail() - OVER: its program is told, once; nothing happens to one that is over already
+ * @error:	errno for the program
+ */
 void session_fail(struct session *s, int error, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 
-/* session_cover.c: from a nominated path to what the program gets */
+/** session_via() - who carries its messages, for people */
+const char *session_via(const struct session *s);
+
+/* --- session_cover.c: from a nominated path to what the program gets */
+
+/** session_cover() - @path is nominated: give its socket away, encrypted first where that was agreed; the path is gone then */
 void session_cover(struct session *s, struct path *path);
-const char *session_kind_name(enum local_path kind);	/* "LAN", "direct", "relayed" */
 
-/* session_memory.c */
-uint32_t session_first(const struct session *s);	/* Punch__First, for our description */
-void session_learn(struct session *s);		/* a path was nominated: remember what worked */
+/** session_kind_name() - "LAN", "direct", "relayed" */
+const char *session_kind_name(enum local_path kind);
 
-/* session_describe.c */
-int session_take_ports(struct session *s);	/* 0, -EAGAIN: waits, will advance */
+/* --- session_memory.c */
+
+/** session_first() - who should open first, by what was seen with this peer. Return: Punch__First, for our description */
+uint32_t session_first(const struct session *s);
+
+/** session_learn() - a path was nominated: remember what worked */
+void session_learn(struct session *s);
+
+/* --- session_describe.c */
+
+/** session_take_ports() - a port for each lane. Return: 0, or -EAGAIN: they are being made, session_advance() is called then */
+int session_take_ports(struct session *s);
+
+/** session_describe() - fill s->own from the ports that it has */
 void session_describe(struct session *s);
 
-/* session_dials.c: sockets on their way to being connected */
+/* --- session_dials.c: sockets on their way to being connected */
+
+/** session_run_attempts() - send the SYNs that are due, as far as the budget has room */
 void session_run_attempts(struct session *s);
+
+/**
+ * dial_connect() - send a SYN and wait for what comes of it
+ * @dial:	its socket is closed on error
+ * @local:	port, 0 any
+ * @ttl:	of the first SYN alone, IPv4; 0 the system's
+ * @ready:	event callback, called with @dial once the socket is connected or has failed
+ * Return: 0, or -errno of connect(); -EBUSY or -EDQUOT of the budget
+ */
 int dial_connect(struct dial *dial, uint16_t local, const struct endpoint *to, uint8_t ttl,
 		 void (*ready)(evutil_socket_t fd, short what, void *arg));
-int dial_error(const struct dial *dial);	/* positive errno of a dial that became ready, 0 connected */
-int dial_take(struct dial *dial);		/* its socket, which is the caller's from here on */
+
+/** dial_error() - of a dial that became ready. Return: positive errno, 0 connected */
+int dial_error(const struct dial *dial);
+
+/** dial_take() - Return: its socket, which is the caller's from here on; -1 none */
+int dial_take(struct dial *dial);
+
+/** dial_close() - end it if it is under way */
 void dial_close(struct dial *dial);
+
+/** session_trust() - a path's far end is the peer: SYNs to it are not a stranger's burden any more */
 void session_trust(struct session *s, const struct path *path);
 
-/* session_paths.c: from two descriptions to a nominated path, alike for both roles */
-int session_listen(struct session *s);
-struct path *session_add_path(struct session *s, int fd, enum local_path kind, bool dialled);	/* NULL: @fd is closed */
-void session_relays(struct session *s, Punch__RelayOffer **offers, size_t count);
-void session_go(struct session *s, uint64_t go);
-void session_consider(struct session *s);
-uint64_t session_paths_deadline(const struct session *s);
-bool session_any_path(const struct session *s);
-const char *session_via(const struct session *s);	/* who carries its messages, for people */
-bool session_barren(struct session *s, uint64_t now);	/* caller: nothing left to wait for, and the try is over */
-void session_paths_close(struct session *s);	/* and the pump's work on the nominated one */
+/* --- session_paths.c: from two descriptions to a nominated path, alike for both roles */
 
-/* session_choice.c */
+/** session_listen() - on the port of each lane. Return: 0 or -errno */
+int session_listen(struct session *s);
+
+/**
+ * session_add_path() - a connected socket that is to prove itself
+ * @fd:		owned from here on in any case
+ * @dialled:	we went there, nobody came to us
+ * Return: the path, owned by the session; NULL: there is no place for it, @fd is closed
+ */
+struct path *session_add_path(struct session *s, int fd, enum local_path kind, bool dialled);
+
+/** session_relays() - set out for the relays that were offered, SESSION_LEGS of them at most */
+void session_relays(struct session *s, Punch__RelayOffer **offers, size_t count);
+
+/** session_go() - both descriptions are there: PUNCHING. @go: when both sides start, clock_now()'s time */
+void session_go(struct session *s, uint64_t go);
+
+/** session_consider() - PUNCHING: send what is due, choose (caller), or give up; arms the session */
+void session_consider(struct session *s);
+
+/** session_paths_deadline() - Return: when something of the plan is due next, clock_now()'s time */
+uint64_t session_paths_deadline(const struct session *s);
+
+/** session_any_path() - has it a path, proven or not? */
+bool session_any_path(const struct session *s);
+
+/** session_barren() - caller without a path, nor a socket that may become one. Return: true when this try is over */
+bool session_barren(struct session *s, uint64_t now);
+
+/** session_paths_close() - paths, dials, listeners, relays, and the pump's work on the nominated one */
+void session_paths_close(struct session *s);
+
+/* --- session_choice.c */
+
+/** session_choose() - caller, PUNCHING: nominate the best proven path, or arm the session for when it may */
 void session_choose(struct session *s, uint64_t now);
 
-/* session_mass.c: many sockets against many guesses */
-void mass_start(struct session *s);
-void mass_free(struct mass *mass);
-bool mass_active(const struct mass *mass);	/* may a path still come of it? NULL: no */
+/* --- session_mass.c: many sockets against many guesses */
 
-/* session_caller.c */
+/** mass_start() - what s->plan.mass says; kept in s->mass */
+void mass_start(struct session *s);
+
+/** mass_free() - close all of it; NULL is nothing */
+void mass_free(struct mass *mass);
+
+/** mass_active() - may a path still come of it? NULL: no */
+bool mass_active(const struct mass *mass);
+
+/* --- session_caller.c */
+
+/** caller_advance() - session_advance() of a caller that is not OVER */
 void caller_advance(struct session *s);
+
+/** caller_answered() - INVITED: the callee's Answered came */
 void caller_answered(struct session *s, const Punch__Answered *message);
+
+/** caller_failed() - INVITED or ANSWERED: the server says that it comes to nothing, or not now */
 void caller_failed(struct session *s, const Punch__Failed *message);
+
+/** caller_again() - no path came of this try: is there time for another one? Return: true when it was begun */
 bool caller_again(struct session *s);
-uint64_t caller_again_left(const struct session *s, uint64_t now);	/* us, until no other try can be begun any more; 0: none can */
+
+/** caller_again_left() - Return: us until no other try can be begun any more; 0: none can */
+uint64_t caller_again_left(const struct session *s, uint64_t now);
+
+/** caller_no_path() - everything was tried: fail, and say why */
 void caller_no_path(struct session *s);
+
+/** caller_covered() - OVER: @fd, owned, is what the program gets */
 void caller_covered(struct session *s, int fd);
 
+/** caller_invite() - a new identifier, our description, signed, to the server or over the meeting: INVITED, or fail */
 void caller_invite(struct session *s);
 
-/* session_uplink.c: caller in UPLINK */
-struct uplink *caller_uplink(struct session *s);	/* one that is READY and has not said OFFLINE; NULL: none */
-void caller_no_uplink(struct session *s, uint64_t now);	/* none: wait for one, or fail and say why */
+/* --- session_uplink.c: caller in UPLINK */
 
-/* session_serverless.c: without a server */
-void approach_start(struct session *s);		/* caller, UPLINK: to MEETING, or fail */
+/** caller_uplink() - Return: one that is READY and has not said OFFLINE; NULL: none */
+struct uplink *caller_uplink(struct session *s);
+
+/** caller_no_uplink() - there is none: wait for one, or fail and say why */
+void caller_no_uplink(struct session *s, uint64_t now);
+
+/* --- session_serverless.c: without a server */
+
+/** approach_start() - caller, UPLINK: to MEETING, or fail */
+void approach_start(struct session *s);
+
+/** approach_free() - end it if it is under way */
 void approach_free(struct session *s);
-int approach_send(struct session *s, const Punch__Message *message);
-void approach_no_show(struct session *s);		/* fail: its time is over */
-/* @from: whose place it was; NULL in quick mode, where anybody who knows the word may come */
-void callee_met(struct node *node, struct talk *talk, const Punch__Invite *invite, const uint8_t from[KEY_SIZE]);
-void callee_go(struct session *s);		/* ANSWERED: go on with the talk's socket */
 
-/* session_callee.c */
-/* @uplink or @talk is where it came from, and where the answer goes; @talk is owned from here on */
+/** approach_send() - to the peer, once connected. Return: 0, -ENOTCONN, or -errno of talk_send() */
+int approach_send(struct session *s, const Punch__Message *message);
+
+/** approach_no_show() - its time is over: fail, and say what is known from here */
+void approach_no_show(struct session *s);
+
+/**
+ * callee_met() - somebody came to a place and has shown that it was meant
+ * @talk:	owned from here on
+ * @from:	whose place it was; NULL in quick mode, where anybody who knows the word may come
+ */
+void callee_met(struct node *node, struct talk *talk, const Punch__Invite *invite, const uint8_t from[KEY_SIZE]);
+
+/** callee_go() - ANSWERED: the talk's socket becomes the path */
+void callee_go(struct session *s);
+
+/* --- session_callee.c */
+
+/**
+ * callee_invited() - a session for an invitation that is sound, known and new; what is not is refused in silence
+ * @uplink, @talk: where it came from, and where the answer goes: one of them; @talk is owned from here on
+ */
 void callee_invited(struct node *node, struct uplink *uplink, struct talk *talk, const Punch__Invited *message);
+
+/** callee_advance() - session_advance() of a callee that is not OVER */
 void callee_advance(struct session *s);
+
+/** callee_covered() - @fd, owned, is handed to the service's program; the session is freed */
 void callee_covered(struct session *s, int fd);
 
 #endif

@@ -15,6 +15,8 @@
  */
 struct splices *splices_new(struct node *node);
 void splices_free(struct splices *splices);
+
+/** splices_count() - pairs that are joined now */
 unsigned int splices_count(const struct splices *splices);
 
 /**

@@ -36,9 +36,14 @@ enum uplink_state {
 struct uplink *uplink_new(struct node *node, const char *text);
 void uplink_free(struct uplink *uplink);
 
+/** uplink_state() - READY is the one in which messages can be sent */
 enum uplink_state uplink_state(const struct uplink *uplink);
-const char *uplink_name(const struct uplink *uplink);		/* HOST[:PORT] as configured */
-const char *uplink_problem(const struct uplink *uplink);	/* last failure for people, "" when none */
+
+/** uplink_name() - HOST[:PORT] as configured */
+const char *uplink_name(const struct uplink *uplink);
+
+/** uplink_problem() - the last failure, for people; "" when there was none */
+const char *uplink_problem(const struct uplink *uplink);
 
 /** uplink_tried() - has a try come to its end since the start, READY or not? */
 bool uplink_tried(const struct uplink *uplink);
@@ -48,8 +53,12 @@ bool uplink_tried(const struct uplink *uplink);
  * @text:	one line for people, with the server's address where it is known, @size bytes
  */
 void uplink_explain(const struct uplink *uplink, char *text, size_t size);
-bool uplink_wrong_key(const struct uplink *uplink);		/* REFUSED because the server's key is not the pinned one */
-void uplink_wake(struct uplink *uplink);			/* try now */
+
+/** uplink_wrong_key() - is it REFUSED because the server's key is not the pinned one? */
+bool uplink_wrong_key(const struct uplink *uplink);
+
+/** uplink_wake() - try now */
+void uplink_wake(struct uplink *uplink);
 
 /**
  * uplink_check() - the network has changed: is the connection still alive?

@@ -125,7 +125,7 @@ $(B)/lab/nat: $(call obj,$(wildcard tests/lab/nat*.c))
 # A rendezvous that lies: see there
 $(B)/lab/liar: $(B)/obj/tests/lab/liar.o $(call obj,$(RENDEZVOUS)) $(LIBCOMMON)
 	$(call say,LD,$@)
-	$(Q)mkdir -p $(@D) && $(CC) $(LDFLAGS_PROGRAM) -Wl,--wrap=client_send,--wrap=client_send_unasked,--wrap=stun_answer_back -o $@ $^ \
+	$(Q)mkdir -p $(@D) && $(CC) $(LDFLAGS_PROGRAM) -Wl,--wrap=client_send,--wrap=client_send_unasked,--wrap=stun_answer -o $@ $^ \
 		$(LIB_EVENT) $(LIB_CRYPTO) -lhiredis -lseccomp -l:libinih.a
 COMMA	= ,
 # The real programs, which tell their secrets to a test: see tests/lab/tell.c

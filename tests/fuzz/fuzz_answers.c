@@ -144,7 +144,7 @@ static void answer(struct connection *c, const struct chunk *chunk, bool with_ba
 		back.what = b[1];
 		back.port = (uint16_t)(b[2] << 8 | b[3]);
 	}
-	n = stun_answer_back(c->request, c->request_size, &mapped, with_back ? &back : NULL, c->answer);
+	n = stun_answer(c->request, c->request_size, &mapped, with_back ? &back : NULL, c->answer);
 	if (n < 0)
 		return;
 	c->answer_size = (size_t)n;

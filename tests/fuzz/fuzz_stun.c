@@ -16,8 +16,8 @@ static void as_server(const uint8_t *data, size_t size)
 	ssize_t bytes;
 
 	if (stun_get_back(data, size, &back))
-		stun_answer_back(data, size, &from, &back, out);
-	bytes = stun_answer(data, size, &from, out);
+		stun_answer(data, size, &from, &back, out);
+	bytes = stun_answer(data, size, &from, NULL, out);
 	if (bytes < 0)
 		return;
 	MUST(bytes >= STUN_HEADER && bytes <= STUN_MAX && stun_size(out, (size_t)bytes) == bytes);

@@ -255,7 +255,7 @@ static void stun(void)
 	struct endpoint v6 = { .family = AF_INET6, .port = 40000, .address = { 0x20, 1, 0xd, 0xb8, [15] = 7 } };
 	uint8_t request[STUN_MAX], out[STUN_MAX];
 	size_t size = stun_request(request, id);
-	ssize_t answer = stun_answer(request, size, &v6, out);
+	ssize_t answer = stun_answer(request, size, &v6, NULL, out);
 
 	MUST(answer > 0);
 	save("stun", "request", -1, request, size);

@@ -2,7 +2,7 @@
 /*
  * liar.c - a rendezvous that lies: the real one, but for what leaves it
  *
- * Linked with --wrap in the place of client_send(), client_send_unasked() and stun_answer_back(). What it does is in $LIE; of several
+ * Linked with --wrap in the place of client_send(), client_send_unasked() and stun_answer(). What it does is in $LIE; of several
  * words it goes by the next one at each SIGUSR1:
  *
  *	payload		one bit of each signed body is turned
@@ -35,9 +35,9 @@ void __real_client_send(struct client *client, const Punch__Message *message);
 void __wrap_client_send(struct client *client, const Punch__Message *message);
 void __real_client_send_unasked(struct client *client, const Punch__Message *message);
 void __wrap_client_send_unasked(struct client *client, const Punch__Message *message);
-ssize_t __real_stun_answer_back(const uint8_t *request, size_t size, const struct endpoint *mapped,
+ssize_t __real_stun_answer(const uint8_t *request, size_t size, const struct endpoint *mapped,
 				const struct stun_back *back, uint8_t out[STUN_MAX]);
-ssize_t __wrap_stun_answer_back(const uint8_t *request, size_t size, const struct endpoint *mapped,
+ssize_t __wrap_stun_answer(const uint8_t *request, size_t size, const struct endpoint *mapped,
 				const struct stun_back *back, uint8_t out[STUN_MAX]);
 
 static volatile sig_atomic_t turn;
@@ -316,7 +316,7 @@ void __wrap_client_send_unasked(struct client *client, const Punch__Message *mes
 	lie(client, message, __real_client_send_unasked);
 }
 
-ssize_t __wrap_stun_answer_back(const uint8_t *request, size_t size, const struct endpoint *mapped,
+ssize_t __wrap_stun_answer(const uint8_t *request, size_t size, const struct endpoint *mapped,
 				const struct stun_back *back, uint8_t out[STUN_MAX])
 {
 	const char *to = getenv("LIE_TO");
@@ -324,8 +324,8 @@ ssize_t __wrap_stun_answer_back(const uint8_t *request, size_t size, const struc
 	struct endpoint lie;
 
 	if (!lies("mapped") || !to || strcmp(endpoint_format_address(mapped, text), to) != 0)
-		return __real_stun_answer_back(request, size, mapped, back, out);
+		return __real_stun_answer(request, size, mapped, back, out);
 	told();
 	lie = lie_at();
-	return __real_stun_answer_back(request, size, &lie, back, out);
+	return __real_stun_answer(request, size, &lie, back, out);
 }

@@ -65,7 +65,7 @@ static void the_request_of_rfc_5769_has_an_attribute_we_do_not_know(void **state
 	struct endpoint mapped = endpoint_of("192.0.2.1:32853");
 	uint8_t request[STUN_MAX], out[STUN_MAX], wanted[STUN_MAX];
 	size_t size = from_hex(request, sizeof(request), request_hex);
-	ssize_t n = stun_answer(request, size, &mapped, out);
+	ssize_t n = stun_answer(request, size, &mapped, NULL, out);
 
 	(void)state;
 	/* ICE's PRIORITY (0x0024) must be understood; SOFTWARE, ICE-CONTROLLED, FINGERPRINT need not */
@@ -89,17 +89,17 @@ static void a_request_is_answered_with_the_address(void **state)
 	assert_int_equal(stun_size(request, size), size);
 	for (i = 0; i < COUNT(cases); i++) {
 		ep = endpoint_of(cases[i]);
-		n = stun_answer(request, size, &ep, out);
+		n = stun_answer(request, size, &ep, NULL, out);
 		assert_int_equal(n, i ? 44 : 32);
 		assert_int_equal(stun_mapped(out, (size_t)n, id, &back), 0);
 		assert_true(endpoint_equal(&ep, &back));
 	}
 	/* as in the vector: family, port and address masked */
 	ep = endpoint_of(cases[0]);
-	stun_answer(request, size, &ep, out);
+	stun_answer(request, size, &ep, NULL, out);
 	assert_memory_equal(out + 20, "\x00\x20\x00\x08\x00\x01\xa1\x47\xe1\x12\xa6\x43", 12);
 	memset(&ep, 0, sizeof(ep));
-	assert_int_equal(stun_answer(request, size, &ep, out), -EBADMSG);
+	assert_int_equal(stun_answer(request, size, &ep, NULL, out), -EBADMSG);
 }
 
 static void every_unknown_attribute_is_listed_within_bounds(void **state)
@@ -114,7 +114,7 @@ static void every_unknown_attribute_is_listed_within_bounds(void **state)
 		memcpy(request + at, (uint8_t[]){ 0x7f, (uint8_t)i, 0, 0 }, 4);
 	request[3] = (uint8_t)(at - STUN_HEADER);
 	assert_int_equal(i, 59);
-	n = stun_answer(request, at, &mapped, out);
+	n = stun_answer(request, at, &mapped, NULL, out);
 	assert_int_equal(n, 20 + 4 + 24 + 4 + 120);	/* 59 of 2 bytes, padded */
 	assert_int_equal(stun_size(out, (size_t)n), n);
 	assert_memory_equal(out + 20 + 4 + 24, "\x00\x0a\x00\x76\x7f\x00\x7f\x01", 8);
@@ -165,13 +165,13 @@ static void what_is_no_request_is_not_answered(void **state)
 	(void)state;
 	for (i = 0; i < COUNT(cases); i++) {
 		size = message_of(data, cases[i]);
-		if (stun_answer(data, size, &mapped, out) != -EBADMSG)
+		if (stun_answer(data, size, &mapped, NULL, out) != -EBADMSG)
 			fail_msg("answered: %s", cases[i]);
 	}
 	size = stun_request(data, id);
-	assert_int_equal(stun_answer(data, size - 1, &mapped, out), -EBADMSG);
-	assert_int_equal(stun_answer(data, size + 4, &mapped, out), -EBADMSG);
-	assert_int_equal(stun_answer(data, 0, &mapped, out), -EBADMSG);
+	assert_int_equal(stun_answer(data, size - 1, &mapped, NULL, out), -EBADMSG);
+	assert_int_equal(stun_answer(data, size + 4, &mapped, NULL, out), -EBADMSG);
+	assert_int_equal(stun_answer(data, 0, &mapped, NULL, out), -EBADMSG);
 }
 
 static void wrong_responses_are_refused(void **state)
@@ -247,7 +247,7 @@ static void cut_and_changed_messages_are_survived(void **state)
 			copy = malloc(at ? at : 1);
 			memcpy(copy, whole, at);
 			assert_true(stun_size(copy, at) <= (ssize_t)size);
-			assert_int_equal(stun_answer(copy, at, &mapped, out), -EBADMSG);
+			assert_int_equal(stun_answer(copy, at, &mapped, NULL, out), -EBADMSG);
 			assert_int_equal(stun_mapped(copy, at, id, &ep), -EBADMSG);
 			free(copy);
 		}
@@ -256,7 +256,7 @@ static void cut_and_changed_messages_are_survived(void **state)
 			for (value = 0; value < 256; value += 5) {
 				memcpy(copy, whole, size);
 				copy[at] = (uint8_t)value;
-				stun_answer(copy, size, &mapped, out);
+				stun_answer(copy, size, &mapped, NULL, out);
 				if (stun_mapped(copy, size, id, &ep) == 0)
 					assert_true(endpoint_is_unicast(&ep) && ep.port);
 			}
@@ -280,11 +280,11 @@ static void a_wish_to_be_called_back_goes_both_ways(void **state)
 	assert_true(stun_get_back(request, (size_t)size, &back));
 	assert_memory_equal(&back, &go, sizeof(back));
 	/* A server that does not know it answers as ever */
-	size = stun_answer(request, (size_t)size, &mapped, out);
+	size = stun_answer(request, (size_t)size, &mapped, NULL, out);
 	assert_int_equal(stun_mapped(out, (size_t)size, id, &ep), 0);
 	assert_false(stun_get_back(out, (size_t)size, &back));
 	size = (ssize_t)stun_request_back(request, id, &go);
-	size = stun_answer_back(request, (size_t)size, &mapped, &refused, out);
+	size = stun_answer(request, (size_t)size, &mapped, &refused, out);
 	assert_int_equal(stun_mapped(out, (size_t)size, id, &ep), 0);
 	assert_true(endpoint_equal(&ep, &mapped));
 	assert_true(stun_get_back(out, (size_t)size, &back));

@@ -269,22 +269,6 @@ static void another_protocol_is_turned_away(void **state)
 	part(&pair);
 }
 
-static void errors_have_a_text(void **state)
-{
-	SSL_CTX *client = SSL_CTX_new(TLS_client_method());
-	struct pair pair;
-	char text[128];
-
-	(void)state;
-	ERR_clear_error();
-	assert_string_equal(tls_error(text, sizeof(text)), "no TLS error");
-	SSL_CTX_set_max_proto_version(client, TLS1_2_VERSION);
-	assert_false(meet(&pair, client, tls_context(&server_key, true)));
-	assert_string_equal(tls_error(text, sizeof(text)), "unsupported protocol");
-	assert_string_equal(tls_error(text, sizeof(text)), "no TLS error");	/* the queue was cleared */
-	part(&pair);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -299,7 +283,6 @@ int main(void)
 		cmocka_unit_test(a_client_without_certificate_is_turned_away),
 		cmocka_unit_test(older_tls_is_turned_away),
 		cmocka_unit_test(another_protocol_is_turned_away),
-		cmocka_unit_test(errors_have_a_text),
 	};
 
 	return cmocka_run_group_tests(tests, make_keys, wipe_keys);
