@@ -77,6 +77,15 @@ enum doorbell_state {
 static const char *const doorbell_names[] = { "ringing", "waiting", "late", "answered" };
 static_assert(sizeof(doorbell_names) / sizeof(doorbell_names[0]) == DOORBELL_STATE_COUNT, "each state has a name");
 
+#define TO(state) (1u << DOORBELL_##state)
+static const unsigned int doorbell_edges[] = {
+	[DOORBELL_RINGING] = TO(WAITING) | TO(ANSWERED),	/* a program may claim before we are told that it accepted */
+	[DOORBELL_WAITING] = TO(LATE) | TO(ANSWERED),
+	[DOORBELL_LATE] = TO(ANSWERED),
+	[DOORBELL_ANSWERED] = 0,
+};
+static_assert(sizeof(doorbell_edges) / sizeof(doorbell_edges[0]) == DOORBELL_STATE_COUNT, "edges of each state");
+
 /**
  * struct doorbell
  * @end:	our end of the connection to the program's listener
@@ -113,7 +122,7 @@ struct doorbells {
 
 static void doorbell_set_state(struct doorbell *bell, enum doorbell_state state)
 {
-	assert(state > bell->state && (state != DOORBELL_LATE || bell->state == DOORBELL_WAITING));
+	assert(doorbell_edges[bell->state] & (1u << state));
 	log_debug("doorbell %s: %s -> %s", bell->service.name, doorbell_names[bell->state], doorbell_names[state]);
 	if (state == DOORBELL_ANSWERED)
 		bell->node->doorbells->open--;

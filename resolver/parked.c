@@ -80,6 +80,7 @@ static const unsigned int parked_edges[] = {
 	[PARKED_FAILING] = 1u << PARKED_FAILED,
 	[PARKED_FAILED] = 0,
 };
+static_assert(sizeof(parked_edges) / sizeof(parked_edges[0]) == PARKED_STATE_COUNT, "edges of each state");
 
 void parked_socket_set_state(struct parked_socket *sock, enum parked_state state)
 {

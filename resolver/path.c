@@ -60,10 +60,20 @@ static const char *const state_names[] = {
 };
 static_assert(sizeof(state_names) / sizeof(*state_names) == PATH_STATE_COUNT, "a name for each state");
 
+#define TO(state) (1u << PATH_##state)
+/* The caller nominates, which takes the time to send it; the callee is told */
+static const unsigned int allowed[] = {
+	[PATH_PROVING] = TO(PROVEN) | TO(DEAD),
+	[PATH_PROVEN] = TO(NOMINATING) | TO(NOMINATED) | TO(DEAD),
+	[PATH_NOMINATING] = TO(NOMINATED) | TO(DEAD),
+	[PATH_NOMINATED] = 0,
+	[PATH_DEAD] = 0,
+};
+static_assert(sizeof(allowed) / sizeof(*allowed) == PATH_STATE_COUNT, "edges of each state");
+
 static void path_set_state(struct path *path, enum path_state state)
 {
-	assert(path->state != PATH_DEAD && path->state != PATH_NOMINATED);
-	assert(state == PATH_DEAD || state > path->state);
+	assert(allowed[path->state] & (1u << state));
 	log_debug("path %d: %s -> %s", path->fd, state_names[path->state], state_names[state]);
 	path->state = state;
 	if (state == PATH_DEAD || state == PATH_NOMINATED) {

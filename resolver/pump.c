@@ -214,7 +214,7 @@ static int wire_family(int fd)
 	return family;
 }
 
-static void set_state(struct pumped *c, enum pumped_state state)
+static void pumped_set_state(struct pumped *c, enum pumped_state state)
 {
 	assert(state == c->state + 1);
 	log_debug("pump: connection %llu: %s -> %s, %s, %s", (unsigned long long)c->id, state_names[c->state],
@@ -232,7 +232,7 @@ static int into_wait(struct pumped *c)
 
 	event_del(c->wire);
 	timer_set(c->timer, PUMP_JOIN);
-	set_state(c, PUMPED_WAITING);
+	pumped_set_state(c, PUMPED_WAITING);
 	return tell(c->pump, &ready, seal_cipher(c->flow.seal), -1);
 }
 
@@ -247,7 +247,7 @@ static void into_flow(struct pumped *c, int fd)
 		return;
 	}
 	event_del(c->timer);		/* from now on it is for flow.again */
-	set_state(c, PUMPED_FLOWING);
+	pumped_set_state(c, PUMPED_FLOWING);
 	if (sealed_flow_start(&c->flow) < 0)
 		fail(c, ENOMEM, "out of memory");
 	else

@@ -35,13 +35,21 @@ static const char *const state_names[] = {
 };
 static_assert(sizeof(state_names) / sizeof(*state_names) == ATTEMPT_STATE_COUNT, "a name for each state");
 
+#define TO(state) (1u << ATTEMPT_##state)
+static const unsigned int allowed[] = {
+	[ATTEMPT_WAITING] = TO(CONNECTING) | TO(FAILED),
+	[ATTEMPT_CONNECTING] = TO(WAITING) | TO(ESTABLISHED) | TO(ACCEPTED) | TO(FAILED),
+	[ATTEMPT_ESTABLISHED] = 0,
+	[ATTEMPT_ACCEPTED] = 0,
+	[ATTEMPT_FAILED] = 0,
+};
+static_assert(sizeof(allowed) / sizeof(*allowed) == ATTEMPT_STATE_COUNT, "edges of each state");
+
 static void attempt_set_state(struct attempt *a, enum attempt_state state)
 {
 	char text[ENDPOINT_TEXT_SIZE];
 
-	assert(a->state == ATTEMPT_WAITING || a->state == ATTEMPT_CONNECTING);
-	assert(state == ATTEMPT_WAITING || state == ATTEMPT_CONNECTING || a->state == ATTEMPT_CONNECTING ||
-	       state == ATTEMPT_FAILED);
+	assert(allowed[a->state] & (1u << state));
 	if (log_enabled(LOG_LEVEL_DEBUG))
 		log_debug("attempt %s %s lane %u try %u: %s -> %s%s%s", tactic_name(a->plan.tactic),
 			  endpoint_format(&a->plan.remote, text), a->plan.lane, a->tries,

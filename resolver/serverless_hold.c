@@ -33,6 +33,14 @@
 static const char *const state_names[] = { "waiting", "opening", "engaged" };
 static_assert(sizeof(state_names) / sizeof(*state_names) == HOLD_STATE_COUNT, "a name for each state");
 
+#define TO(state) (1u << HOLD_##state)
+static const unsigned int allowed[] = {
+	[HOLD_WAITING] = TO(OPENING),
+	[HOLD_OPENING] = TO(ENGAGED) | TO(WAITING),
+	[HOLD_ENGAGED] = TO(WAITING),
+};
+static_assert(sizeof(allowed) / sizeof(*allowed) == HOLD_STATE_COUNT, "edges of each state");
+
 const char *hold_state_name(enum hold_state state)
 {
 	return state < HOLD_STATE_COUNT ? state_names[state] : "?";
@@ -130,6 +138,7 @@ static int guest_new(struct hold *hold, int fd, bool opener)
 
 static void hold_set_state(struct hold *hold, enum hold_state state)
 {
+	assert(allowed[hold->state] & (1u << state));
 	log_debug("meeting %s:%u bucket %llu place %u: %s -> %s", hold->awaited->pal->peer.name, hold->awaited->port,
 		  (unsigned long long)hold->awaited->bucket, hold->place, state_names[hold->state], state_names[state]);
 	hold->state = state;

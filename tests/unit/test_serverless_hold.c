@@ -248,6 +248,35 @@ static void whom_we_wait_for_is_always_heard(void **state)
 	awaited_end(awaited);
 }
 
+static bool is_waiting(void *arg)
+{
+	return ((struct hold *)arg)->state == HOLD_WAITING;
+}
+
+/* Who answers on the hold's own socket and goes without a word: the place is held as before */
+static void who_says_nothing_costs_the_place_nothing(void **state)
+{
+	struct awaited *awaited = awaited_of_test();
+	struct hold *hold = hold_new(awaited, 0);
+	struct sockaddr_in from;
+	int on = 1, listener;
+
+	(void)state;
+	assert_non_null(hold);
+	from = at(hold->where.caller_port);
+	listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+	assert_int_equal(bind(listener, (struct sockaddr *)&from, sizeof(from)), 0);
+	assert_int_equal(listen(listener, 1), 0);
+	assert_true(world_until(node.base, is_engaged, hold));
+	close(accept4(listener, NULL, NULL, SOCK_CLOEXEC));
+	assert_true(world_until(node.base, is_waiting, hold));
+	assert_true(world_until(node.base, is_engaged, hold));
+	assert_int_equal(awaited->used, 0);
+	close(listener);
+	awaited_end(awaited);
+}
+
 static void keys_of_a_place_are_wiped(void **state)
 {
 	struct awaited *awaited = awaited_of_test();
@@ -267,6 +296,7 @@ int main(void)
 		cmocka_unit_test(silent_strangers_keep_nobody_out),
 		cmocka_unit_test(nor_do_those_of_other_places),
 		cmocka_unit_test(whom_we_wait_for_is_always_heard),
+		cmocka_unit_test(who_says_nothing_costs_the_place_nothing),
 		cmocka_unit_test(keys_of_a_place_are_wiped),
 	};
 
