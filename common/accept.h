@@ -17,7 +17,8 @@
 #include "common/endpoint.h"
 
 #define ACCEPT_RESERVE	32		/* descriptors kept back: log, store (3), pipes, headroom */
-#define ACCEPT_PAUSE	(250 * MS)	/* a paused listener tries again: short against the 1 s of a SYN retransmission */
+/* a paused listener tries again: short against the 1 s of a SYN retransmission */
+#define ACCEPT_PAUSE	(250 * MS)
 #define ACCEPT_BATCH	64		/* connections taken for one wake-up, so that others get their turn */
 
 /**

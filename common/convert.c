@@ -34,7 +34,8 @@ static bool take_enum(uint32_t *out, int value, int last)
 	return true;
 }
 
-/* What a later version tells of its NAT that this one has no name for is unknown (0) here, and no reason to refuse it */
+/* What a later version tells of its NAT that this one has no name for is unknown (0) here, and
+ * no reason to refuse it */
 static uint32_t known_or_zero(int value, int last)
 {
 	return value < 0 || value > last ? 0 : (uint32_t)value;

@@ -71,7 +71,9 @@ bool endpoint_is_any(const struct endpoint *ep);
  */
 bool endpoint_may_refer(const struct endpoint *server, const struct endpoint *target);
 
-/** endpoint_keep_referred() - those of @list for which it may, in their order. @kept: room for @count. Return: how many */
+/**
+ * endpoint_keep_referred() - those of @list for which it may, in their order. @kept: room for @count. Return: how many
+ */
 unsigned int endpoint_keep_referred(const struct endpoint *server, const struct endpoint *list, unsigned int count,
 				    struct endpoint *kept);
 

@@ -43,7 +43,8 @@ ssize_t file_read_private(const char *path, char *text, size_t room, char *why, 
 	}
 	if (st.st_uid != 0 && st.st_uid != geteuid()) {
 		rc = -EPERM;
-		snprintf(why, size, "%s: belongs to user %u, who knows what is in it; wanted is one's own file or root's", path,
+		snprintf(why, size,
+			 "%s: belongs to user %u, who knows what is in it; wanted is one's own file or root's", path,
 			 (unsigned int)st.st_uid);
 		goto out;
 	}
@@ -60,7 +61,8 @@ ssize_t file_read_private(const char *path, char *text, size_t room, char *why, 
 		snprintf(why, size, "%s: %s", path, strerror(errno));
 	} else if (used == room) {
 		rc = -EFBIG;
-		snprintf(why, size, "%s: larger than %zu bytes, which is too much for what it should hold", path, room - 1);
+		snprintf(why, size, "%s: larger than %zu bytes, which is too much for what it should hold", path,
+			 room - 1);
 	}
 out:
 	if (fd >= 0)

@@ -31,7 +31,10 @@ ssize_t frame_size(const uint8_t *data, size_t size);
  */
 ssize_t frame_pack(const ProtobufCMessage *message, uint8_t **out);
 
-/** frame_unpack() - of a whole frame as told by frame_size(). Return: message (protobuf_c_message_free_unpacked()) or NULL */
+/**
+ * frame_unpack() - of a whole frame as told by frame_size(). Return: message
+ * (protobuf_c_message_free_unpacked()) or NULL
+ */
 ProtobufCMessage *frame_unpack(const ProtobufCMessageDescriptor *type, const uint8_t *frame, size_t size);
 
 #endif

@@ -28,6 +28,7 @@
 #define PORT_RELAY		4433	/* TCP */
 
 #define TIMEOUT_DEFAULT_S	15	/* PUNCH_TIMEOUT: below the 20-30 s at which people give up */
-#define TIMEOUT_MOST_S		60	/* PUNCH_TIMEOUT; below the 127 s after which the kernel ends SYN_SENT of a parked socket */
+/* PUNCH_TIMEOUT; below the 127 s after which the kernel ends SYN_SENT of a parked socket */
+#define TIMEOUT_MOST_S		60
 
 #endif

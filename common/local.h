@@ -59,8 +59,9 @@ enum local_kind {
 	LOCAL_PING,		/* followed by text lines (one JSON object each) as things happen */
 	LOCAL_STOP,		/* followed by text lines: what is unpublished by it.  With an empty config, from the
 				 * resolver's own user: whatever it serves */
-	LOCAL_YIELD,		/* from the resolver's own user, of any config: leave if nothing is published or under way,
-				 * for all names of the tag are taken; else EBUSY */
+	/* from the resolver's own user, of any config: leave if nothing is published or under
+	 * way, for all names of the tag are taken; else EBUSY */
+	LOCAL_YIELD,
 	LOCAL_KIND_COUNT
 };
 
@@ -84,8 +85,9 @@ struct local_request {
 	uint8_t token[LOCAL_TOKEN];	/* zero when the client has none */
 	struct local_config config;
 	char peer[LIMIT_HOST];		/* NAME, DIAL, PARK, PING: name, alias, or "" when only target is known */
-	struct endpoint target;		/* DIAL, PARK: stand-in or alias address with port; port alone where peer is given;
-					 * LISTEN: port to publish when it is not the socket's own (punchctl serve), else 0 */
+	/* DIAL, PARK: stand-in or alias address with port; port alone where peer is given;
+	 * LISTEN: port to publish when it is not the socket's own (punchctl serve), else 0 */
+	struct endpoint target;
 	uint32_t family;		/* DIAL: AF_INET or AF_INET6, of the program's socket */
 	uint32_t timeout_ms;		/* DIAL, PARK, PING */
 	uint32_t route;			/* Punch__Route: PUNCH_ROUTE of the environment, 0 when unset */

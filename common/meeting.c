@@ -4,8 +4,8 @@
  *
  * The only file that uses libsodium: OpenSSL has no way from an Ed25519 key to the X25519 key of the same
  * point.  That one key may serve both is shown in "On using the same key pair for Ed25519 and an X25519 based
- * KEM" (Thormarker, 2021).  What is shared so decides only where to meet and hides what is said first; the session's own
- * secret comes from fresh keys, as with a server.
+ * KEM" (Thormarker, 2021).  What is shared so decides only where to meet and hides what is said
+ * first; the session's own secret comes from fresh keys, as with a server.
  */
 #include <errno.h>
 #include <string.h>

@@ -47,7 +47,8 @@ static bool is_it(struct nlmsghdr *header, const struct sockaddr_un *sun, size_t
 		if (attr.rta_len < sizeof(attr) || attr.rta_len > left)
 			break;
 		if (attr.rta_type == UNIX_DIAG_NAME)
-			named = attr.rta_len == RTA_LENGTH(size) && memcmp(at + RTA_LENGTH(0), sun->sun_path, size) == 0;
+			named = attr.rta_len == RTA_LENGTH(size) &&
+				memcmp(at + RTA_LENGTH(0), sun->sun_path, size) == 0;
 		if (attr.rta_type == UNIX_DIAG_UID && attr.rta_len == RTA_LENGTH(sizeof(*uid)) && !owned) {
 			memcpy(uid, at + RTA_LENGTH(0), sizeof(*uid));
 			owned = true;
@@ -80,7 +81,8 @@ static int read_answer(int fd, const struct sockaddr_un *sun, size_t size, uid_t
 				return -ENOENT;
 			if (header->nlmsg_type == NLMSG_ERROR)
 				return -EOPNOTSUPP;
-			if (header->nlmsg_len >= NLMSG_LENGTH(sizeof(struct unix_diag_msg)) && is_it(header, sun, size, uid))
+			if (header->nlmsg_len >= NLMSG_LENGTH(sizeof(struct unix_diag_msg)) &&
+			    is_it(header, sun, size, uid))
 				return 0;
 		}
 	}

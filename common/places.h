@@ -3,15 +3,15 @@
  * places.h - a bounded number of places, shared fairly between the addresses of the Internet
  *
  * Pure (libc only).  For connections that have shown nothing yet: each holds a place until it is admitted
- * or ends.  A source (as in sources.h) has a share of the places.  Who comes when all are taken gets that of another: of
- * the source that holds most places, the oldest.  So nobody shuts a newcomer out by holding places, however many
- * addresses he has.
+ * or ends.  A source (as in sources.h) has a share of the places.  Who comes when all are taken
+ * gets that of another: of the source that holds most places, the oldest.  So nobody shuts a
+ * newcomer out by holding places, however many addresses he has.
  *
- * Or for those that have shown who they are (places_new_kept()): nobody loses a place to a newcomer.  Instead the share of
- * a source shrinks as the table fills: to have another place it must hold less than one in so many of those
- * that are free (as buffers are shared in switches: Choudhury and Hahne, Dynamic Queue Length Thresholds, 1998).  One
- * address in front of thousands, a carrier's NAT, has thousands of places while there are enough; and the places
- * end only when many addresses have taken what they could.
+ * Or for those that have shown who they are (places_new_kept()): nobody loses a place to a newcomer.
+ * Instead the share of a source shrinks as the table fills: to have another place it must hold less than
+ * one in so many of those that are free (as buffers are shared in switches: Choudhury and Hahne, Dynamic
+ * Queue Length Thresholds, 1998).  One address in front of thousands, a carrier's NAT, has thousands of
+ * places while there are enough; and the places end only when many addresses have taken what they could.
  */
 #ifndef PUNCH_PLACES_H
 #define PUNCH_PLACES_H
@@ -22,7 +22,8 @@
 
 #include "common/endpoint.h"
 
-#define STRANGERS_SHARE_FIT	4	/* of a small table one address has a quarter at most: it takes 4 to fill one, and 40 connect at once */
+/* of a small table one address has a quarter at most: it takes 4 to fill one, and 40 connect at once */
+#define STRANGERS_SHARE_FIT	4
 
 struct places;
 struct places_source;
@@ -67,8 +68,8 @@ void places_free(struct places *places);
  * places_take() - for a connection from @from
  * @place:	its place, which it holds from now on
  * @loser:	receives the place of another one, which has lost it: its connection is to be ended; else NULL
- * Return: 0, -EUSERS (its source has its share), -ENOBUFS (all taken, and no source holds more than its own or places are
- * kept), or -ENOMEM
+ * Return: 0, -EUSERS (its source has its share), -ENOBUFS (all taken, and no source holds more
+ * than its own or places are kept), or -ENOMEM
  */
 int places_take(struct places *places, struct place *place, const struct endpoint *from, uint64_t now,
 		struct place **loser);

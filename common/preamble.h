@@ -7,7 +7,8 @@
  *
  *	offset  size
  *	0       4     "pnc1"
- *	4       1     kind: 1 caller's hello, 2 callee's hello, 3 nomination; through a relay 4 caller's hello, 5 callee's
+ *	4       1     kind: 1 caller's hello, 2 callee's hello, 3 nomination;
+ *		      through a relay 4 caller's hello, 5 callee's
  *	5       3     zero
  *	8       16    session
  *	24      32    HMAC-SHA256(key of the kind, bytes 0..23)
@@ -39,7 +40,9 @@ enum preamble_kind {
 
 #define PREAMBLE_KIND_LAST PREAMBLE_CALLEE_RELAYED
 
-/** preamble_hello() - the kind that the caller, or the callee, says first on a path through a relay, or on another one */
+/**
+ * preamble_hello() - the kind that the caller, or the callee, says first on a path through a relay, or on another one
+ */
 static inline enum preamble_kind preamble_hello(bool caller, bool relayed)
 {
 	if (relayed)

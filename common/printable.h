@@ -31,7 +31,8 @@ static inline size_t printable_character(const unsigned char *text, size_t size)
 	    code > 0x10ffff)
 		return 0;	/* C0, DEL, C1 (U+009B begins a control sequence), and what is none */
 	/* line and paragraph separators, and what turns the direction of the rest of the line */
-	return code == 0x2028 || code == 0x2029 || (code >= 0x202a && code <= 0x202e) || (code >= 0x2066 && code <= 0x2069) ? 0 : bytes;
+	return code == 0x2028 || code == 0x2029 || (code >= 0x202a && code <= 0x202e) ||
+	       (code >= 0x2066 && code <= 0x2069) ? 0 : bytes;
 }
 
 /** printable() - put "?" for each byte of @text that is no part of a character of UTF-8, or of one that controls */
@@ -58,8 +59,8 @@ static inline bool printable_in_key(char c)
 /**
  * printable_harmless() - how much of a wrong @text a complaint may quote
  *
- * It may be a secret that stands in a wrong place: a key, of which the first 4 digits are told; a phrase of four words or
- * more, of which the first is; what precedes the "@" of a URL.
+ * It may be a secret that stands in a wrong place: a key, of which the first 4 digits are told;
+ * a phrase of four words or more, of which the first is; what precedes the "@" of a URL.
  * Return: bytes from the beginning; its length where nothing speaks against it
  */
 static inline size_t printable_harmless(const char *text)

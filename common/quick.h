@@ -32,7 +32,9 @@ void quick_wipe(struct quick *quick);
 /** quick_key() - node key of a name, lower-cased ("bob", without ".punch"). Return: 0 or -EIO */
 int quick_key(const struct quick *quick, const char *name, struct key *key);
 
-/** quick_meeting() - what all who know the word share, to meet without a server (common/meeting.h). Return: 0 or -EIO */
+/**
+ * quick_meeting() - what all who know the word share, to meet without a server (common/meeting.h). Return: 0 or -EIO
+ */
 int quick_meeting(const struct quick *quick, uint8_t key[32]);
 
 #define QUICK_SEALED_MAX (12 + LIMIT_NAME + 16)	/* nonce, name, tag */

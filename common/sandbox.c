@@ -186,9 +186,11 @@ static const char *const calls_of_all[] = {
 	"accept", "accept4", "recvfrom", "recvmsg", "sendto", "sendmsg", "shutdown", "getsockname", "getpeername",
 	"getsockopt", "setsockopt",
 	"brk", "munmap", "mremap", "madvise", "futex", "membarrier",
-	"clock_gettime", "clock_nanosleep", "nanosleep", "gettimeofday", "time", "getrandom", "sysinfo", "prlimit64", "getrlimit",
+	"clock_gettime", "clock_nanosleep", "nanosleep", "gettimeofday", "time", "getrandom", "sysinfo",
+	"prlimit64", "getrlimit",
 	"getpid", "gettid", "getuid", "geteuid", "getgid", "getegid", "uname", "sched_yield", "sched_getaffinity",
-	"rt_sigaction", "rt_sigprocmask", "rt_sigpending", "rt_sigtimedwait", "rt_sigreturn", "sigaltstack", "restart_syscall", "tgkill",
+	"rt_sigaction", "rt_sigprocmask", "rt_sigpending", "rt_sigtimedwait", "rt_sigreturn", "sigaltstack",
+	"restart_syscall", "tgkill",
 	"exit", "exit_group", NULL,
 };
 

@@ -25,8 +25,8 @@ int strength_check(const char *word, char *why, size_t size)
 	bits = strength_bits(word);
 	if (bits >= STRENGTH_LEAST)
 		return 0;
-	snprintf(why, size, "the secret word is weak: about 2^%d guesses find it, at least 2^%d are wanted, for the server and "
-		 "whoever sees a public key can try words; take \"punchctl secret\", or several words, or insist with "
-		 "--weak-secret (PUNCH_WEAK_SECRET=yes)", (int)bits, STRENGTH_LEAST);
+	snprintf(why, size, "the secret word is weak: about 2^%d guesses find it, at least 2^%d are wanted, for the "
+		 "server and whoever sees a public key can try words; take \"punchctl secret\", or several words, or "
+		 "insist with --weak-secret (PUNCH_WEAK_SECRET=yes)", (int)bits, STRENGTH_LEAST);
 	return -EKEYREJECTED;
 }

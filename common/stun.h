@@ -52,7 +52,10 @@ struct stun_back {
 	uint16_t port;
 };
 
-/** stun_size() - Return: whole message's size once STUN_HEADER bytes are there, 0 before, -EBADMSG if not STUN or above STUN_MAX */
+/**
+ * stun_size() - Return: whole message's size once STUN_HEADER bytes are there, 0 before,
+ * -EBADMSG if not STUN or above STUN_MAX
+ */
 ssize_t stun_size(const uint8_t *data, size_t size);
 
 /** stun_request() - Binding request. Return: bytes written */

@@ -2,9 +2,9 @@
 /*
  * table.h - a hash table of structs that somebody else owns, for keys that strangers choose
  *
- * Pure (libc, and OpenSSL's SipHash by hash.h).  Chained, with sys/queue.h; each table has a seed of its own, so that nobody
- * outside can aim at one chain.  The number of chains is fixed when the table is made: all that is kept in one has a limit of its
- * own, and no request pays for the growth of a table of 131,072.
+ * Pure (libc, and OpenSSL's SipHash by hash.h).  Chained, with sys/queue.h; each table has a seed of its
+ * own, so that nobody outside can aim at one chain.  The number of chains is fixed when the table is made:
+ * all that is kept in one has a limit of its own, and no request pays for the growth of a table of 131,072.
  *
  * What is kept begins with a struct table_entry and holds its key at any place:
  *
@@ -45,7 +45,10 @@ void table_free(struct table *table, void (*entry_free)(void *entry));
 /** table_find() - Return: the struct with that key, as it begins with its entry; NULL when there is none */
 void *table_find(const struct table *table, const void *key);
 
-/** table_add() - @entry: with its key, which table_find() does not find, and which stays as it is while the entry is here */
+/**
+ * table_add() - @entry: with its key, which table_find() does not find, and which stays as it
+ * is while the entry is here
+ */
 void table_add(struct table *table, struct table_entry *entry);
 
 /** table_remove() - @entry: one that is in the table */

@@ -13,7 +13,8 @@
 
 #include "common/limits.h"
 
-#define TICKET_LIFETIME_S	TIMEOUT_MOST_S	/* from issue to presentation: as long as a connection attempt can last */
+/* from issue to presentation: as long as a connection attempt can last */
+#define TICKET_LIFETIME_S	TIMEOUT_MOST_S
 #define TICKET_MAX		512	/* bytes of a sealed ticket; real ones have about 190 */
 #define RELAY_SECRET_SIZE	32
 

@@ -87,7 +87,8 @@ static bool configure(SSL_CTX *ctx, bool server)
 	/* idle nodes are many: no buffers while nothing is under way */
 	SSL_CTX_set_mode(ctx, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE |
 			 SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
-	/* a far end that sends nothing but new keys (RFC 8446, 4.6.3) must not keep SSL_read(), and all of us with it */
+	/* a far end that sends nothing but new keys (RFC 8446, 4.6.3) must not keep SSL_read(),
+	 * and all of us with it */
 	SSL_CTX_clear_mode(ctx, SSL_MODE_AUTO_RETRY);
 	SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
 	SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, NULL);

@@ -14,7 +14,10 @@
 
 #include "common/key.h"
 
-/** tls_context() - SSL_CTX for one's own key; accepts any Ed25519 peer key, whose check is tls_peer()'s caller's duty. NULL on failure */
+/**
+ * tls_context() - SSL_CTX for one's own key; accepts any Ed25519 peer key, whose check is
+ * tls_peer()'s caller's duty. NULL on failure
+ */
 SSL_CTX *tls_context(const struct key *own, bool server);
 
 /** tls_peer() - the far end's proved key, after the handshake. Return: 0 or -EKEYREJECTED */

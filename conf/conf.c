@@ -72,9 +72,10 @@ static void begin_message(const struct conf_walk *walk, int line, const char *he
 	snprintf(error->text, sizeof(error->text), "%s%.200s%s: %s%s%s%s%.*s%s%s",
 		 strlen(walk->path) > 200 ? "..." : "",
 		 strlen(walk->path) > 200 ? walk->path + strlen(walk->path) - 200 : walk->path, where,
-		 header ? header : "", header && *header && (key || offending) ? " " : "",
-		 key ? key : "", key && offending ? " = " : "", quoted < OFFENDING ? (int)quoted : OFFENDING, offending ? offending : "",
-		 offending ? printable_rest(offending) : "", (header && *header) || key || offending ? ": " : "");
+		 header ? header : "", header && *header && (key || offending) ? " " : "", key ? key : "",
+		 key && offending ? " = " : "", quoted < OFFENDING ? (int)quoted : OFFENDING,
+		 offending ? offending : "", offending ? printable_rest(offending) : "",
+		 (header && *header) || key || offending ? ": " : "");
 }
 
 void conf_fail(struct conf_walk *walk, const char *offending, const char *format, ...)
@@ -196,8 +197,8 @@ static void on_section(struct conf_walk *walk, char *text)
 	size_t i;
 
 	walk->seen_keys = 0;
-	snprintf(walk->header, sizeof(walk->header), "[%.*s%s]", (int)(printable_harmless(text) < 100 ? printable_harmless(text) : 100),
-		 text, printable_rest(text));
+	snprintf(walk->header, sizeof(walk->header), "[%.*s%s]",
+		 (int)(printable_harmless(text) < 100 ? printable_harmless(text) : 100), text, printable_rest(text));
 	if (*title) {
 		*title++ = '\0';
 		title += strspn(title, " \t");

@@ -157,7 +157,8 @@ static void check_serverless(struct conf_walk *walk, const struct reading *readi
 		met += reading->peer_address_line[i] != 0;
 		if (peer->address[0] && !conf->serverless)
 			conf_fail_at(walk, reading->peer_address_line[i], header, "address", peer->address,
-				     "used only with rendezvous = none in [node]; a rendezvous finds the address by itself");
+				     "used only with rendezvous = none in [node]; a rendezvous finds the address by "
+				     "itself");
 		if (conf->serverless && peer->route == CONF_ROUTE_RELAY)
 			conf_fail_at(walk, peer->line, header, "route", "relay",
 				     "there is no relay with rendezvous = none in [node]");

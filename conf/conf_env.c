@@ -67,8 +67,8 @@ uint32_t conf_env_timeout_ms(char *(*getenv_)(const char *), char *why, size_t s
 		return TIMEOUT_DEFAULT_S * 1000;
 	seconds = parse_seconds(text);
 	if (!seconds) {
-		snprintf(why, size, "PUNCH_TIMEOUT = \"%s\": should be seconds from 1 to %d; using %d", text, TIMEOUT_MOST_S,
-			 TIMEOUT_DEFAULT_S);
+		snprintf(why, size, "PUNCH_TIMEOUT = \"%s\": should be seconds from 1 to %d; using %d", text,
+			 TIMEOUT_MOST_S, TIMEOUT_DEFAULT_S);
 		seconds = TIMEOUT_DEFAULT_S;
 	} else if (seconds > TIMEOUT_MOST_S) {
 		snprintf(why, size, "PUNCH_TIMEOUT = \"%s\": at most %d seconds; using %d", text, TIMEOUT_MOST_S,

@@ -214,8 +214,8 @@ static void take_peer_address(struct conf_walk *walk, const char *value)
 	reading->peer_address_line[reading->peer - reading->conf->peers] = walk->line;
 	if (endpoint_parse(&ep, value, 0) == 0) {
 		if (ep.port)
-			conf_fail(walk, value, "an address is a host name or a literal address, without a port: ports are agreed by key "
-				  "and time");
+			conf_fail(walk, value, "an address is a host name or a literal address, without a port: ports "
+				  "are agreed by key and time");
 		else if (!endpoint_is_unicast(&ep) || endpoint_is_loopback(&ep))
 			conf_fail(walk, value, "an address is a unicast address that is not this host's own");
 		else
@@ -298,7 +298,8 @@ static void take_service_port(struct conf_walk *walk, const char *value)
 		return;
 	other = conf_service_find(conf, (uint16_t)n);
 	if (other)
-		conf_fail(walk, value, "this port is already that of [service %s] in line %d", other->name, other->line);
+		conf_fail(walk, value, "this port is already that of [service %s] in line %d", other->name,
+			  other->line);
 	else
 		reading->service->port = (uint16_t)n;
 }

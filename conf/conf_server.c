@@ -9,7 +9,8 @@
 
 #include "conf/conf_walk.h"
 
-#define PAIRS_PER_KEY		1024	/* unless set: a busy server's clients, and a small part of a relay's descriptors */
+/* unless set: a busy server's clients, and a small part of a relay's descriptors */
+#define PAIRS_PER_KEY		1024
 #define PAIRS_PER_KEY_MAX	1000000	/* more than a relay has descriptors for */
 #define MBIT_PER_KEY_MAX	1000000	/* 1 Tbit/s */
 
@@ -32,8 +33,8 @@ static void take_probe(struct conf_walk *walk, const char *value)
 	for (i = 1; i < conf->probe_count; i++)
 		different += conf->probe[i].port != conf->probe[0].port;
 	if (conf->probe_count && !different)
-		conf_fail(walk, value, "expected at least two different ports, as 0.0.0.0:%u 0.0.0.0:%u: a NAT's mapping "
-			  "shows only by comparison", PORT_PROBE_1, PORT_PROBE_2);
+		conf_fail(walk, value, "expected at least two different ports, as 0.0.0.0:%u 0.0.0.0:%u: a NAT's "
+			  "mapping shows only by comparison", PORT_PROBE_1, PORT_PROBE_2);
 }
 
 static void take_key(struct conf_walk *walk, const char *value)

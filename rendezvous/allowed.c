@@ -89,8 +89,9 @@ int allowed_check(void)
 	int err = allow_load(&now, list_path, why, sizeof(why));
 
 	if (err)
-		log_error("%s: it could be read until all privileges were given up, and no longer: SIGHUP would revoke nobody; "
-			  "uid %u, without capabilities, has to be able to read it", why, (unsigned int)getuid());
+		log_error("%s: it could be read until all privileges were given up, and no longer: SIGHUP would revoke "
+			  "nobody; uid %u, without capabilities, has to be able to read it",
+			  why, (unsigned int)getuid());
 	else
 		allow_free(now);
 	return err;

@@ -23,7 +23,10 @@ void allowed_close(void);
 /** allowed_has() - does it hold this key? */
 bool allowed_has(const uint8_t key[KEY_SIZE]);
 
-/** allowed_reload() - read it again; what cannot be read now is tried again each second, and until then the old list stays */
+/**
+ * allowed_reload() - read it again; what cannot be read now is tried again each second, and
+ * until then the old list stays
+ */
 void allowed_reload(void);
 
 /** allowed_check() - can it be read with what privileges are left? Return: 0 or -errno, told */

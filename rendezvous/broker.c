@@ -21,10 +21,10 @@
  * caller then hears what it would hear if nobody were connected.
  *
  * With several servers and one store the callee may be on another one.  The caller's server asks the store
- * (SEEKING, the payload is kept meanwhile), then forwards the invitation (AWAY); the callee's server has a session of its
- * own for it (RINGING, without a local caller).  That one knows both round-trip times and the way
- * between the servers (hop), so it computes both waits: it sends its node's Go at once and the caller's wait
- * with the forwarded reply.
+ * (SEEKING, the payload is kept meanwhile), then forwards the invitation (AWAY); the callee's
+ * server has a session of its own for it (RINGING, without a local caller).  That one knows
+ * both round-trip times and the way between the servers (hop), so it computes both waits: it
+ * sends its node's Go at once and the caller's wait with the forwarded reply.
  *
  *	          SEEKING --found elsewhere--> AWAY
  *	             |  \--came here meanwhile--> RINGING
@@ -63,7 +63,8 @@ struct broker *broker_new(const struct broker_ops *ops, void *ctx, unsigned int 
 
 /* ---------------------------------------------------------------- sessions */
 
-/* The name must be free. Return: NULL when the server has no room, or (@crowded) none for another one of the caller's address */
+/* The name must be free. Return: NULL when the server has no room, or (@crowded) none for
+ * another one of the caller's address */
 static struct session *session_open(struct broker *broker, const struct broker_call *call,
 				    struct broker_node *caller, uint64_t now, bool *crowded)
 {
@@ -242,7 +243,8 @@ void broker_invite(struct broker *broker, struct broker_node *node,
 			    refusal ? refusal : "this rendezvous is full");
 }
 
-void broker_refuse(struct broker *broker, struct broker_node *node, const uint8_t session[SESSION_SIZE], const char *text)
+void broker_refuse(struct broker *broker, struct broker_node *node, const uint8_t session[SESSION_SIZE],
+		   const char *text)
 {
 	broker->stats.invites++;
 	node_failed(broker, node, session, PUNCH__FAIL_REASON__FAIL_LIMIT, true, text);

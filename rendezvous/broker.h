@@ -140,14 +140,18 @@ void broker_invite(struct broker *broker, struct broker_node *node,
 		   const struct broker_payload *payload, uint64_t now);
 
 /** broker_refuse() - an invitation is not looked at, for a limit that is not the broker's. @text: which */
-void broker_refuse(struct broker *broker, struct broker_node *node, const uint8_t session[SESSION_SIZE], const char *text);
+void broker_refuse(struct broker *broker, struct broker_node *node, const uint8_t session[SESSION_SIZE],
+		   const char *text);
 
 /** broker_reply() - a callee answers; an empty body says "nothing of me"; unknown sessions are ignored */
 void broker_reply(struct broker *broker, struct broker_node *node,
 		  const uint8_t session[SESSION_SIZE], const struct broker_payload *payload,
 		  uint64_t now);
 
-/** broker_found() - the store's word for ops->find. @server: NULL: nobody has the callee. @err: -errno when it could not say */
+/**
+ * broker_found() - the store's word for ops->find. @server: NULL: nobody has the callee. @err:
+ * -errno when it could not say
+ */
 void broker_found(struct broker *broker, const struct broker_call *call, const char *server,
 		  int err, uint64_t now);
 

@@ -79,8 +79,9 @@ static int check_rate(struct broker *broker, struct identity *identity, void *pe
 }
 
 /*
- * A place for a node of @from.  One that is there already and has lost its connection, maybe without our knowledge, needs no new one:
- * @old, which it replaces, leaves it its own.  Only at the same address, else a share could be carried from one to the next.
+ * A place for a node of @from.  One that is there already and has lost its connection, maybe
+ * without our knowledge, needs no new one: @old, which it replaces, leaves it its own.  Only at
+ * the same address, else a share could be carried from one to the next.
  * Return: 0, or -errno of broker_join(), told
  */
 static int take_place(struct broker *broker, struct broker_node *node, struct broker_node *old,
@@ -97,7 +98,8 @@ static int take_place(struct broker *broker, struct broker_node *node, struct br
 		log_warn("%s: refused, with %u nodes here its address has too many of them",
 			 broker->ops->describe(node->peer), places_taken(broker->places));
 	if (err == -EUSERS)
-		return refuse_join(broker, node->peer, err, "too many nodes at this address for what is free on this rendezvous");
+		return refuse_join(broker, node->peer, err,
+				   "too many nodes at this address for what is free on this rendezvous");
 	return err ? refuse_join(broker, node->peer, err, "this rendezvous is full") : 0;
 }
 

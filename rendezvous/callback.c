@@ -101,8 +101,8 @@ struct callback *callback_new(struct event_base *base, const struct endpoint *ow
 		return NULL;
 	callback->family = from.family;
 	callback->fd = socket(from.family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, IPPROTO_TCP);
-	if (callback->fd < 0 || accept_is_reserved(callback->fd) || bind(callback->fd, (struct sockaddr *)&ss, (socklen_t)length) ||
-	    endpoint_local(callback->fd, &from))
+	if (callback->fd < 0 || accept_is_reserved(callback->fd) ||
+	    bind(callback->fd, (struct sockaddr *)&ss, (socklen_t)length) || endpoint_local(callback->fd, &from))
 		goto fail;
 	callback->event = event_new(base, callback->fd, EV_WRITE, on_event, callback);
 	if (!callback->event)

@@ -52,7 +52,8 @@ size_t client_waiting(const struct client *client)
 	return queue_waiting(&client->queue);
 }
 
-/* Is it to be listened to again later, when it has read its answers or its address may say more? Said to libevent, too */
+/* Is it to be listened to again later, when it has read its answers or its address may say
+ * more? Said to libevent, too */
 static bool client_hold(struct client *client)
 {
 	bool held = client->overflowed || client->waits || queue_is_long(&client->queue);

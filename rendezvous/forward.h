@@ -54,6 +54,7 @@ Punch__Signed payload_to(const struct broker_payload *payload);
 /** payload_is_sound() - sizes that two nodes can want: a body, and a signature of the right size */
 bool payload_is_sound(const Punch__Signed *message);
 
-#define PAYLOAD_MAX 4096	/* bytes of a body; with 16 candidates, all facts and a sealed name it has below 1,100 */
+/* bytes of a body; with 16 candidates, all facts and a sealed name it has below 1,100 */
+#define PAYLOAD_MAX 4096
 
 #endif

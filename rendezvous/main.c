@@ -112,8 +112,8 @@ static int configure(struct conf_rendezvous *conf, const char *file)
 }
 
 /*
- * A file without "key" keeps it beside itself, what had no file before kept it in the state folder: nodes that have pinned
- * that one would refuse this server, and nobody would know why
+ * A file without "key" keeps it beside itself, what had no file before kept it in the state
+ * folder: nodes that have pinned that one would refuse this server, and nobody would know why
  */
 static void tell_new_key(const char *path)
 {
@@ -121,8 +121,8 @@ static void tell_new_key(const char *path)
 
 	if (conf_state_path(other, "rendezvous.key", secure_getenv) == 0 && strcmp(other, path) != 0 &&
 	    access(other, F_OK) == 0)
-		log_warn("made a new key, %s: nodes that know this server by that of %s will refuse it; to keep that one, write "
-			 "key = %s", path, other, other);
+		log_warn("made a new key, %s: nodes that know this server by that of %s will refuse it; to keep that "
+			 "one, write key = %s", path, other, other);
 	else
 		printf("made a new key: %s\n", path);
 }

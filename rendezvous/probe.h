@@ -12,8 +12,8 @@
 #include "common/endpoint.h"
 
 /**
- * struct probe_stats - connections now, and those before their first request; since the start: connections, answers, and those
- * refused or ended by a limit (@crowded: for another one; @slow: within a request)
+ * struct probe_stats - connections now, and those before their first request; since the start: connections,
+ * answers, and those refused or ended by a limit (@crowded: for another one; @slow: within a request)
  */
 struct probe_stats {
 	unsigned int now, strangers;

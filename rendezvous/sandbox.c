@@ -2,8 +2,9 @@
 /*
  * sandbox.c - what the rendezvous can still do while strangers talk to it
  *
- * An embedded relay is a child and so inherits all of this: its list of calls holds what a program's start takes, and what the
- * relay does and asks for in its own, narrower sandbox.  Without one no program is started, and no code loaded.
+ * An embedded relay is a child and so inherits all of this: its list of calls holds what a
+ * program's start takes, and what the relay does and asks for in its own, narrower sandbox.
+ * Without one no program is started, and no code loaded.
  */
 #include <libgen.h>
 #include <limits.h>
@@ -25,7 +26,8 @@ static const char *const read_always[READ_FIXED] = {
 
 /* Its store, names of hosts, connecting back, its files */
 static const char *const calls_alone[] = {
-	"socket", "connect", "bind", "listen", "openat", "access", "faccessat", "faccessat2", "pread64", "readlink", "readlinkat",
+	"socket", "connect", "bind", "listen", "openat", "access", "faccessat", "faccessat2", "pread64",
+	"readlink", "readlinkat",
 	NULL,
 };
 

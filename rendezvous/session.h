@@ -49,7 +49,10 @@ void sessions_free(struct sessions *table);
 /** session_find() - by name. Return: NULL when there is none */
 struct session *session_find(struct sessions *table, const uint8_t id[SESSION_SIZE]);
 
-/** session_new() - in state NEW. The name must be free. Return: session_free(), or NULL when memory or RDV_SESSIONS are used up */
+/**
+ * session_new() - in state NEW. The name must be free. Return: session_free(), or NULL when
+ * memory or RDV_SESSIONS are used up
+ */
 struct session *session_new(struct sessions *table, const struct broker_call *call);
 
 /** session_set_state() - along an edge of the table in broker.c; starts the state's time */

@@ -270,7 +270,8 @@ static void on_up(void *ctx)
 	presences_forgotten(redis->presences);
 }
 
-static_assert(RDV_STORE_REFRESHES * (RDV_REFRESH / RDV_STORE_BEAT) >= RDV_NODES && RDV_STORE_REFRESHES < RDV_STORE_PENDING,
+static_assert(RDV_STORE_REFRESHES * (RDV_REFRESH / RDV_STORE_BEAT) >= RDV_NODES &&
+		      RDV_STORE_REFRESHES < RDV_STORE_PENDING,
 	      "all is said again in time");
 
 static void on_beat(void *ctx, uint64_t now)

@@ -16,9 +16,9 @@
  * SYN of a guess on its way would find the old one closed.  The guessing side
  * goes in waves, so that it too has no more than BIRTHDAY_WAVE half-open connections.
  *
- * The band that the far end named comes first: a whole block is one to four waves.  Ports near the one last seen come next: a NAT that counts upwards is hit by
- * the first wave, one that draws from a block of 512 or 2,048 ports by the next few; for one that draws
- * from all, these guesses are as good as any.
+ * The band that the far end named comes first: a whole block is one to four waves.  Ports near the one
+ * last seen come next: a NAT that counts upwards is hit by the first wave, one that draws from a block
+ * of 512 or 2,048 ports by the next few; for one that draws from all, these guesses are as good as any.
  *
  * Sockets that are bound to no port in particular get ports of one parity from the kernel, as long as there are
  * such. Where the NAT keeps it, half of the ports remain, and the same guesses hit as if there were twice as many.
@@ -61,8 +61,8 @@ static void add_random(struct birthday *b, struct drawn *drawn, uint32_t low, ui
 		add(b, drawn, low + (uint32_t)((uint64_t)random(arg) * span >> 32));
 }
 
-void birthday_draw(struct birthday *b, uint16_t seen, bool parity, uint16_t low, uint16_t high, uint64_t rtt, uint64_t start,
-		   uint32_t (*random)(void *arg), void *arg)
+void birthday_draw(struct birthday *b, uint16_t seen, bool parity, uint16_t low, uint16_t high, uint64_t rtt,
+		   uint64_t start, uint32_t (*random)(void *arg), void *arg)
 {
 	struct drawn drawn;
 	uint32_t port;

@@ -56,8 +56,8 @@ struct birthday {
  * @start:	when the first wave leaves
  * @random:	uniform 32 bits
  */
-void birthday_draw(struct birthday *b, uint16_t seen, bool parity, uint16_t low, uint16_t high, uint64_t rtt, uint64_t start,
-		   uint32_t (*random)(void *arg), void *arg);
+void birthday_draw(struct birthday *b, uint16_t seen, bool parity, uint16_t low, uint16_t high, uint64_t rtt,
+		   uint64_t start, uint32_t (*random)(void *arg), void *arg);
 
 /**
  * birthday_wave() - is a wave due?

@@ -10,8 +10,8 @@
  * minute, and all of them together have one of twice that.  An address at which the peer's key was
  * proven is no victim: it is free, or many connections to one peer would starve.
  *
- * A server names the probe ports, too, that a node asks how it looks from outside. They have smaller buckets, of their own lest
- * guesses leave nothing for them; what was answered by STUN is put back, or a busy node would starve.
+ * A server names the probe ports, too, that a node asks how it looks from outside. They have smaller buckets, of
+ * their own lest guesses leave nothing for them; what was answered by STUN is put back, or a busy node would starve.
  *
  * The kernel's repetitions are not counted: a socket lives two or three seconds, the first
  * repetition comes after one.

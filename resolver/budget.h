@@ -27,9 +27,9 @@
 #define BUDGET_ALL	5120
 
 /*
- * SYNs that ask one address how we look from outside, and were not answered; one a second comes back. A server that names a
- * victim, and drops its nodes so that they ask anew, has this from each of them. 32 ports may be asked about at once (ports.c),
- * by two SYNs each, with eight for the hops and three for a study.
+ * SYNs that ask one address how we look from outside, and were not answered; one a second comes back. A
+ * server that names a victim, and drops its nodes so that they ask anew, has this from each of them. 32 ports
+ * may be asked about at once (ports.c), by two SYNs each, with eight for the hops and three for a study.
  */
 #define BUDGET_PROBES	128
 
@@ -37,7 +37,8 @@
 #define BUDGET_PROBES_ALL 256
 
 #define BUDGET_TARGETS	64		/* addresses remembered */
-#define BUDGET_TRUST	(600 * SECOND)	/* an address where the peer's key was proven counts as the peer's for this long */
+/* an address where the peer's key was proven counts as the peer's for this long */
+#define BUDGET_TRUST	(600 * SECOND)
 
 /* Look again after this, where BUDGET_OPEN was reached: a fraction of the shortest round trip on the Internet */
 #define BUDGET_WAIT	(5 * MS)

@@ -61,9 +61,10 @@ uint64_t choice_hope(uint64_t window, uint64_t over, bool pending, uint64_t now)
  */
 int choice_make(const struct choice_path *paths, unsigned int count, bool hope, uint64_t now, uint64_t *again);
 
-/* A path whose far end is silent for so long, and four round trips, while it is to be proven or encrypted, is given up for
- * another try, if there is time for one.  A lost segment is repeated after 200 ms at first; but where a SYN was lost before, after 1 to 3 s, and twice that
- * the next time, so that three losses in a row took 10 s (seen once in 1,000 connections where 10 % are lost each way) */
+/* A path whose far end is silent for so long, and four round trips, while it is to be proven or
+ * encrypted, is given up for another try, if there is time for one.  A lost segment is repeated after
+ * 200 ms at first; but where a SYN was lost before, after 1 to 3 s, and twice that the next time, so
+ * that three losses in a row took 10 s (seen once in 1,000 connections where 10 % are lost each way) */
 #define CHOICE_SILENCE	(4 * SECOND)
 
 /** choice_silence() - how long is a path's far end waited for? @rtt: us, between the peers. Return: us */
@@ -71,7 +72,8 @@ uint64_t choice_silence(uint64_t rtt);
 
 /**
  * choice_cover() - how long may a nominated path take until it is encrypted?
- * @caller:	our role; the callee cannot begin again, and must not give a path up that the caller may be using already
+ * @caller:	our role; the callee cannot begin again, and must not give a path up that the
+ *		caller may be using already
  * @again:	us left until the caller can begin no other try; 0: not at all
  * @left:	us, of the session
  * @rtt:	us, between the peers

@@ -114,7 +114,8 @@ bool connections_open(const struct node *node)
 
 static void look_at(int fd, struct track_socket *s)
 {
-	if (endpoint_local(fd, &s->local) < 0 || endpoint_remote(fd, &s->remote) < 0 || sockdiag_cookie(fd, &s->cookie) < 0)
+	if (endpoint_local(fd, &s->local) < 0 || endpoint_remote(fd, &s->remote) < 0 ||
+	    sockdiag_cookie(fd, &s->cookie) < 0)
 		s->cookie = 0;
 }
 
@@ -132,13 +133,17 @@ void connections_track_end(int fd, struct track *track)
 static int compare_owner(const void *a, const void *b, void *list)
 {
 	const unsigned int *i = a, *k = b;
-	const struct connection *first = (const struct connection *)list + *i, *second = (const struct connection *)list + *k;
+	const struct connection *first = (const struct connection *)list + *i,
+				*second = (const struct connection *)list + *k;
 	int order = memcmp(first->key, second->key, KEY_SIZE);
 
-	return order ? order : first->incoming != second->incoming ? first->incoming - second->incoming : *i < *k ? -1 : 1;
+	if (!order)
+		order = first->incoming - second->incoming;
+	return order ? order : *i < *k ? -1 : 1;
 }
 
-/* The oldest of the peer that has most, of those that came from it and of those to it each. Return: its index; -ENOMEM */
+/* The oldest of the peer that has most, of those that came from it and of those to it each.
+ * Return: its index; -ENOMEM */
 static int find_excess(const struct connections *connections)
 {
 	unsigned int i, start = 0, longest = 0, count = connections->count;
@@ -178,7 +183,8 @@ static int forget_one(const struct node *node, struct connections *connections)
 	ended = c->incoming && !node->quick_mode && revoke_end(&c->track) == 0;
 	if (log_limited(&limit))
 		log_warn("more than %u connections are open, most of them %s %s: its oldest is %s", connections->most,
-			 c->incoming ? "from" : "to", c->peer, ended ? "ended" : "not shown any more, nor ended when the peer is revoked");
+			 c->incoming ? "from" : "to", c->peer,
+			 ended ? "ended" : "not shown any more, nor ended when the peer is revoked");
 	connections->count--;
 	memmove(c, c + 1, (connections->count - (unsigned int)i) * sizeof(*c));
 	return 0;
@@ -195,7 +201,8 @@ static int make_room(const struct node *node, struct connections *connections)
 	    (connections->count >= connections->most && now - connections->swept >= CONNECTIONS_SWEEP)) {
 		sweep(connections, true);
 		connections->swept = now;
-		connections->full = connections->count * 2 > CONNECTIONS_SHOWN ? connections->count * 2 : CONNECTIONS_SHOWN;
+		connections->full =
+			connections->count * 2 > CONNECTIONS_SHOWN ? connections->count * 2 : CONNECTIONS_SHOWN;
 	}
 	if (connections->count >= connections->most && forget_one(node, connections) < 0)
 		return -ENOMEM;
@@ -210,8 +217,8 @@ static int make_room(const struct node *node, struct connections *connections)
 	return 0;
 }
 
-void connections_add(struct node *node, const struct peer *peer, uint16_t port, bool incoming, const struct track *track,
-		     enum local_path path, uint32_t setup_us)
+void connections_add(struct node *node, const struct peer *peer, uint16_t port, bool incoming,
+		     const struct track *track, enum local_path path, uint32_t setup_us)
 {
 	struct connections *connections = node->connections;
 	struct connection *c;

@@ -37,7 +37,7 @@ void connections_track(int fd, struct track *track);
 void connections_track_end(int fd, struct track *track);
 
 /** connections_add() - note a connection before it is handed over */
-void connections_add(struct node *node, const struct peer *peer, uint16_t port, bool incoming, const struct track *track,
-		     enum local_path path, uint32_t setup_us);
+void connections_add(struct node *node, const struct peer *peer, uint16_t port, bool incoming,
+		     const struct track *track, enum local_path path, uint32_t setup_us);
 
 #endif

@@ -8,7 +8,8 @@
 #include "resolver/connections.h"
 
 #define CONNECTIONS_SHOWN 256	/* by status, of the newest */
-#define CONNECTIONS_MAX	4096	/* open ones, to be ended when their peer is revoked: 2 MB; then the peer with most loses its oldest */
+/* open ones, to be ended when their peer is revoked: 2 MB; then the peer with most loses its oldest */
+#define CONNECTIONS_MAX	4096
 
 /**
  * struct connection - one socket that a program (or a splice) has

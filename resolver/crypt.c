@@ -32,7 +32,8 @@
 
 #define CRYPT_PUMPS	8	/* at most; of more processors the rest is left to the programs */
 #define CRYPT_BATCH	64	/* notes taken for one wake-up */
-#define CRYPT_MOURN	(1 * MS)	/* its link is closed but a moment before it can be waited for; doubled up to ... */
+/* its link is closed but a moment before it can be waited for; doubled up to ... */
+#define CRYPT_MOURN	(1 * MS)
 #define CRYPT_MOURN_MOST (10 * SECOND)	/* ... this: it may have closed the link, and live on */
 
 struct crypt_pump {
@@ -210,7 +211,8 @@ static void refuse(struct crypt_result *result, int error)
 	result->fd = -1;
 	result->error = error;
 	result->text = error == EMFILE ? "punch-resolver is out of descriptors" :
-		       error == ENETUNREACH ? "no local connection can be made; is the loopback interface up?" : strerror(error);
+		       error == ENETUNREACH ? "no local connection can be made; is the loopback interface up?" :
+					      strerror(error);
 }
 
 static void take_note(struct crypt_pump *pump, struct pump_note *note, int fd)

@@ -24,7 +24,10 @@ int ctl_stop(int argc, char **argv);
 int ctl_dial(int argc, char **argv);	/* ctl_dial.c */
 int ctl_serve(int argc, char **argv);	/* ctl_serve.c */
 
-/** ctl_usage() - "usage: punchctl NAME ..." of one subcommand on stderr, after a line that says what is wrong (may be NULL). Return: CTL_USAGE */
+/**
+ * ctl_usage() - "usage: punchctl NAME ..." of one subcommand on stderr, after a line that says
+ * what is wrong (may be NULL). Return: CTL_USAGE
+ */
 int ctl_usage(const char *name, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 #endif

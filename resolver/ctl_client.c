@@ -35,8 +35,8 @@ int ctl_config(struct local_config *config)
 	rc = conf_env_quick(config, secure_getenv, why, sizeof(why));
 	if (rc == 0 || (rc == -ENOENT && !conf_node_path(config->path, secure_getenv)))
 		return CTL_OK;
-	log_error("%s", rc != -ENOENT ? why :
-		  "no configuration: write ~/.config/punch/punch.conf (see punch.conf(5)), or set PUNCH_SECRET and PUNCH_RENDEZVOUS");
+	log_error("%s", rc != -ENOENT ? why : "no configuration: write ~/.config/punch/punch.conf (see punch.conf(5)), "
+		  "or set PUNCH_SECRET and PUNCH_RENDEZVOUS");
 	return CTL_CONFIG;
 }
 
@@ -143,7 +143,8 @@ static int reach_name(const struct sockaddr_un *sun, int size)
 	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit));
 	error = connect(fd, (const struct sockaddr *)sun, (socklen_t)size) ? -errno : 0;
 	fcntl(fd, F_SETFL, 0);
-	if (error == -EAGAIN && owner_of(sun, (size_t)size, &owner) == 0 && owner == geteuid())	/* anybody can fill a queue */
+	/* anybody can fill a queue */
+	if (error == -EAGAIN && owner_of(sun, (size_t)size, &owner) == 0 && owner == geteuid())
 		error = connect(fd, (const struct sockaddr *)sun, (socklen_t)size) ? -errno : 0;
 	if (!error && !is_own(fd))	/* anyone may sit at an abstract name: say nothing to him */
 		error = -EPERM;

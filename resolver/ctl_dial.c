@@ -22,7 +22,8 @@
 #include "resolver/ctl_client.h"
 #include "resolver/ctl_text.h"
 
-#define CHUNK	(128 * 1024)	/* bytes a call: larger ones gain nothing: 57 to 68 % of a direct connection (measured) */
+/* bytes a call: larger ones gain nothing: 57 to 68 % of a direct connection (measured) */
+#define CHUNK	(128 * 1024)
 
 /* From the terminal to the peer, or back */
 struct direction {

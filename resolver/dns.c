@@ -40,8 +40,10 @@
 #include "resolver/timer.h"
 
 #define DNS_LIMIT	(5 * SECOND)	/* for a whole look-up: uplinks try again, and PUNCH_TIMEOUT is 15 s */
-#define DNS_GRACE	(1 * SECOND)	/* for SRV, A, or a target without any address: two lost packets (dns_channel.c) */
-#define DNS_AAAA_GRACE	(50 * MS)	/* RFC 8305, 8: Resolution Delay; the other way round IPv4 is waited for, IPv6 alone is too often broken */
+/* for SRV, A, or a target without any address: two lost packets (dns_channel.c) */
+#define DNS_GRACE	(1 * SECOND)
+/* RFC 8305, 8: Resolution Delay; the other way round IPv4 is waited for, IPv6 alone is too often broken */
+#define DNS_AAAA_GRACE	(50 * MS)
 #define DNS_RECORDS	32		/* SRV records looked at */
 #define DNS_TARGETS	8		/* of them resolved, the first in order: the rest are spares of spares */
 #define DNS_PER_FAMILY	8		/* addresses kept of one host and family */

@@ -12,8 +12,10 @@
 
 #include "resolver/dns_channel.h"
 
-#define DNS_TRY_MS	250	/* first wait for a name server: those of a network answer in tens of ms, and Linux takes 200 ms as TCP's least */
-#define DNS_TRIES	5	/* at 0, 0.25, 0.75, 1.75 and 3.75 s: two lost cost less than dns.c's DNS_GRACE, four do within its DNS_LIMIT */
+/* first wait for a name server: those of a network answer in tens of ms, and Linux takes 200 ms as TCP's least */
+#define DNS_TRY_MS	250
+/* at 0, 0.25, 0.75, 1.75 and 3.75 s: two lost cost less than dns.c's DNS_GRACE, four do within its DNS_LIMIT */
+#define DNS_TRIES	5
 
 struct dns_watch {
 	struct dns_watch *next;

@@ -3,8 +3,8 @@
  * doctor.c - what this network lets through, for punchctl doctor
  *
  * Nothing is measured here: the uplinks and the prepared ports have measured already
- * or are about to.  They get DOCTOR_WAIT for that.  What a study has found out in this very network within the last week
- * counts until it is measured anew (netcache.c); what is not known then is reported as not measured.
+ * or are about to.  They get DOCTOR_WAIT for that.  What a study has found out in this very network within the
+ * last week counts until it is measured anew (netcache.c); what is not known then is reported as not measured.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,7 +22,8 @@
 #include "resolver/timer.h"
 #include "resolver/uplink.h"
 
-#define DOCTOR_WAIT	(9 * SECOND)	/* a study takes 8 s at most (study.c), 5 s behind a NAT that drops what it does not know */
+/* a study takes 8 s at most (study.c), 5 s behind a NAT that drops what it does not know */
+#define DOCTOR_WAIT	(9 * SECOND)
 #define DOCTOR_LOOK	(50 * MS)	/* between two looks whether all is known */
 #define DOCTOR_LINE	160		/* bytes of one line of the text for people */
 
@@ -58,7 +59,8 @@ static bool all_known(const struct node *node)
 		return true;
 	ports_facts(node->ports, &facts);
 	inlets_mapping(node->inlets, AF_INET, &mapper, &external);
-	return facts.mapping != PUNCH__MAPPING__MAPPING_UNKNOWN && !ports_studying(node->ports) && (mapper || !node->inlets);
+	return facts.mapping != PUNCH__MAPPING__MAPPING_UNKNOWN && !ports_studying(node->ports) &&
+	       (mapper || !node->inlets);
 }
 
 static void gather(const struct node *node, const struct doors *doors, struct doctor_facts *facts)
@@ -298,7 +300,8 @@ static char *as_text(const struct node *node, const struct doors *doors, const s
 	if (facts->nats)
 		fprintf(out, "NATs          %s\n", facts->nats > 1 ? "two or more, one above the other" : "one");
 	if (facts->lifetime)
-		fprintf(out, "idle mapping  lives %u s%s\n", facts->lifetime, facts->lifetime >= LIFETIME_LAST ? " or longer" : "");
+		fprintf(out, "idle mapping  lives %u s%s\n", facts->lifetime,
+			facts->lifetime >= LIFETIME_LAST ? " or longer" : "");
 	else
 		fputs("idle mapping  not measured yet: it takes minutes\n", out);
 	fprintf(out, "stray SYN     %s\n", facts->filtering == PUNCH__FILTERING__FILTERING_ENDPOINT_INDEPENDENT ?
@@ -333,7 +336,8 @@ static void on_look(evutil_socket_t fd, short what, void *arg)
 		return;
 	}
 	gather(doctor->node, &doctor->doors, &facts);
-	text = doctor->as_json ? as_json(doctor->node, &doctor->doors, &facts) : as_text(doctor->node, &doctor->doors, &facts);
+	text = doctor->as_json ? as_json(doctor->node, &doctor->doors, &facts) :
+				 as_text(doctor->node, &doctor->doors, &facts);
 	doors_close(&doctor->doors);
 	doctor->done(doctor->arg, text ? text : "out of memory\n");
 	free(text);

@@ -60,7 +60,10 @@ static struct door *door_add(struct doors *doors, struct node *node, const struc
 	if (doors->count == DOORS_MOST)
 		return NULL;
 	doors->count++;
-	*door = (struct door){ .node = node, .uplink = uplink, .server = *uplink_server(uplink), .error = -EINPROGRESS };
+	*door = (struct door){ .node = node,
+			       .uplink = uplink,
+			       .server = *uplink_server(uplink),
+			       .error = -EINPROGRESS };
 	return door;
 }
 
@@ -76,7 +79,8 @@ static void add_probe(struct doors *doors, struct node *node, const struct uplin
 	knock(door, at, 1);
 }
 
-static void add_relay(struct doors *doors, struct node *node, const struct uplink *uplink, const struct uplink_relay *relay)
+static void add_relay(struct doors *doors, struct node *node, const struct uplink *uplink,
+		      const struct uplink_relay *relay)
 {
 	struct door *door = door_add(doors, node, uplink);
 	char text[ENDPOINT_TEXT_SIZE];

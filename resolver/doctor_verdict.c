@@ -64,15 +64,17 @@ const char *doctor_ports(const struct doctor_facts *facts, char *text, size_t si
 		snprintf(text, size, "%s: as this host numbers them", rule);
 		break;
 	case PUNCH__PORT_RULE__PORT_RULE_STABLE:
-		snprintf(text, size, "%s: changed, but a local port has one number outside, wherever it connects to", rule);
+		snprintf(text, size, "%s: changed, but a local port has one number outside, wherever it connects to",
+			 rule);
 		break;
 	case PUNCH__PORT_RULE__PORT_RULE_SEQUENTIAL:
-		snprintf(text, size, "%s: each connection gets the number %d after the last one, the next lies in %u-%u; "
-			 "others take about %u.%u a second", rule, facts->port_step, low, high, pace / 1000, pace / 100 % 10);
+		snprintf(text, size, "%s: each connection gets the number %d after the last one, the next lies in "
+			 "%u-%u; others take about %u.%u a second",
+			 rule, facts->port_step, low, high, pace / 1000, pace / 100 % 10);
 		break;
 	case PUNCH__PORT_RULE__PORT_RULE_BLOCK:
-		snprintf(text, size, "%s: each connection gets any number of about %u, %u-%u%s", rule, high - low + 1, low, high,
-			 facts->ports_scarce ? "; many of them are still taken by our last attempts" : "");
+		snprintf(text, size, "%s: each connection gets any number of about %u, %u-%u%s", rule, high - low + 1,
+			 low, high, facts->ports_scarce ? "; many of them are still taken by our last attempts" : "");
 		break;
 	case PUNCH__PORT_RULE__PORT_RULE_RANDOM:
 		snprintf(text, size, "%s: each connection gets any number", rule);
@@ -174,14 +176,14 @@ const char *doctor_verdict(const struct doctor_facts *facts)
 	if (!facts->ready)
 		return "No rendezvous answers, so no peer can be reached now: see its line above.";
 	if (facts->probes_shut && facts->relay_shut)
-		return "The server's probe ports and its relay do not answer: the NAT cannot be measured, and nothing can be "
-		       "relayed. Open the ports named above in the firewall of the server, or of this network.";
+		return "The server's probe ports and its relay do not answer: the NAT cannot be measured, and nothing "
+		       "can be relayed. Open the ports named above in the firewall of the server, or of this network.";
 	if (facts->relay_shut)
-		return "The server's relay does not answer: peers that cannot be reached directly cannot be reached. See its "
-		       "line above.";
+		return "The server's relay does not answer: peers that cannot be reached directly cannot be reached. "
+		       "See its line above.";
 	if (facts->probes_shut)
-		return "The server's probe ports do not answer: the NAT cannot be measured, and many connections are relayed. "
-		       "Open the ports named above in the firewall of the server, or of this network.";
+		return "The server's probe ports do not answer: the NAT cannot be measured, and many connections are "
+		       "relayed. Open the ports named above in the firewall of the server, or of this network.";
 	if (opens(facts))
 		return "The gateway opens a port for us: direct connections should work with nearly every peer.";
 	if (facts->filtering == PUNCH__FILTERING__FILTERING_SYN_ACK_ONLY)
@@ -200,6 +202,7 @@ const char *doctor_verdict(const struct doctor_facts *facts)
 		return "The NAT is a hard one (a new port for each destination): direct connections should work with "
 		       "most peers whose own NAT is not like that; between two of the kind they are relayed.";
 	default:
-		return "The NAT is not measured yet: ask again in a few seconds; what cannot be made directly is relayed.";
+		return "The NAT is not measured yet: ask again in a few seconds; what cannot be made directly is "
+		       "relayed.";
 	}
 }

@@ -52,13 +52,19 @@ struct doctor_facts {
 	struct endpoint pinhole_at;
 };
 
-/** doctor_mapping(), doctor_filtering(), doctor_port_rule(), doctor_stray_syn() - words for a value. Return: NULL when unknown */
+/**
+ * doctor_mapping(), doctor_filtering(), doctor_port_rule(), doctor_stray_syn() - words for a
+ * value. Return: NULL when unknown
+ */
 const char *doctor_mapping(uint32_t mapping);
 const char *doctor_filtering(uint32_t filtering);
 const char *doctor_port_rule(uint32_t port_rule);
 const char *doctor_stray_syn(uint32_t stray_syn);
 
-/** doctor_ports() - the port rule with all that is known of it, for people. Written to @text, cut to @size. Return: @text */
+/**
+ * doctor_ports() - the port rule with all that is known of it, for people. Written to @text,
+ * cut to @size. Return: @text
+ */
 const char *doctor_ports(const struct doctor_facts *facts, char *text, size_t size);
 
 /**

@@ -23,9 +23,9 @@
  * RINGING: a listener with a full backlog drops our SYN, as it would any client's; the kernel repeats it.
  * A claim may come in this state, before we were told of the connection.
  *
- * Until then the listener may end, and anybody on this host can bind its port: the repeated SYN would reach him.  So when the
- * connection is there the kernel is asked once more for the listener that was published, by its cookie.  If that one still
- * listens it has done so all the time, and the connection is its own.
+ * Until then the listener may end, and anybody on this host can bind its port: the repeated SYN would reach
+ * him.  So when the connection is there the kernel is asked once more for the listener that was published,
+ * by its cookie.  If that one still listens it has done so all the time, and the connection is its own.
  *
  * WAITING: a program that was busy may still claim after DOORBELL_CLAIM.  So
  * the splice starts not by the clock alone but with the first byte (or end) on either side after
@@ -62,7 +62,8 @@
 #define DOORBELL_RING		(10 * SECOND)	/* a full backlog may drain; the peer's user gives up soon after */
 #define DOORBELL_NUDGE		(20 * MS)	/* claims come within 1 ms; a page served 20 ms later is not missed */
 #define DOORBELL_CLAIM		(1 * SECOND)	/* longer than a busy event loop stalls, shorter than a user waits */
-#define DOORBELL_LINGER		(10 * SECOND)	/* a copy of the accepted descriptor elsewhere must not hold ours for ever */
+/* a copy of the accepted descriptor elsewhere must not hold ours for ever */
+#define DOORBELL_LINGER		(10 * SECOND)
 #define DOORBELL_HOSTS		0xfffeu		/* usable addresses of the pool: x.x.0.1 .. x.x.255.254 */
 #define DOORBELL_TRIES		8		/* pool addresses tried when the port is taken */
 
@@ -79,7 +80,8 @@ static_assert(sizeof(doorbell_names) / sizeof(doorbell_names[0]) == DOORBELL_STA
 
 #define TO(state) (1u << DOORBELL_##state)
 static const unsigned int doorbell_edges[] = {
-	[DOORBELL_RINGING] = TO(WAITING) | TO(ANSWERED),	/* a program may claim before we are told that it accepted */
+	/* a program may claim before we are told that it accepted */
+	[DOORBELL_RINGING] = TO(WAITING) | TO(ANSWERED),
 	[DOORBELL_WAITING] = TO(LATE) | TO(ANSWERED),
 	[DOORBELL_LATE] = TO(ANSWERED),
 	[DOORBELL_ANSWERED] = 0,
@@ -244,7 +246,8 @@ static void on_connected(struct doorbell *bell)
 	}
 	doorbell_set_state(bell, DOORBELL_WAITING);
 	event_del(bell->bell);
-	event_assign(bell->bell, bell->node->base, bell->end, EV_READ | EV_PERSIST, event_get_callback(bell->bell), bell);
+	event_assign(bell->bell, bell->node->base, bell->end, EV_READ | EV_PERSIST, event_get_callback(bell->bell),
+		     bell);
 	event_add(bell->bell, NULL);
 	timer_set(bell->timer, DOORBELL_NUDGE);
 }

@@ -199,8 +199,8 @@ int keeper_bind(const struct local_config *config, char *why, size_t size)
 	if (rc == -EADDRINUSE)
 		rc = take_over(config);
 	if (rc == -EADDRINUSE && config->secret[0])
-		snprintf(why, size, "%d resolvers for PUNCH_AS=%s run already, with other words or servers, and all have "
-			 "something to do: see \"punchctl stop --all\"", LOCAL_NAMES, config->as);
+		snprintf(why, size, "%d resolvers for PUNCH_AS=%s run already, with other words or servers, and all "
+			 "have something to do: see \"punchctl stop --all\"", LOCAL_NAMES, config->as);
 	else if (rc == -EADDRINUSE)
 		snprintf(why, size, "all %d places for a resolver of user %u with this configuration are taken by "
 			 "other programs", LOCAL_NAMES, (unsigned int)geteuid());
@@ -297,7 +297,8 @@ static void worker_gone(struct keeper *keeper)
 	keeper->worker = 0;
 }
 
-/* Wait for a word of the worker or a signal to us. Return: the word, 0 the worker died, KEEPER_STOP for a signal, -1 time is over */
+/* Wait for a word of the worker or a signal to us. Return: the word, 0 the worker died,
+ * KEEPER_STOP for a signal, -1 time is over */
 static int listen_to(const struct keeper *keeper, int timeout_ms, bool *told)
 {
 	struct pollfd fds[] = {

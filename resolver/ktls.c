@@ -6,9 +6,9 @@
  * direction.  read() and write(), sendfile() and splice(), MSG_PEEK and poll() then work on the
  * payload, and nothing of ours is in the way: the socket survives us as a bare one does.
  *
- * Before Linux 6.5, sendfile() and splice() do not push 64 KiB of records until the last page of them is encrypted. A send
- * buffer that is full before, as a fresh socket's of some 45 KiB, then waits for ever for acknowledgements of what was
- * never sent.  So the buffer is made larger once, and left to the kernel's own tuning again.
+ * Before Linux 6.5, sendfile() and splice() do not push 64 KiB of records until the last page of them is encrypted.
+ * A send buffer that is full before, as a fresh socket's of some 45 KiB, then waits for ever for acknowledgements
+ * of what was never sent.  So the buffer is made larger once, and left to the kernel's own tuning again.
  *
  * Bytes that came before the keys stay in the socket, and the kernel opens them when it gets these (tests/vm asks it).
  */
@@ -37,7 +37,8 @@
 #define SO_BUF_LOCK 72
 #endif
 
-#define KTLS_SEND_BUFFER (256 * 1024)	/* bytes: four times what is not pushed; the kernel gives net.core.wmem_max at most */
+/* bytes: four times what is not pushed; the kernel gives net.core.wmem_max at most */
+#define KTLS_SEND_BUFFER (256 * 1024)
 
 static const char ulp[] = "tls";
 

@@ -14,13 +14,13 @@
  *
  * The file is compared (size, time, inode) with what it was at the start, at
  * each request and, while something is published, every LIFE_CHECK.  A changed one is parsed; a broken
- * one is complained about once and the old settings stay in force, but it is tried again every LIFE_CHECK: what was wrong may
- * have been the moment (no descriptors, a key file that others could read), and a revocation must not be lost for it; a good
- * one makes the process leave as soon as nothing is under way, for the keeper to start it again.  Its
- * requests wait in the backlog for that moment, connections that exist are not touched: a fresh process is a simpler
- * thing than one whose peers, keys and servers change under it.  Only those of a peer that is none any more, or not allowed
- * any more, are ended at once (revoke.h), and by the fresh process once more, for those that were made meanwhile.  In the
- * foreground, where there is no keeper, main() executes itself.
+ * one is complained about once and the old settings stay in force, but it is tried again every LIFE_CHECK: what
+ * was wrong may have been the moment (no descriptors, a key file that others could read), and a revocation must
+ * not be lost for it; a good one makes the process leave as soon as nothing is under way, for the keeper to start
+ * it again.  Its requests wait in the backlog for that moment, connections that exist are not touched: a fresh
+ * process is a simpler thing than one whose peers, keys and servers change under it.  Only those of a peer that
+ * is none any more, or not allowed any more, are ended at once (revoke.h), and by the fresh process once more,
+ * for those that were made meanwhile.  In the foreground, where there is no keeper, main() executes itself.
  */
 #include <assert.h>
 #include <errno.h>

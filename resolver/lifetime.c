@@ -5,9 +5,9 @@
  * Theory of operation
  *
  * What we send would make a NAT remember anew, so it must be the server that breaks the silence: it is asked (WAIT in
- * common/stun.h) to answer only after so many seconds. Its answer comes: the mapping lives, and the next connection waits twice as
- * long. It does not: the mapping was forgotten. TCP sends again what is lost, so LIFETIME_LATE more is enough.
- * One connection at a time, each from a port of its own and without keepalive.
+ * common/stun.h) to answer only after so many seconds. Its answer comes: the mapping lives, and the next
+ * connection waits twice as long. It does not: the mapping was forgotten. TCP sends again what is lost, so
+ * LIFETIME_LATE more is enough. One connection at a time, each from a port of its own and without keepalive.
  */
 #include "resolver/lifetime.h"
 

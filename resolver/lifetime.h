@@ -17,8 +17,8 @@ struct lifetime;
 /**
  * lifetime_start() - measure, in some minutes
  * @target:	a probe port
- * @done:	called once, from the loop: seconds that a silent mapping was seen to live, where twice as long killed it or
- *		LIFETIME_LAST is reached; 0: cannot be known from this server
+ * @done:	called once, from the loop: seconds that a silent mapping was seen to live, where twice
+ *		as long killed it or LIFETIME_LAST is reached; 0: cannot be known from this server
  * Return: NULL when it cannot be tried
  */
 struct lifetime *lifetime_start(struct event_base *base, const struct endpoint *target,

@@ -39,8 +39,8 @@ static int check_server(const char *rendezvous, char *why, size_t size)
 	while (conf_word_next(&rendezvous, word, sizeof(word))) {
 		if (conf_server_ok(word))
 			continue;
-		snprintf(why, size, "PUNCH_RENDEZVOUS=%s: expected HOST or HOST:PORT, as rdv.example.org:4430; a port is "
-			 "1 to 65535", word);
+		snprintf(why, size, "PUNCH_RENDEZVOUS=%s: expected HOST or HOST:PORT, as rdv.example.org:4430; a port "
+			 "is 1 to 65535", word);
 		return -EINVAL;
 	}
 	return 0;
@@ -56,8 +56,8 @@ static int check_meeting(const char *rendezvous, char *why, size_t size)
 	if ((endpoint_parse(&ep, host, 0) == 0 ? !ep.port && endpoint_is_unicast(&ep) && !endpoint_is_loopback(&ep) :
 		      conf_host_ok(host)))
 		return 0;
-	snprintf(why, size, "PUNCH_RENDEZVOUS=%s: none@ADDRESS wants the other side's public address, or a name for it, "
-		 "without a port", rendezvous);
+	snprintf(why, size, "PUNCH_RENDEZVOUS=%s: none@ADDRESS wants the other side's public address, or a name for "
+		 "it, without a port", rendezvous);
 	return -EINVAL;
 }
 
@@ -85,8 +85,8 @@ static int check_as(const char *as, char *why, size_t size)
 {
 	if (!*as || conf_name_ok(as))
 		return 0;
-	snprintf(why, size, "PUNCH_AS=%.*s%s: a name has 1 to %d letters, digits, \"-\", \"_\", \".\"", (int)printable_harmless(as), as,
-		 printable_rest(as), LIMIT_NAME - 1);
+	snprintf(why, size, "PUNCH_AS=%.*s%s: a name has 1 to %d letters, digits, \"-\", \"_\", \".\"",
+		 (int)printable_harmless(as), as, printable_rest(as), LIMIT_NAME - 1);
 	return -EINVAL;
 }
 
@@ -109,7 +109,8 @@ static int load_quick(struct node *node, char *why, size_t size)
 	if (rc == 0)
 		rc = config->as[0] ? quick_key(&node->quick, config->as, &node->key) : key_generate(&node->key);
 	if (rc < 0)
-		snprintf(why, size, "cannot derive the keys of PUNCH_SECRET (needs 64 MiB of memory): %s", strerror(-rc));
+		snprintf(why, size, "cannot derive the keys of PUNCH_SECRET (needs 64 MiB of memory): %s",
+			 strerror(-rc));
 	return rc;
 }
 
@@ -125,8 +126,9 @@ static int check_peers(const struct node *node, char *why, size_t size)
 
 		if (strcmp(peer->key, own) != 0)
 			continue;
-		snprintf(why, size, "%s:%d: [peer %s] key: this is the key of this node itself, %s; each node needs one of its "
-			 "own (punchctl keygen), and the peer's stands here", node->config.path, peer->line, peer->name,
+		snprintf(why, size, "%s:%d: [peer %s] key: this is the key of this node itself, %s; each node needs "
+			 "one of its own (punchctl keygen), and the peer's stands here",
+			 node->config.path, peer->line, peer->name,
 			 node->conf.key);
 		return -EINVAL;
 	}
@@ -165,7 +167,8 @@ int load_check(const struct local_config *config, char *why, size_t size)
 	int rc;
 
 	if (config->secret[0])
-		return check_as(config->as, why, size) < 0 || check_meeting(config->rendezvous, why, size) < 0 ? -EINVAL : 0;
+		return check_as(config->as, why, size) < 0 ||
+		       check_meeting(config->rendezvous, why, size) < 0 ? -EINVAL : 0;
 	node = calloc(1, sizeof(*node));
 	if (!node) {
 		snprintf(why, size, "%s", strerror(ENOMEM));

@@ -16,10 +16,10 @@
  *	   |                   |                 |
  *	   +---- silence, wrong size, client gone, no reader -----> OVER
  *
- * Anyone on this host can connect.  A connection of another user goes to a process for him (porter.h) before a byte of it
- * is read; what comes back from there is a request like any other, with a proof in the place of a descriptor where it is no
- * more than a claim.  The number of requests is bounded, for other users more tightly than for our own.
- * When descriptors run out the listener pauses: clients wait in the backlog.
+ * Anyone on this host can connect.  A connection of another user goes to a process for him (porter.h) before
+ * a byte of it is read; what comes back from there is a request like any other, with a proof in the place of
+ * a descriptor where it is no more than a claim.  The number of requests is bounded, for other users more
+ * tightly than for our own. When descriptors run out the listener pauses: clients wait in the backlog.
  */
 #include <assert.h>
 #include <errno.h>
@@ -43,7 +43,8 @@
 #define LOCAL_READER_S		10	/* a reader that takes no text for this long is gone or stopped */
 #define LOCAL_PAUSE_MS		100	/* no descriptors left: try again; short against any PUNCH_TIMEOUT */
 #define LOCAL_BATCH		64	/* connections taken for one wake-up */
-#define LOCAL_SPARE		6	/* descriptors left free: a request brings one along, waking a program and asking the kernel take one each */
+/* descriptors left free: a request brings one along, waking a program and asking the kernel take one each */
+#define LOCAL_SPARE		6
 
 static const char *const request_names[] = { "reading", "waiting", "flushing", "over" };
 static_assert(sizeof(request_names) / sizeof(request_names[0]) == REQUEST_STATE_COUNT, "each state has a name");
@@ -373,7 +374,8 @@ static bool accept_one(struct local *local)
 	}
 	if (errno == EINTR || errno == ECONNABORTED)
 		return true;
-	if (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINVAL)	/* EINVAL: local_close() was called, all taken */
+	/* EINVAL: local_close() was called, all taken */
+	if (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINVAL)
 		return false;
 	if (log_limited(&limit))
 		log_warn("cannot take requests for now: %s", strerror(errno));

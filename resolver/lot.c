@@ -133,8 +133,8 @@ int lot_examine(int fd, struct local_reply *reply)
 
 	if ((family != AF_INET && family != AF_INET6) || option(fd, SO_TYPE) != SOCK_STREAM ||
 	    option(fd, SO_PROTOCOL) != IPPROTO_TCP)
-		reply_fail(reply, EPROTONOSUPPORT, "only a plain TCP socket can reach a peer (domain %d, type %d, protocol "
-			   "%d)", family, option(fd, SO_TYPE), option(fd, SO_PROTOCOL));
+		reply_fail(reply, EPROTONOSUPPORT, "only a plain TCP socket can reach a peer (domain %d, type %d, "
+			   "protocol %d)", family, option(fd, SO_TYPE), option(fd, SO_PROTOCOL));
 	else if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &size) < 0 || info.tcpi_state != TCP_CLOSE)
 		reply_fail(reply, EISCONN, "the socket is connected, connecting or listening already");
 	else if (flags < 0 || !(flags & O_NONBLOCK))
@@ -143,8 +143,8 @@ int lot_examine(int fd, struct local_reply *reply)
 		reply_fail(reply, EXDEV, "the socket belongs to another network namespace than this resolver");
 	else if (getsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, device, &device_size) == 0 && device[0] &&
 		 strcmp(device, "lo") != 0)
-		reply_fail(reply, EOPNOTSUPP, "the socket is bound to device %s, and cannot reach a peer by another path",
-			   device);
+		reply_fail(reply, EOPNOTSUPP,
+			   "the socket is bound to device %s, and cannot reach a peer by another path", device);
 	else
 		return 0;
 	return -reply->error;

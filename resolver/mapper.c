@@ -16,14 +16,14 @@
  * The link is a socket pair. The kernel closes it with the worker however that ends, so no
  * mapping stays behind but those of a mapper that was killed itself: they end with their lease.
  *
- * There is one for each family: IPv4's NAT, where ports are mapped, and IPv6's firewall, in which a pinhole is opened, know
- * nothing of each other. Both are asked of the gateway, each of the address that its route leads to.
+ * There is one for each family: IPv4's NAT, where ports are mapped, and IPv6's firewall, in which a pinhole is
+ * opened, know nothing of each other. Both are asked of the gateway, each of the address that its route leads to.
  *
  * Protocols are tried in order, PCP, NAT-PMP, UPnP; the first that maps the first port is kept. Leases are
  * renewed at half of their life (RFC 6887 11.2.1). A watchdog (alarm(), whose default is death) bounds each
- * exchange: a gateway that answers a byte now and then, or anybody who answers a search without end, holds nobody up, and
- * the other family's mapper is another process. Before the first word is said the process gives
- * up files, programs and all that is not a socket (sandbox.h).
+ * exchange: a gateway that answers a byte now and then, or anybody who answers a search without
+ * end, holds nobody up, and the other family's mapper is another process. Before the first word
+ * is said the process gives up files, programs and all that is not a socket (sandbox.h).
  */
 #include "resolver/mapper.h"
 
@@ -122,8 +122,9 @@ static int ask(struct mapper *mapper, enum mapper_protocol protocol, struct held
 	alarm(PATIENCE_S);
 	err = protocols[protocol].ask[mapper->side](&mapper->gateway, &held->lease, lifetime);
 	alarm(0);
-	log_debug("mapper: %s for %s %u, %u s: %s", protocols[protocol].name, mapper->side == V6 ? "IPv6, port" : "port",
-		  held->lease.internal, lifetime, err ? strerror(-err) : "granted");
+	log_debug("mapper: %s for %s %u, %u s: %s", protocols[protocol].name,
+		  mapper->side == V6 ? "IPv6, port" : "port", held->lease.internal, lifetime,
+		  err ? strerror(-err) : "granted");
 	return err;
 }
 
@@ -188,9 +189,9 @@ static void leave(struct mapper *mapper)
 }
 
 /*
- * A gateway that begins anew has lost its mappings, and says so. (Answers need not be looked at for that: whatever brings
- * one renews all.) Anybody on the link can say it in its name: the word of an announcement is not kept,
- * what follows is a renewal, and a flood of them brings no more renewals than one does in HEAR_AGAIN.
+ * A gateway that begins anew has lost its mappings, and says so. (Answers need not be looked at for that:
+ * whatever brings one renews all.) Anybody on the link can say it in its name: the word of an announcement is
+ * not kept, what follows is a renewal, and a flood of them brings no more renewals than one does in HEAR_AGAIN.
  */
 static void hear(struct mapper *mapper)
 {

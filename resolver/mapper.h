@@ -37,8 +37,8 @@ struct mapper_report {
 
 /**
  * mapper_main() - be the mapper, after exec
- * @argument:	of --mapper: protocols' bits (1 << enum mapper_protocol) and ports, numbers; a comma before each port that is
- *		to be mapped, or a semicolon before one that is to have a pinhole: it is of one family
+ * @argument:	of --mapper: protocols' bits (1 << enum mapper_protocol) and ports, numbers; a comma before each
+ *		port that is to be mapped, or a semicolon before one that is to have a pinhole: it is of one family
  * Return: status for exit()
  */
 int mapper_main(const char *argument);

@@ -2,9 +2,9 @@
 /*
  * mapper_announce.c - hear a gateway say that it has begun anew
  *
- * It says so to all hosts of the link, 224.0.0.1 and ff02::1, port 5350 (RFC 6887 14.1, RFC 6886 3.2.1). Every host is in
- * these groups, so nothing has to be joined; several processes may listen, and each hears it. One socket a family: a
- * dual-stack one hears no IPv4 multicast that it did not join.
+ * It says so to all hosts of the link, 224.0.0.1 and ff02::1, port 5350 (RFC 6887 14.1, RFC 6886
+ * 3.2.1). Every host is in these groups, so nothing has to be joined; several processes may listen, and
+ * each hears it. One socket a family: a dual-stack one hears no IPv4 multicast that it did not join.
  */
 #include <errno.h>
 #include <netinet/in.h>

@@ -32,9 +32,9 @@ struct lease {
 };
 
 /**
- * mapper_pcp(), mapper_natpmp(), mapper_upnp() - each asks the gateway for a mapping, a longer life of it, or (@lifetime 0) its end, and
- * blocks. Return: 0, or -errno: -ETIMEDOUT nobody answers, -ECONNREFUSED nobody listens,
- * -EPROTONOSUPPORT another protocol is spoken there, -EACCES or -EREMOTEIO it refuses.
+ * mapper_pcp(), mapper_natpmp(), mapper_upnp() - each asks the gateway for a mapping, a longer life of it,
+ * or (@lifetime 0) its end, and blocks. Return: 0, or -errno: -ETIMEDOUT nobody answers, -ECONNREFUSED
+ * nobody listens, -EPROTONOSUPPORT another protocol is spoken there, -EACCES or -EREMOTEIO it refuses.
  */
 int mapper_pcp(const struct endpoint *gateway, struct lease *lease, uint32_t lifetime);
 int mapper_natpmp(const struct endpoint *gateway, struct lease *lease, uint32_t lifetime);

@@ -75,8 +75,8 @@ int mapper_natpmp(const struct endpoint *gateway, struct lease *lease, uint32_t 
 		err = await(&natpmp, &mapping);
 	if (err || !lifetime)
 		goto out;
-	if (mapping.type != NATPMP_RESPTYPE_TCPPORTMAPPING || mapping.pnu.newportmapping.privateport != lease->internal ||
-	    !mapping.pnu.newportmapping.mappedpublicport) {
+	if (mapping.type != NATPMP_RESPTYPE_TCPPORTMAPPING ||
+	    mapping.pnu.newportmapping.privateport != lease->internal || !mapping.pnu.newportmapping.mappedpublicport) {
 		err = -EREMOTEIO;
 		goto out;
 	}

@@ -19,7 +19,8 @@
 #include "resolver/mapper_internal.h"
 
 #define SEARCH_MS	1000	/* for answers to the multicast search; UPnP devices wait at most MX = 1 s */
-#define NO_MINISSDPD	""	/* a daemon that caches such searches, behind a Unix socket that the sandbox does not give */
+/* a daemon that caches such searches, behind a Unix socket that the sandbox does not give */
+#define NO_MINISSDPD	""
 #define TRIES		4	/* external ports that may turn out to be taken */
 #define PREFIX		8	/* bytes of an IPv6 address that a network's hosts have in common (RFC 4291 2.5.4) */
 
@@ -58,7 +59,8 @@ static bool is_at(const char *url, const struct endpoint *gateway)
 	return url[7 + size] == ':' || url[7 + size] == '/';
 }
 
-/* By a gateway that has begun anew, maybe elsewhere on itself: errors of the library's own say that no answer was had */
+/* By a gateway that has begun anew, maybe elsewhere on itself: errors of the library's own say
+ * that no answer was had */
 static int lost(struct UPNPUrls *urls, bool *known)
 {
 	FreeUPNPUrls(urls);
@@ -222,7 +224,8 @@ static int open_pinhole(const struct endpoint *gateway, struct lease *lease, uin
 		return UPNP_DeletePinhole(firewall.urls.controlURL_6FC, service, lease->pinhole) ? -EREMOTEIO : 0;
 	snprintf(port, sizeof(port), "%u", lease->internal);
 	snprintf(life, sizeof(life), "%u", lifetime);
-	/* One that is there already has its life extended (WANIPv6FirewallControl:1 2.4.3); 6 is TCP, "empty" any host */
+	/* One that is there already has its life extended (WANIPv6FirewallControl:1 2.4.3); 6
+	 * is TCP, "empty" any host */
 	code = UPNP_AddPinhole(firewall.urls.controlURL_6FC, service, "empty", "0", firewall.own, port, "6", life,
 			       lease->pinhole);
 	if (code) {

@@ -2,8 +2,9 @@
 /*
  * mapping.c - the worker's end of the mappers: which of our ports does the gateway pass on?
  *
- * See mapper.c for the other end. Here nothing waits for it: a mapping is used once it was reported, and whoever closes its
- * link is killed and buried when it is dead. There is one mapper a family, so that what ends one leaves the other's mapping.
+ * See mapper.c for the other end. Here nothing waits for it: a mapping is used once it was
+ * reported, and whoever closes its link is killed and buried when it is dead. There is one
+ * mapper a family, so that what ends one leaves the other's mapping.
  */
 #include "resolver/mapping.h"
 

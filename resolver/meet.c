@@ -7,7 +7,8 @@
  * Each side opens many sockets, all to *one* port q of the other that it picked in the band
  * where the other's next ports lie; the other does the same towards a port p.  Of all
  * sockets two can meet: the one whose NAT gave it p, and the other side's that got q.  With shares f and g of their
- * bands taken, both exist with probability f g.  Sockets to many different ports would meet with 1 - exp(-f g): never better.
+ * bands taken, both exist with probability f g.  Sockets to many different ports would meet
+ * with 1 - exp(-f g): never better.
  *
  * A NAT that counts gives the next 64 ports to 64 sockets, so p among them is certain where the
  * forecast errs by less: two such NATs meet always, one and a block as often as the

@@ -60,7 +60,8 @@ uint32_t memory_first(const struct memory *memory, const struct description *cal
 	for (i = 0; i < MEMORY_MAX; i++)
 		if (memory->entries[i].first && memory->entries[i].until > now &&
 		    !memcmp(memory->entries[i].key, key, MEMORY_KEY))
-			return memory_kept(&memory->entries[i]) ? memory->entries[i].first : PUNCH__FIRST__FIRST_UNKNOWN;
+			return memory_kept(&memory->entries[i]) ? memory->entries[i].first :
+								  PUNCH__FIRST__FIRST_UNKNOWN;
 	return PUNCH__FIRST__FIRST_UNKNOWN;
 }
 
@@ -81,8 +82,8 @@ static bool put(struct memory *memory, const struct memory_entry *entry, uint64_
 			e = other;
 	}
 	/* The same again within a day is not worth a write */
-	same = e->first == entry->first && e->failures == entry->failures && !memcmp(e->key, entry->key, MEMORY_KEY) && e->until > now &&
-	       e->until + 86400 > entry->until;
+	same = e->first == entry->first && e->failures == entry->failures && !memcmp(e->key, entry->key, MEMORY_KEY) &&
+	       e->until > now && e->until + 86400 > entry->until;
 	if (!same)
 		*e = *entry;
 	return !same;
@@ -124,7 +125,8 @@ bool memory_learn(struct memory *memory, const struct description *caller, const
 		  uint32_t first, uint64_t now)
 {
 	uint64_t until = now + (first == PUNCH__FIRST__FIRST_RELAY ? MEMORY_FAILED : MEMORY_WORKED);
-	struct memory_entry there = { .first = first, .until = until }, back = { .first = turned(first), .until = until };
+	struct memory_entry there = { .first = first, .until = until },
+			    back = { .first = turned(first), .until = until };
 	bool new_there, new_back;
 
 	if (!first || !key_of(caller, callee, there.key) || !key_of(callee, caller, back.key))

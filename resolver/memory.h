@@ -14,8 +14,10 @@
 
 #define MEMORY_MAX	128		/* pairs of networks; the one that ends first gives way */
 #define MEMORY_KEY	16		/* bytes of SHA-256 */
-#define MEMORY_WORKED	(7 * 86400)	/* s: a network's NAT is seldom exchanged, and another address is another network */
-#define MEMORY_FAILURES	2		/* in a row, before a pair is doubted: one may be a lost packet or a busy host */
+/* s: a network's NAT is seldom exchanged, and another address is another network */
+#define MEMORY_WORKED	(7 * 86400)
+/* in a row, before a pair is doubted: one may be a lost packet or a busy host */
+#define MEMORY_FAILURES	2
 #define MEMORY_FAILED	600		/* s: then a direct path is hoped for again at full length */
 
 /**

@@ -6,8 +6,8 @@
  * lifetimes, containers come and go.  What is said only starts a short wait
  * (NETWATCH_SETTLE, also because a change is never one message); then a digest of the
  * addresses that could carry packets, of the sources that the default routes
- * would choose, and of the routers that they lead to, is compared with the last one.  Equal: the uplinks are checked, which costs a
- * Ping.  Different: the prepared ports are worthless too and are probed again.
+ * would choose, and of the routers that they lead to, is compared with the last one.  Equal: the uplinks
+ * are checked, which costs a Ping.  Different: the prepared ports are worthless too and are probed again.
  *
  * Link-local addresses lead to no router, so they count only where there are no others: a container's interface has
  * one of IPv6 and nothing else.

@@ -25,7 +25,8 @@ struct node {
 	struct local_config config;	/* which configuration this process serves */
 	bool quick_mode;
 	struct quick quick;		/* quick mode */
-	const char *quick_address;	/* quick mode without a server: the other side's; in config. NULL: there is one */
+	/* quick mode without a server: the other side's; in config. NULL: there is one */
+	const char *quick_address;
 	struct conf_node conf;		/* file mode; in quick mode name and rendezvous are filled from config */
 	struct conf_node *next;		/* a changed file, in force when nothing is under way; owned by life; or NULL */
 	struct key key;			/* own identity; quick mode without --as: random */

@@ -76,8 +76,8 @@ static int join(int listener, int family, int ends[2])
 }
 
 /*
- * Nothing is lost within a host. Another algorithm may pace (bbr does): timers and wake-ups for nothing, measured as 8 % of
- * what a pump costs
+ * Nothing is lost within a host. Another algorithm may pace (bbr does): timers and wake-ups for
+ * nothing, measured as 8 % of what a pump costs
  */
 static void set_unpaced(int fd)
 {

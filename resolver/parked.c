@@ -59,7 +59,8 @@
 #include "resolver/timer.h"
 
 #define PARKED_LOOK	(1 * SECOND)	/* is the program still there? */
-#define PARKED_COMPLETE	(1 * SECOND)	/* a loopback handshake takes 0.05 ms; the kernel repeats a lost SYN after 1 s */
+/* a loopback handshake takes 0.05 ms; the kernel repeats a lost SYN after 1 s */
+#define PARKED_COMPLETE	(1 * SECOND)
 #define PARKED_CLAIM	(1 * SECOND)	/* as DOORBELL_CLAIM */
 #define PARKED_AGAIN	(50 * MS)	/* no descriptor: any session that ends frees some */
 #define PARKED_STUCK	200		/* ... for 10 s */
@@ -136,7 +137,8 @@ struct parked_socket *parked_socket_find(struct parked *parked, uint64_t cookie)
 static void on_timer(evutil_socket_t fd, short what, void *arg);
 static void on_result(void *arg, const struct session_result *result);
 
-static struct parked_socket *parked_socket_new(struct node *node, uint64_t cookie, const struct peer *peer, uint16_t port)
+static struct parked_socket *parked_socket_new(struct node *node, uint64_t cookie, const struct peer *peer,
+					       uint16_t port)
 {
 	struct parked_socket *sock = calloc(1, sizeof(*sock));
 
@@ -170,7 +172,9 @@ unsigned int parked_count(const struct parked *parked)
 
 unsigned int parked_files(const struct parked *parked)
 {
-	return parked ? 2 * (parked_count(parked) - parked->counts[PARKED_PENDING]) + parked->counts[PARKED_CLAIMED] : 0;
+	if (!parked)
+		return 0;
+	return 2 * (parked_count(parked) - parked->counts[PARKED_PENDING]) + parked->counts[PARKED_CLAIMED];
 }
 
 /*
@@ -348,7 +352,8 @@ static void on_completed(struct parked_socket *sock)
 		parked_socket_fail(sock);
 	} else {
 		parked_socket_set_state(sock, PARKED_READY);
-		event_assign(sock->event, sock->node->base, sock->end, EV_READ | EV_PERSIST, parked_socket_on_end, sock);
+		event_assign(sock->event, sock->node->base, sock->end, EV_READ | EV_PERSIST, parked_socket_on_end,
+			     sock);
 		event_add(sock->event, NULL);
 		timer_set(sock->timer, PARKED_CLAIM);
 	}

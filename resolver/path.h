@@ -73,7 +73,9 @@ int path_remote(const struct path *path, struct endpoint *remote);
  */
 void path_took(struct path *path, uint64_t us);
 
-/** path_rtt() - round trip between both ends, us, of a PROVEN path; 0 when not known. Of a relayed path by both its legs */
+/**
+ * path_rtt() - round trip between both ends, us, of a PROVEN path; 0 when not known. Of a relayed path by both its legs
+ */
 uint64_t path_rtt(const struct path *path);
 
 /** path_leg() - of the connection itself (relayed: to the relay), us, as measured when the path was made */

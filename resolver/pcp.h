@@ -54,7 +54,8 @@ int pcp_response(const uint8_t *in, size_t size, const struct pcp_map *map, stru
 uint32_t pcp_epoch(const uint8_t in[PCP_MAP_SIZE]);
 
 /**
- * pcp_announcement() - read what came to all hosts: PCP's ANNOUNCE (14.1) or NAT-PMP's external address (RFC 6886 3.2.1)
+ * pcp_announcement() - read what came to all hosts: PCP's ANNOUNCE (14.1) or NAT-PMP's external
+ * address (RFC 6886 3.2.1)
  * @epoch:	as above
  * Return: 0, -ENOMSG something else
  */

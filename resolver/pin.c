@@ -97,7 +97,8 @@ static int look_up(const struct pin *pin, const char *path, const uint8_t key[KE
 	return found;
 }
 
-/* Nothing known forbids this key: remember it. @error: why there is no file for it, or 0. Return: as look_up(), but for -ENOENT */
+/* Nothing known forbids this key: remember it. @error: why there is no file for it, or 0.
+ * Return: as look_up(), but for -ENOENT */
 static int trust(struct pin *pin, const uint8_t key[KEY_SIZE], const char *path, int error, char *why, size_t size)
 {
 	char text[KEY_TEXT_SIZE];

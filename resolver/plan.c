@@ -28,8 +28,8 @@
  * sockets are held against many guesses (birthday.c).  Two such sides can meet where
  * their next ports lie in known bands (meet.c), and have no direct path otherwise.
  *
- * Nor have two sides whose gateways drop every SYN: no SYN-ACK comes of a SYN that nobody gets.  Both say so, and both must have
- * measured it: on a mistake the direct path would not even be tried.
+ * Nor have two sides whose gateways drop every SYN: no SYN-ACK comes of a SYN that nobody gets.
+ * Both say so, and both must have measured it: on a mistake the direct path would not even be tried.
  */
 #include "resolver/plan.h"
 
@@ -97,8 +97,8 @@ static const struct candidate *reflexive(const struct description *d, unsigned i
 }
 
 /*
- * The peer's port of this lane, if we may send SYNs there. Both need one, else nobody would be there to meet. A private one
- * is not the peer's but a host of our own network, unless a server within that network sees us both.
+ * The peer's port of this lane, if we may send SYNs there. Both need one, else nobody would be there to meet. A
+ * private one is not the peer's but a host of our own network, unless a server within that network sees us both.
  */
 static const struct candidate *aim(const struct description *own, const struct description *peer, unsigned int lane)
 {
@@ -357,6 +357,7 @@ void plan_make(struct plan *plan, const struct plan_input *in)
 		plan->window = 2 * in->rtt + PLAN_WINDOW_DOUBT;
 	}
 	if (plan_empty(plan))
-		plan->reason = closed ? "neither side's NAT lets a SYN in" : hopeless ? "both NATs give a new port to each destination" :
+		plan->reason = closed ? "neither side's NAT lets a SYN in" :
+			       hopeless ? "both NATs give a new port to each destination" :
 					  "no public address is known for one of the sides";
 }

@@ -22,7 +22,8 @@
  * covers the kernel's first SYN retransmission (1 s, measured 1.02 s) twice over */
 #define PLAN_WINDOW	(2500 * MS)
 
-/* The same where nothing has worked between these networks lately: what one lane needs at two round trips, and a little */
+/* The same where nothing has worked between these networks lately: what one lane needs at two
+ * round trips, and a little */
 #define PLAN_WINDOW_DOUBT (100 * MS)
 
 /* The same where only addresses of one LAN are tried: they answer within a few ms, or not at all */
@@ -71,7 +72,8 @@ struct attempt_plan {
 	uint64_t start;
 };
 
-/* One side's NAT gives random ports, the other's does not: birthday.h. Both give new ones out of a known band: meet.h */
+/* One side's NAT gives random ports, the other's does not: birthday.h. Both give new ones out
+ * of a known band: meet.h */
 enum plan_mass {
 	PLAN_MASS_NONE,
 	PLAN_MASS_HOLD,		/* many sockets towards the peer's one endpoint */
@@ -130,7 +132,10 @@ void plan_make(struct plan *plan, const struct plan_input *in);
 /** tactic_name() - for logs */
 const char *tactic_name(enum tactic tactic);
 
-/** plan_priority() - RFC 6544 4.2: of a candidate type (Punch__CandidateType), simultaneous-open direction; @other 0..8191 */
+/**
+ * plan_priority() - RFC 6544 4.2: of a candidate type (Punch__CandidateType), simultaneous-open
+ * direction; @other 0..8191
+ */
 uint32_t plan_priority(uint32_t type, unsigned int other);
 
 #endif

@@ -29,7 +29,8 @@
 #include "resolver/process.h"
 #include "resolver/sandbox.h"
 
-#define PORTER_GUESTS	256	/* of one user; each has two descriptors here, and those in READING make room for new ones */
+/* of one user; each has two descriptors here, and those in READING make room for new ones */
+#define PORTER_GUESTS	256
 #define PORTER_IDLE_MS	10000	/* without a guest: a user who asks again soon finds us there */
 
 /**
@@ -235,7 +236,8 @@ static bool guest_turn(struct guest *guest, short events, short inner)
 
 /* ------------------------------------------------------------ the loop */
 
-/* All that are here are ours alone. Where they are too many, the oldest who has said nothing leaves: the last at the latest */
+/* All that are here are ours alone. Where they are too many, the oldest who has said nothing
+ * leaves: the last at the latest */
 static void take_over(void)
 {
 	unsigned int i;

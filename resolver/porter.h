@@ -2,10 +2,10 @@
 /*
  * porter.h - the process that receives what other users pass
  *
- * A descriptor that a stranger passes can hold up whoever closes it, for as long as he likes: a TCP socket with SO_LINGER and
- * bytes that nobody reads, a file of a file system that he serves.  It need not even be received: it goes
- * with the connection in whose queue it lies.  So no connection of another user is ever read or closed by the resolver
- * itself.  It is handed to a porter, a process for that one user, who holds up nobody but himself.
+ * A descriptor that a stranger passes can hold up whoever closes it, for as long as he likes: a TCP socket with
+ * SO_LINGER and bytes that nobody reads, a file of a file system that he serves.  It need not even be received:
+ * it goes with the connection in whose queue it lies.  So no connection of another user is ever read or closed by
+ * the resolver itself.  It is handed to a porter, a process for that one user, who holds up nobody but himself.
  *
  *	stranger --connects--> resolver --connection--> porter of his user, who leaves it alone until
  *	                       resolver --a word--> the resolver's own copy is closed: that must never be the last
@@ -45,12 +45,15 @@ struct porter_idle {
 
 /**
  * porter_run() - be one; ends with its link
- * Executed anew by the resolver (process.h), for a mere copy of it would have its keys in memory. The first packet from the
- * link, PORTER_LINK_FD, is the resolver's token.
+ * Executed anew by the resolver (process.h), for a mere copy of it would have its keys in
+ * memory. The first packet from the link, PORTER_LINK_FD, is the resolver's token.
  */
 _Noreturn void porter_run(void);
 
-/** porter_refusal() - to a stranger who may not ask. Return: LOCAL_DENIED, or LOCAL_OTHER_CONFIG where he is to look further */
+/**
+ * porter_refusal() - to a stranger who may not ask. Return: LOCAL_DENIED, or LOCAL_OTHER_CONFIG
+ * where he is to look further
+ */
 enum local_status porter_refusal(const struct local_request *in);
 
 #endif

@@ -5,12 +5,12 @@
  * Theory of operation
  *
  * A place for each user who came lately, with his porter.  Connections go to him over his link as long as it has
- * room, and wait here while it has none.  What was sent is closed here, and then he is told so: only after that he may close it,
- * for whoever does so last waits.  One that fetches none of them for PORTER_STUCK is held up by what he was passed, and
- * is killed; so is the one with most connections waiting where too many do.  What waited then is *swept*: the connections must
- * not be closed by us, for the kernel would have us wait for what lies in their queues.  So a child is forked, which has
- * them too; we close ours, which is nothing but a count; the child ends, and in a process that ends the kernel does not
- * wait.
+ * room, and wait here while it has none.  What was sent is closed here, and then he is told so: only after
+ * that he may close it, for whoever does so last waits.  One that fetches none of them for PORTER_STUCK is
+ * held up by what he was passed, and is killed; so is the one with most connections waiting where too many
+ * do.  What waited then is *swept*: the connections must not be closed by us, for the kernel would have us
+ * wait for what lies in their queues.  So a child is forked, which has them too; we close ours, which is
+ * nothing but a count; the child ends, and in a process that ends the kernel does not wait.
  *
  *	EMPTY --connection--> OPEN --idle--> LEAVING --reaped--> EMPTY
  *	                       `--stuck, died--> LEAVING
@@ -40,9 +40,11 @@
 #include "resolver/process.h"
 
 #define PORTERS			16	/* users at one time: web, mail, database servers; attackers have one or two */
-#define PORTER_WAITING		256	/* connections, of all users; a burst that comes while a porter is being started (20 ms) */
+/* connections, of all users; a burst that comes while a porter is being started (20 ms) */
+#define PORTER_WAITING		256
 #define PORTER_STUCK_S		2	/* he fetches one in 0.05 ms; a host that swaps takes longer, not that long */
-#define PORTER_LINK_BYTES	16384	/* of SO_SNDBUF: 43 connections; all that are on their way count in RLIMIT_NOFILE */
+/* of SO_SNDBUF: 43 connections; all that are on their way count in RLIMIT_NOFILE */
+#define PORTER_LINK_BYTES	16384
 #define PORTER_LEAVE_MS		20	/* until he is looked at again: 1 ms is enough */
 #define PORTER_LEAVE_MAX_MS	1000
 
@@ -90,7 +92,8 @@ struct porters {
 static void porter_set_state(struct porter *porter, enum porter_state state)
 {
 	assert(state == (porter->state + 1) % PORTER_STATE_COUNT);
-	log_debug("porter of user %u: %s -> %s", (unsigned int)porter->uid, porter_names[porter->state], porter_names[state]);
+	log_debug("porter of user %u: %s -> %s", (unsigned int)porter->uid, porter_names[porter->state],
+		  porter_names[state]);
 	porter->state = state;
 }
 
@@ -167,8 +170,8 @@ static void stuck(struct porter *porter)
 	static struct log_limit limit;
 
 	if (log_limited(&limit))
-		log_warn("what user %u passes to the resolver holds up the process that receives it: his connections are "
-			 "closed", (unsigned int)porter->uid);
+		log_warn("what user %u passes to the resolver holds up the process that receives it: his connections "
+			 "are closed", (unsigned int)porter->uid);
 	kill(porter->pid, SIGKILL);
 	leave(porter);
 	sweep(porter);

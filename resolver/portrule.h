@@ -40,7 +40,8 @@ struct portrule {
 
 /**
  * struct portrule_verdict
- * @rule:	Punch__PortRule: SEQUENTIAL, BLOCK, PARITY, RANDOM, or UNKNOWN with fewer than four ports that lie close together
+ * @rule:	Punch__PortRule: SEQUENTIAL, BLOCK, PARITY, RANDOM, or UNKNOWN with fewer than
+ *		four ports that lie close together
  * @open:	RANDOM: all ports have kept their parity, but they are too few to tell
  * @low, @high:	the next ports lie between these; both 0 where they may be anything
  * @step:	SEQUENTIAL: from one mapping to the next
@@ -54,10 +55,15 @@ struct portrule_verdict {
 	uint32_t pace;
 };
 
-/** portrule_see() - a connection of ours from the port @local (0: not known) got @port by a SYN of the time @at; the oldest is forgotten when there are too many */
+/**
+ * portrule_see() - a connection of ours from the port @local (0: not known) got @port by a SYN
+ * of the time @at; the oldest is forgotten when there are too many
+ */
 void portrule_see(struct portrule *rule, uint16_t local, uint16_t port, uint64_t at);
 
-/** portrule_took() - connections of ours took @n more ports, which nobody told us: a NAT that counts has gone on by them */
+/**
+ * portrule_took() - connections of ours took @n more ports, which nobody told us: a NAT that counts has gone on by them
+ */
 void portrule_took(struct portrule *rule, unsigned int n, uint64_t now);
 
 /** portrule_judge() - from what was seen, at the time @now */

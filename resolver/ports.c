@@ -16,7 +16,8 @@
  * (a server restarting) throws the port away and makes another.
  *
  * PORTS_READY ports are kept ready while a server is reachable, and more are made while
- * somebody waits, or while they tell more about a symmetric NAT.  When no server can be asked, a port is handed out unprobed: it serves a LAN path.
+ * somebody waits, or while they tell more about a symmetric NAT.  When no server can be asked,
+ * a port is handed out unprobed: it serves a LAN path.
  */
 #include "resolver/ports_internal.h"
 
@@ -30,7 +31,8 @@
 #include "resolver/stunlist.h"
 
 #define PORTS_READY	PLAN_LANES	/* one session's worth, kept warm */
-#define PORTS_MAKING	32		/* makings at once: a burst of sessions, two SYNs each, stays far below 256 half-open */
+/* makings at once: a burst of sessions, two SYNs each, stays far below 256 half-open */
+#define PORTS_MAKING	32
 
 /* After a making that found no probe port, or a port that was lost: the server may be restarting */
 static const struct timeval retry_delay = { .tv_sec = 1, .tv_usec = 0 };

@@ -2,9 +2,9 @@
 /*
  * ports_facts.c - what prepared ports tell of the NATs here
  *
- * Each port adds what its probe ports saw (ports_learn()); the rest is measured once for a network: what comes in (study.c),
- * how far the outermost NAT is (hops.c), how long it remembers (lifetime.c). What was found out in a network before
- * counts until then (netcache.c).
+ * Each port adds what its probe ports saw (ports_learn()); the rest is measured once for a
+ * network: what comes in (study.c), how far the outermost NAT is (hops.c), how long it remembers
+ * (lifetime.c). What was found out in a network before counts until then (netcache.c).
  */
 #include "resolver/ports_internal.h"
 
@@ -19,12 +19,14 @@
 #include "resolver/session.h"
 #include "resolver/stunlist.h"
 
-#define PORTS_AGE	(600 * SECOND)	/* facts are asked anew after this: a NAT rarely changes its kind, a laptop its NAT */
+/* facts are asked anew after this: a NAT rarely changes its kind, a laptop its NAT */
+#define PORTS_AGE	(600 * SECOND)
 #define PORTS_TAKEN	(240 * SECOND)	/* a NAT keeps what a SYN took for this long (RFC 5382 REQ-5: 4 min) */
 #define PORTS_SILENCE	(60 * SECOND)	/* after probe ports that did not answer: a firewall is not changed often */
 #define PORTS_STUDY	2		/* SYNs of a study to its probe port: connect, hold */
 #define PORTS_UNANSWERED 2	/* ports in a row, as many as are made at once: a firewall answers none of them */
-#define PORTS_UNANSWERED_KNOWN 4	/* where they have answered before: of 100 ports 4 lose both SYNs of their 3 s where 10 % are lost each way */
+/* where they have answered before: of 100 ports 4 lose both SYNs of their 3 s where 10 % are lost each way */
+#define PORTS_UNANSWERED_KNOWN 4
 
 static const char *mapping_text(uint32_t mapping)
 {
@@ -256,7 +258,8 @@ void ports_study(struct ports *ports, const struct endpoint *target)
 	for (i = 0; i < count && !other; i++)
 		if (!endpoint_same_address(&others[i], target))
 			other = &others[i];
-	ports->study = study_start(ports->node->base, target, other, sessions_budget(ports->node->sessions), known_hops, on_study, ports);
+	ports->study = study_start(ports->node->base, target, other, sessions_budget(ports->node->sessions), known_hops,
+				   on_study, ports);
 }
 
 bool ports_studying(const struct ports *ports)

@@ -112,7 +112,9 @@ bool ports_facts_fresh(const struct ports *ports);
 /** ports_silent() - no probe port answered lately: none is waited for */
 bool ports_silent(const struct ports *ports);
 
-/** ports_find_hops() - begin to measure the outermost NAT's distance, if that is not under way. @target: a probe port */
+/**
+ * ports_find_hops() - begin to measure the outermost NAT's distance, if that is not under way. @target: a probe port
+ */
 void ports_find_hops(struct ports *ports, const struct endpoint *target);
 
 /** ports_study() - once for a network: begin to find out what comes in. @target: a probe port */

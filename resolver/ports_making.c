@@ -52,7 +52,8 @@ int port_socket(int family, uint16_t number)
 	return fd;
 }
 
-/* A fresh number that is free in both families; the holder keeps it. Return: 0 or -errno, also with a port to be freed */
+/* A fresh number that is free in both families; the holder keeps it. Return: 0 or -errno, also
+ * with a port to be freed */
 static int port_new(struct port **out)
 {
 	struct port *port = calloc(1, sizeof(*port));

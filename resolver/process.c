@@ -139,8 +139,8 @@ int process_again(char *const argv[])
 }
 
 /*
- * What a child needs that speaks with strangers: where its libraries lie and what they are to do, and what is read there.
- * All else stays here, the word of quick mode and whatever the program that started us had.
+ * What a child needs that speaks with strangers: where its libraries lie and what they are to do, and what
+ * is read there. All else stays here, the word of quick mode and whatever the program that started us had.
  */
 static bool is_harmless(const char *variable)
 {

@@ -36,7 +36,8 @@ int process_again(char *const argv[]);
  * process_start() - a child that executes this very program
  * @argv:	as for execv()
  * @fds:	@count descriptors, at most 2, which are PROCESS_FD and the next one there; they stay open here
- * @bare:	its environment is what it needs for its log, its libraries and the kernel's TLS, and no more: no secrets
+ * @bare:	its environment is what it needs for its log, its libraries and the kernel's
+ *		TLS, and no more: no secrets
  * Return: pid or -errno; what fails in the child is its exit status 127
  */
 pid_t process_start(char *const argv[], const int fds[], int count, bool bare);

@@ -17,7 +17,8 @@
 #include "resolver/timer.h"
 #include "resolver/uplink.h"
 
-#define PUBLISH_WAIT	(1 * SECOND)	/* look-up, TCP, TLS and Hello are five round trips; a program starts no later for it */
+/* look-up, TCP, TLS and Hello are five round trips; a program starts no later for it */
+#define PUBLISH_WAIT	(1 * SECOND)
 #define PUBLISH_STEP	(10 * MS)	/* between two looks: a program is held up by half of it for nothing */
 
 /* Return: the rendezvous to speak of; NULL when peers can come, or when there is none by design */

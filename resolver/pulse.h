@@ -18,10 +18,12 @@
 #include "common/clock.h"
 
 #define PULSE_MISSES	2		/* unanswered Pings after which the far end counts as dead */
-#define PULSE_ANSWER	(5 * SECOND)	/* wait for each answer: above every round trip plus a TCP retransmission or two */
+/* wait for each answer: above every round trip plus a TCP retransmission or two */
+#define PULSE_ANSWER	(5 * SECOND)
 
 #define BACKOFF_FIRST	(200 * MS)	/* a server that restarts is back within a few of these */
-#define BACKOFF_MOST	(10 * SECOND)	/* a serving host is reachable this soon after its server is; RDV_GRACE counts on it */
+/* a serving host is reachable this soon after its server is; RDV_GRACE counts on it */
+#define BACKOFF_MOST	(10 * SECOND)
 
 enum pulse_action {
 	PULSE_NOTHING,

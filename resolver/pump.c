@@ -44,7 +44,8 @@
 #include "resolver/timer.h"
 
 #define PUMP_BATCH	16		/* jobs taken for one wake-up */
-#define PUMP_HEAP	(4 << 20)	/* bytes kept: OpenSSL's buffers come and go with each chunk, and fresh pages cost more than ciphers */
+/* bytes kept: OpenSSL's buffers come and go with each chunk, and fresh pages cost more than ciphers */
+#define PUMP_HEAP	(4 << 20)
 
 enum pumped_state {
 	PUMPED_SHAKING,	/* the handshake is under way */

@@ -15,10 +15,10 @@
  * kernel resets the other one, and nobody takes a cut for an end.  It is taken back when both
  * directions have ended in order.
  *
- * A socket whose end of file was read is not left alone: a reset, or a far end that answers no more, ends the flow.  It is
- * readable for good, so it is watched for edges (EV_ET), and asked for its error.  A program that has closed altogether looks
- * like one that has but sent its last byte; so the local socket asks by keepalives, as often as the kernel forgets
- * what was closed (tcp_fin_timeout), and gets a reset then.
+ * A socket whose end of file was read is not left alone: a reset, or a far end that answers no more, ends the
+ * flow.  It is readable for good, so it is watched for edges (EV_ET), and asked for its error.  A program
+ * that has closed altogether looks like one that has but sent its last byte; so the local socket asks by
+ * keepalives, as often as the kernel forgets what was closed (tcp_fin_timeout), and gets a reset then.
  */
 #include <assert.h>
 #include <errno.h>

@@ -49,7 +49,10 @@ int sealed_flow_start(struct sealed_flow *flow);
 /** sealed_flow_run() - move what can be moved. Return: 0; 1 both directions have ended; -errno broken */
 int sealed_flow_run(struct sealed_flow *flow);
 
-/** sealed_flow_wants() - what to wait for: EV_READ and EV_WRITE of either socket; with EV_ET where there is nothing more to read, for errors */
+/**
+ * sealed_flow_wants() - what to wait for: EV_READ and EV_WRITE of either socket; with EV_ET
+ * where there is nothing more to read, for errors
+ */
 short sealed_flow_wants_local(const struct sealed_flow *flow);
 short sealed_flow_wants_wire(const struct sealed_flow *flow);
 

@@ -19,7 +19,8 @@
 /* The same on a LAN or to a mapped port, where the far end listens before we dial: an RST is somebody else's host */
 #define PUNCH_TRIES_LAN	5
 
-/* An ICMP error that took longer than this is a dead host (ARP gives up after 3 s), not a NAT's answer to an early SYN */
+/* An ICMP error that took longer than this is a dead host (ARP gives up after 3 s), not a NAT's
+ * answer to an early SYN */
 #define PUNCH_ICMP_SLOW	(1 * SECOND)
 
 enum attempt_state {

@@ -88,7 +88,8 @@ static void race_failed(struct race *race, int error)
 	for (i = 0; i < race->count && used < sizeof(text); i++)
 		used += (size_t)snprintf(text + used, sizeof(text) - used, "%s%s: %s", i ? ", " : "",
 					 endpoint_format(&race->contenders[i].target, where),
-					 race->contenders[i].error ? strerror(-race->contenders[i].error) : "no answer");
+					 race->contenders[i].error ?
+					 strerror(-race->contenders[i].error) : "no answer");
 	race_cancel(race);
 	done(arg, -1, NULL, error, text);
 }

@@ -53,7 +53,8 @@ int reach_router(int family, struct endpoint *router)
 	const uint32_t length = (uint32_t)(offsetof(struct question, to) + address_size(family));
 	struct question question = {
 		.header = { .nlmsg_len = length, .nlmsg_type = RTM_GETROUTE, .nlmsg_flags = NLM_F_REQUEST },
-		.body = { .rtm_family = (unsigned char)family, .rtm_dst_len = (unsigned char)(8 * address_size(family)) },
+		.body = { .rtm_family = (unsigned char)family,
+			  .rtm_dst_len = (unsigned char)(8 * address_size(family)) },
 		.attr = { .rta_len = (unsigned short)RTA_LENGTH(address_size(family)), .rta_type = RTA_DST },
 	};
 	_Alignas(struct nlmsghdr) uint8_t data[ANSWER_MAX];

@@ -244,9 +244,11 @@ static void on_addresses(void *arg, int error, const char *text, const struct en
 		finish(leg, error, text);
 		return;
 	}
-	count = endpoint_keep_referred(&leg->server, results, count, kept);	/* a name is judged by what it leads to */
+	/* a name is judged by what it leads to */
+	count = endpoint_keep_referred(&leg->server, results, count, kept);
 	if (!count) {
-		finish(leg, -EACCES, "refused: it is on this host or in a private network, which its rendezvous is not");
+		finish(leg, -EACCES,
+		       "refused: it is on this host or in a private network, which its rendezvous is not");
 		return;
 	}
 	leg->race = race_new(leg->node->base, kept, count, leg->family, RELAYLEG_LIMIT, on_race, leg);

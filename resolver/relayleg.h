@@ -9,7 +9,10 @@
 
 struct relayleg;
 
-/** relayleg_done - fd: joined raw pipe, non-blocking, owned by the callee of this callback; or -1 with @error (-errno) and @text */
+/**
+ * relayleg_done - fd: joined raw pipe, non-blocking, owned by the callee of this callback; or
+ * -1 with @error (-errno) and @text
+ */
 typedef void relayleg_done(void *arg, int fd, int error, const char *text);
 
 /**

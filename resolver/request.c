@@ -372,8 +372,8 @@ static void tell_unpublished(struct request *rq)
 		request_printf(rq, "port %u", service->port);
 		if (pid)
 			request_printf(rq, " (PID %d %s)", (int)pid, name);
-		request_printf(rq, " is not reachable by peers until punch runs again here: \"punchctl doctor\", or any "
-			       "program under punch that needs it, starts it\n");
+		request_printf(rq, " is not reachable by peers until punch runs again here: \"punchctl doctor\", or "
+			       "any program under punch that needs it, starts it\n");
 	}
 }
 
@@ -428,7 +428,8 @@ void request_handle(struct request *rq, const struct local_request *in, int pass
 	enum local_status refused = LOCAL_OK;
 	struct local_reply reply;
 
-	/* A stranger's was seen to by the porter; which configuration is ours he is not told, it would answer guesses at the secret */
+	/* A stranger's was seen to by the porter; which configuration is ours he is not told,
+	 * it would answer guesses at the secret */
 	if (!rq->trusted && !(handler->proof && rq->proof.shown))
 		refused = porter_refusal(in);
 	else if (rq->trusted && !any_configuration(rq, in) && !local_config_equal(&in->config, &rq->node->config))

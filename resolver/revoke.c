@@ -72,8 +72,8 @@ void revoke_connections(struct node *node, const struct conf_node *conf)
 			log_warn("%s is revoked: its connection %s port %u (%s) was ended", c->peer,
 				 c->incoming ? "to our" : "from its", c->port, remote);
 		else if (!c->defied)
-			log_error("%s is revoked, but its connection %s port %u (%s) cannot be ended: %s; end the program that "
-				  "has it, or give punch-resolver CAP_NET_ADMIN", c->peer,
+			log_error("%s is revoked, but its connection %s port %u (%s) cannot be ended: %s; end the "
+				  "program that has it, or give punch-resolver CAP_NET_ADMIN", c->peer,
 				  c->incoming ? "to our" : "from its", c->port, remote, strerror(-rc));
 		c->defied = rc < 0;
 		if (rc == 0)

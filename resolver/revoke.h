@@ -2,8 +2,8 @@
 /*
  * revoke.h - a peer that is one no longer loses the connections that it has
  *
- * Revoked is a connection whose peer's key is no [peer]'s any more, or whose service, which this side still has, does not
- * allow the peer any more.
+ * Revoked is a connection whose peer's key is no [peer]'s any more, or whose service, which
+ * this side still has, does not allow the peer any more.
  */
 #ifndef PUNCH_REVOKE_H
 #define PUNCH_REVOKE_H

@@ -10,9 +10,9 @@
 
 /**
  * sandbox_resolver() - for the process that listens for programs and punches, its keeper, and all that they start
- * No debugging of others, no namespaces, mounts, modules, programs for the kernel, other users' rights; no memory that is
- * written and then run. Files, sockets and its own program stay: Landlock would also take away looking at the sockets of
- * one's own programs (pidfd_getfd(2)): tests/platform/test_landlock_getfd.c.
+ * No debugging of others, no namespaces, mounts, modules, programs for the kernel, other users' rights; no
+ * memory that is written and then run. Files, sockets and its own program stay: Landlock would also take
+ * away looking at the sockets of one's own programs (pidfd_getfd(2)): tests/platform/test_landlock_getfd.c.
  */
 void sandbox_resolver(void);
 

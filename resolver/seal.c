@@ -64,7 +64,8 @@ struct seal {
 	uint64_t records;			/* sent with the present key */
 	unsigned int rekeys;
 	uint64_t opened, bare;			/* records of data, and without: new keys */
-	int broken;				/* -errno: nothing is opened after it; of a reset, the kernel speaks once */
+	/* -errno: nothing is opened after it; of a reset, the kernel speaks once */
+	int broken;
 	struct seal_bio io;
 };
 
@@ -79,7 +80,8 @@ void seal_set_rekey(uint64_t records)
 
 static SSL_SESSION *psk_session(SSL *ssl, const struct seal *seal)
 {
-	static const unsigned char id[] = { 0x13, 0x01 };	/* stands for its hash, SHA-256, which both ciphers use */
+	/* stands for its hash, SHA-256, which both ciphers use */
+	static const unsigned char id[] = { 0x13, 0x01 };
 	const SSL_CIPHER *cipher = SSL_CIPHER_find(ssl, id);
 	SSL_SESSION *session = SSL_SESSION_new();
 
@@ -153,7 +155,8 @@ static SSL_CTX *context(void)
 	if (!ctx)
 		return NULL;
 	SSL_CTX_set_options(ctx, SSL_OP_NO_TICKET | SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION);
-	SSL_CTX_clear_options(ctx, SSL_OP_ENABLE_MIDDLEBOX_COMPAT);	/* no dummy records: nobody between knows what this is */
+	/* no dummy records: nobody between knows what this is */
+	SSL_CTX_clear_options(ctx, SSL_OP_ENABLE_MIDDLEBOX_COMPAT);
 	SSL_CTX_set_mode(ctx, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
 	SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
 	SSL_CTX_set_psk_use_session_callback(ctx, on_client_psk);
@@ -370,7 +373,8 @@ int seal_flow(struct seal *seal)
 		return -ENOMEM;
 	seal->io.fd = SSL_get_fd(seal->ssl);
 	SSL_set_bio(seal->ssl, bio, bio);
-	/* SSL_read_ex() comes back after each record without data, or a far end could keep us in it by nothing but new keys */
+	/* SSL_read_ex() comes back after each record without data, or a far end could keep us
+	 * in it by nothing but new keys */
 	SSL_clear_mode(seal->ssl, SSL_MODE_AUTO_RETRY);
 	if (!seal_user(seal))
 		SSL_set_options(seal->ssl, SSL_OP_IGNORE_UNEXPECTED_EOF);

@@ -17,12 +17,14 @@
 #define SEAL_CHUNK	(SEAL_RECORDS * SEAL_RECORD)
 #define SEAL_ROOM	(SEAL_CHUNK + (SEAL_RECORDS + 4) * 256)	/* the same encrypted, and a KeyUpdate and an alert */
 
-/* Records that are opened in one call: those of one byte cost as much as long ones, and other connections want their turn */
+/* Records that are opened in one call: those of one byte cost as much as long ones, and other
+ * connections want their turn */
 #define SEAL_TURN	64
 
 /*
  * Records without data, new keys above all, that the far end may send: so many, and one more for each
- * SEAL_BARE_EACH records of data.  One that is like us sends one for each SEAL_REKEY.  Each costs as much as 8 KiB of data
+ * SEAL_BARE_EACH records of data.  One that is like us sends one for each SEAL_REKEY.  Each
+ * costs as much as 8 KiB of data
  */
 #define SEAL_BARE	1024
 #define SEAL_BARE_EACH	1024
@@ -38,7 +40,9 @@ enum seal_kernel {
 
 struct seal;
 
-/** seal_prepare() - load what OpenSSL would load when it needs it first, for a process that will not open files any more */
+/**
+ * seal_prepare() - load what OpenSSL would load when it needs it first, for a process that will not open files any more
+ */
 void seal_prepare(void);
 
 /**
@@ -111,8 +115,8 @@ ssize_t seal_encrypt(struct seal *seal, const uint8_t *in, size_t size, uint8_t 
  * the socket is readable: call it until it says -EAGAIN
  * @size:	more than SEAL_CHUNK by SEAL_RECORD, and all that was read at once is usually done at once
  * @end:	set when the far end has ended its data in order
- * Return: bytes in @out (0: with @end, or a turn of records without data), -EAGAIN, -ECONNRESET (also: cut off before its
- * end), -EBADMSG (altered on the way), -EPROTO (too many records without data), -ENOMEM
+ * Return: bytes in @out (0: with @end, or a turn of records without data), -EAGAIN, -ECONNRESET (also: cut
+ * off before its end), -EBADMSG (altered on the way), -EPROTO (too many records without data), -ENOMEM
  */
 ssize_t seal_decrypt(struct seal *seal, uint8_t *out, size_t size, bool *end);
 

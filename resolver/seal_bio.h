@@ -21,7 +21,8 @@
  * @used:	bytes in @out
  * @served:	the last that OpenSSL asked for was there
  * @next, @left: read from the socket and not taken yet
- * @rest:	@next is in here, of malloc(), rather than in what all share; NULL when nothing is left between two calls
+ * @rest:	@next is in here, of malloc(), rather than in what all share; NULL when nothing
+ *		is left between two calls
  * @ended:	end of file
  */
 struct seal_bio {

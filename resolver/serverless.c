@@ -6,10 +6,11 @@
  *
  * Both nodes know each other's key and public address, and share a secret by their keys (common/meeting.h).  In each
  * bucket of 10 s it gives, for each port that this node serves to the peer, the pair of ports where a
- * connection can be made.  The side that serves *holds* it: a socket from its port to the peer's, in SYN_SENT, which keeps its
- * own NAT open for exactly that peer; and a listener on the same port, for a peer who comes from another port where no NAT
- * is in between.  That is ordered opening (plan.c) with the opener always there: the caller connects whenever it wants, and
- * waits for no instant.  Clocks may differ: a place is held from 2 s before its bucket to 2 s after it.
+ * connection can be made.  The side that serves *holds* it: a socket from its port to the peer's,
+ * in SYN_SENT, which keeps its own NAT open for exactly that peer; and a listener on the same
+ * port, for a peer who comes from another port where no NAT is in between.  That is ordered
+ * opening (plan.c) with the opener always there: the caller connects whenever it wants, and waits
+ * for no instant.  Clocks may differ: a place is held from 2 s before its bucket to 2 s after it.
  *
  *	WAITING --due--> OPENING --connected--> ENGAGED --good Invite--> (used, freed)
  *	   ^                |                      |
@@ -18,10 +19,10 @@
  * The SYN has a low TTL where the distance of our outermost NAT is known, lest the peer's NAT refuse it.  The kernel
  * repeats it with the system's TTL after 1 s and later; where that is refused, it is renewed.
  *
- * A connection that was made says nothing: the caller speaks first, and is heard only if its words are sealed for this very
- * place.  A stranger who hits the port, someone who replays what he saw, and one who knows both addresses
- * but no key, all hear nothing, and use nothing up.  When a place is used the next one is held,
- * before the caller is answered; so he may come again at once.
+ * A connection that was made says nothing: the caller speaks first, and is heard only if its words
+ * are sealed for this very place.  A stranger who hits the port, someone who replays what he saw,
+ * and one who knows both addresses but no key, all hear nothing, and use nothing up.  When a place
+ * is used the next one is held, before the caller is answered; so he may come again at once.
  */
 #include "resolver/serverless_internal.h"
 
@@ -38,9 +39,11 @@
 #include "resolver/timer.h"
 
 #define SERVERLESS_TICK	(500 * MS)	/* of MEETING_MARGIN; 1.5 s of it stay */
-#define SERVERLESS_AWAITED	64		/* peers x ports x buckets; two SYNs in 10 s each at least, eight at most */
+/* peers x ports x buckets; two SYNs in 10 s each at least, eight at most */
+#define SERVERLESS_AWAITED	64
 #define SERVERLESS_AHEAD	4		/* places held beyond one that is engaged */
-#define SERVERLESS_LOOKUP	(60 * SECOND)	/* names of peers are looked up again after this: dynamic DNS has such lifetimes */
+/* names of peers are looked up again after this: dynamic DNS has such lifetimes */
+#define SERVERLESS_LOOKUP	(60 * SECOND)
 #define SERVERLESS_HOPS	(600 * SECOND)	/* how far the NAT is, is asked anew after this */
 
 static_assert(MEETING_PLACES == 64, "a bit for each in struct awaited");
@@ -132,7 +135,8 @@ static int pals_make(struct serverless *serverless)
 			continue;
 		rc = meeting_make(&pal->meeting, &node->key, key);
 		if (rc) {
-			log_error("[peer %s] key: cannot be used to meet it without a rendezvous: %s", conf->name, strerror(-rc));
+			log_error("[peer %s] key: cannot be used to meet it without a rendezvous: %s", conf->name,
+				  strerror(-rc));
 			continue;
 		}
 		pal->serverless = serverless;
@@ -199,14 +203,19 @@ static void awaited_need(struct serverless *serverless, struct pal *pal, uint16_
 			return;
 	if (serverless->awaited_count == SERVERLESS_AWAITED) {
 		if (log_limited(&limit))
-			log_warn("more than %d pairs of peer and port to meet without a rendezvous: %s cannot reach port %u",
+			log_warn("more than %d pairs of peer and port to meet without a rendezvous: %s cannot reach "
+				 "port %u",
 				 SERVERLESS_AWAITED / 2, pal->peer.name, port);
 		return;
 	}
 	awaited = calloc(1, sizeof(*awaited));
 	if (!awaited)
 		return;
-	*awaited = (struct awaited){ .serverless = serverless, .pal = pal, .port = port, .family = family, .bucket = bucket };
+	*awaited = (struct awaited){ .serverless = serverless,
+				     .pal = pal,
+				     .port = port,
+				     .family = family,
+				     .bucket = bucket };
 	TAILQ_INIT(&awaited->holds);
 	TAILQ_INSERT_TAIL(&serverless->awaited, awaited, link);
 	serverless->awaited_count++;
@@ -313,7 +322,8 @@ bool serverless_view(const struct serverless *serverless, unsigned int i, struct
 			if (i--)
 				continue;
 			*view = (struct meeting_view){
-				.peer = awaited->pal->peer.name, .port = awaited->port, .state = hold_state_name(hold->state),
+				.peer = awaited->pal->peer.name, .port = awaited->port,
+				.state = hold_state_name(hold->state),
 				.local = hold->where.callee_port, .remote = awaited->pal->address, .since = hold->made,
 			};
 			view->remote.port = hold->where.caller_port;

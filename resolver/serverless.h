@@ -46,14 +46,19 @@ struct meeting_view {
 /** serverless_view() - the @i-th place that we hold for a peer. Return: false: there are not so many */
 bool serverless_view(const struct serverless *serverless, unsigned int i, struct meeting_view *view);
 
-/** sessions_meeting() - the @i-th of our own connections that is on its way to a meeting. Return: as serverless_view() */
+/**
+ * sessions_meeting() - the @i-th of our own connections that is on its way to a meeting. Return: as serverless_view()
+ */
 bool sessions_meeting(const struct sessions *sessions, unsigned int i, struct meeting_view *view);
 
 /** serverless_new() - start holding places for whoever is allowed. Return: NULL when out of memory */
 struct serverless *serverless_new(struct node *node);
 void serverless_free(struct serverless *serverless);
 
-/** serverless_pal() - the peer with this key, its address being looked up if need be. Return: NULL when it has no address */
+/**
+ * serverless_pal() - the peer with this key, its address being looked up if need be. Return:
+ * NULL when it has no address
+ */
 struct pal *serverless_pal(struct serverless *serverless, const uint8_t key[KEY_SIZE]);
 
 /** serverless_turns() - of this node's own connections */

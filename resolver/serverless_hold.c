@@ -19,13 +19,14 @@
 #include "resolver/talk.h"
 #include "resolver/timer.h"
 
-/* Connections that came to a listener and have not said yet who they are, of one place and of all; where there are more the
- * oldest goes: who is expected says so within a round trip.  The socket of a place is not counted, for there is but one */
+/* Connections that came to a listener and have not said yet who they are, of one place and of
+ * all; where there are more the oldest goes: who is expected says so within a round trip.  The
+ * socket of a place is not counted, for there is but one */
 #define SERVERLESS_GUESTS_HOLD 8
 #define SERVERLESS_GUESTS	32
 
-/* Until a refused SYN is renewed: soon where it was the kernel's repetition that met the peer's NAT, so that our own NAT
- * is open again; else the peer's NAT refuses all, and its owner is to be spared */
+/* Until a refused SYN is renewed: soon where it was the kernel's repetition that met the peer's NAT,
+ * so that our own NAT is open again; else the peer's NAT refuses all, and its owner is to be spared */
 #define RENEW_SOON	(20 * MS)
 #define RENEW_LATER	(750 * MS)
 #define RENEW_EARLY	(500 * MS)	/* refused before this: not a repetition */
@@ -88,7 +89,8 @@ static void on_guest(void *arg, struct talk *talk, const Punch__Message *message
 	hold_free(hold);
 	/* Before the answer: whoever has it knows that the next place is held */
 	awaited_tend(awaited);
-	callee_met(serverless->node, talk, message->invite, serverless->node->quick_mode ? NULL : awaited->pal->peer.key);
+	callee_met(serverless->node, talk, message->invite,
+		   serverless->node->quick_mode ? NULL : awaited->pal->peer.key);
 	guest_free(guest);
 }
 
@@ -127,7 +129,8 @@ static int guest_new(struct hold *hold, int fd, bool opener)
 	guest->opener = opener;
 	TAILQ_INSERT_TAIL(&serverless->guests, guest, link);
 	serverless->guest_count++;
-	guest->talk = talk_new(serverless->node->base, fd, hold->where.callee_key, hold->where.caller_key, on_guest, guest);
+	guest->talk =
+		talk_new(serverless->node->base, fd, hold->where.callee_key, hold->where.caller_key, on_guest, guest);
 	if (guest->talk)
 		return 0;
 	guest_free(guest);
@@ -178,8 +181,8 @@ static void hold_refused(struct hold *hold, int error)
 {
 	uint64_t took = clock_now() - hold->since;
 
-	log_debug("meeting %s:%u place %u: %s after %llu ms", hold->awaited->pal->peer.name, hold->awaited->port, hold->place,
-		  strerror(error), (unsigned long long)(took / MS));
+	log_debug("meeting %s:%u place %u: %s after %llu ms", hold->awaited->pal->peer.name, hold->awaited->port,
+		  hold->place, strerror(error), (unsigned long long)(took / MS));
 	hold_renew(hold, hold->awaited->serverless->distance && took > RENEW_EARLY ? RENEW_SOON : RENEW_LATER);
 }
 
@@ -281,7 +284,8 @@ static int hold_listen(struct hold *hold)
 		return hold->listener;
 	if (listen(hold->listener, SESSION_PATHS))
 		return -errno;
-	hold->accept = event_new(hold->awaited->serverless->node->base, hold->listener, EV_READ | EV_PERSIST, on_accept, hold);
+	hold->accept =
+		event_new(hold->awaited->serverless->node->base, hold->listener, EV_READ | EV_PERSIST, on_accept, hold);
 	return hold->accept && event_add(hold->accept, NULL) == 0 ? 0 : -ENOMEM;
 }
 
@@ -308,8 +312,8 @@ struct hold *hold_new(struct awaited *awaited, unsigned int place)
 	if (rc == 0)
 		rc = hold_listen(hold);
 	if (rc) {
-		log_info("meeting %s:%u: port %u cannot be held in this bucket: %s", awaited->pal->peer.name, awaited->port,
-			 hold->where.callee_port, strerror(-rc));
+		log_info("meeting %s:%u: port %u cannot be held in this bucket: %s", awaited->pal->peer.name,
+			 awaited->port, hold->where.callee_port, strerror(-rc));
 		hold_free(hold);
 		return NULL;
 	}

@@ -82,7 +82,8 @@ static int look_up(const struct service *service, struct sockdiag_socket *found)
 		static struct log_limit limit;
 
 		if (log_limited(&limit))
-			log_error("cannot ask the kernel for listening sockets (NETLINK_SOCK_DIAG, module tcp_diag): %s",
+			log_error("cannot ask the kernel for listening sockets (NETLINK_SOCK_DIAG, module tcp_diag): "
+				  "%s",
 				  strerror(-rc));
 		return rc;
 	}

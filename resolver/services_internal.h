@@ -7,7 +7,8 @@
 
 #include "resolver/services.h"
 
-#define SERVICES_MAX	256	/* listeners at one time; a program with one per worker (SO_REUSEPORT) has up to some dozens */
+/* listeners at one time; a program with one per worker (SO_REUSEPORT) has up to some dozens */
+#define SERVICES_MAX	256
 
 /** services_new(), services_free() - Return: NULL when out of memory */
 struct services *services_new(struct node *node);

@@ -55,9 +55,9 @@ static_assert(sizeof(state_names) / sizeof(*state_names) == SESSION_STATE_COUNT,
 
 #define TO(state) (1u << SESSION_##state)
 /*
- * A caller goes back to UPLINK when the rendezvous was lost or said "try again", and when no path came of a try, or one that
- * carries nothing; from NOMINATING to PUNCHING when the chosen path died meanwhile.  A callee begins in PORTS, and a nomination
- * may reach it before its Go.  A bare path is OVER as soon as it is nominated.
+ * A caller goes back to UPLINK when the rendezvous was lost or said "try again", and when no path came of a try,
+ * or one that carries nothing; from NOMINATING to PUNCHING when the chosen path died meanwhile.  A callee begins
+ * in PORTS, and a nomination may reach it before its Go.  A bare path is OVER as soon as it is nominated.
  */
 static const unsigned int allowed[] = {
 	[SESSION_UPLINK] = TO(PORTS) | TO(MEETING) | TO(OVER),
@@ -271,7 +271,8 @@ void session_cancel(struct session *s)
 	session_arm(s, 0);
 }
 
-/* A session that finds no descriptor in its midst fails late and for no reason that a user could see: rather later than so */
+/* A session that finds no descriptor in its midst fails late and for no reason that a user
+ * could see: rather later than so */
 bool sessions_room(const struct node *node, bool caller)
 {
 	unsigned int busy = 0, alike = 0, files;
@@ -289,7 +290,8 @@ bool sessions_room(const struct node *node, bool caller)
 	if (!busy || getrlimit(RLIMIT_NOFILE, &limit))
 		return true;
 	files = SESSION_FILES_BASE + SESSION_FILES * (busy + 1) + parked_files(node->parked) +
-		2 * doorbells_count(node->doorbells) + (node->serverless ? serverless_files(node->serverless) : 0) + 2 * splices_count(node->splices) + local_count(node->local);
+		2 * doorbells_count(node->doorbells) + (node->serverless ? serverless_files(node->serverless) : 0) +
+		2 * splices_count(node->splices) + local_count(node->local);
 	return files <= limit.rlim_cur;
 }
 

@@ -14,7 +14,8 @@ struct session;
 /**
  * struct session_result
  * @error:	0, or the errno for the program
- * @fd:		connected, proven socket (blocking mode as a fresh socket: O_NONBLOCK clear); owned by the receiver; -1 on error
+ * @fd:		connected, proven socket (blocking mode as a fresh socket: O_NONBLOCK clear);
+ *		owned by the receiver; -1 on error
  * @track:	of the path that it stands for
  * @text:	one line for people on error
  */

@@ -68,7 +68,8 @@ static int identify(struct node *node, const struct invitation *in, struct peer 
 /* Is the invitation whole, for us, and from whom the server says? */
 static int check(struct node *node, const Punch__Invited *message, bool met, struct invitation *in, struct body *body)
 {
-	/* Without a server, in quick mode, it was sealed by somebody who knows the word; the key is as good as its signature */
+	/* Without a server, in quick mode, it was sealed by somebody who knows the word; the
+	 * key is as good as its signature */
 	bool anybody = met && node->quick_mode;
 	int err;
 
@@ -107,7 +108,8 @@ static int sign_answer(struct session *s, const struct invitation *in, uint32_t 
 	struct answer answer = { .status = status, .route = s->route };
 
 	if (status == PUNCH__ANSWER_STATUS__ANSWER_ENCRYPT)
-		answer.encrypt = (uint32_t)s->encrypt;		/* our wish, for the caller to say what contradicts what */
+		/* our wish, for the caller to say what contradicts what */
+		answer.encrypt = (uint32_t)s->encrypt;
 	else
 		answer.encrypt = s->encrypted ? PUNCH__ENCRYPT__ENCRYPT_YES : PUNCH__ENCRYPT__ENCRYPT_NO;
 	memcpy(answer.session, in->session, SESSION_SIZE);

@@ -160,9 +160,10 @@ static void caller_timeout(struct session *s)
 			     s->peer.name, (unsigned int)((s->deadline - s->started) / SECOND));
 		break;
 	default:
-		session_fail(s, ETIMEDOUT, "%s: no answer through %s within %u s; is %s's network slow? (PUNCH_TIMEOUT)",
-			     s->peer.name, session_via(s),
-			     (unsigned int)((s->deadline - s->started) / SECOND), s->peer.name);
+		session_fail(s, ETIMEDOUT,
+			     "%s: no answer through %s within %u s; is %s's network slow? (PUNCH_TIMEOUT)",
+			     s->peer.name, session_via(s), (unsigned int)((s->deadline - s->started) / SECOND),
+			     s->peer.name);
 		break;
 	}
 }
@@ -228,8 +229,9 @@ static bool caller_accepted(struct session *s, const struct answer *answer)
 		return true;
 	case PUNCH__ANSWER_STATUS__ANSWER_NO_SERVICE:
 		if (s->node->quick_mode)
-			session_fail(s, ECONNREFUSED, "%s: nothing is published on port %u there; does its program run under "
-				     "punch, with a name (PUNCH_AS), and listen on more than loopback?", s->peer.name, s->port);
+			session_fail(s, ECONNREFUSED, "%s: nothing is published on port %u there; does its program run "
+				     "under punch, with a name (PUNCH_AS), and listen on more than loopback?",
+				     s->peer.name, s->port);
 		else
 			session_fail(s, ECONNREFUSED, "%s: nothing is published on port %u there; look at [service] in "
 				     "%s's punch.conf, and whether its program runs under punch", s->peer.name, s->port,
@@ -241,8 +243,8 @@ static bool caller_accepted(struct session *s, const struct answer *answer)
 			     key_text(s->node->key.public, key));
 		break;
 	case PUNCH__ANSWER_STATUS__ANSWER_ENCRYPT:
-		session_fail(s, ECONNREFUSED, "%s: port %u: encrypt = %s here and %s there; set it to auto in [peer %s] "
-			     "here, or in [service] or [peer] there", s->peer.name, s->port,
+		session_fail(s, ECONNREFUSED, "%s: port %u: encrypt = %s here and %s there; set it to auto in [peer "
+			     "%s] here, or in [service] or [peer] there", s->peer.name, s->port,
 			     s->encrypt == CONF_ENCRYPT_NO ? "no" : s->encrypt == CONF_ENCRYPT_YES ? "yes" : "auto",
 			     answer->encrypt == PUNCH__ENCRYPT__ENCRYPT_NO ? "no" : "yes", s->peer.name);
 		break;
@@ -296,7 +298,8 @@ void caller_answered(struct session *s, const Punch__Answered *message)
 	}
 	if (err || !caller_answer_matches(s, &answer)) {
 		session_fail(s, EACCES, "%s: the answer through %s was not signed by %s's key; compare %s%s%s",
-			     s->peer.name, session_via(s), s->peer.name, s->node->quick_mode ? "the secret words" : "[peer ",
+			     s->peer.name, session_via(s), s->peer.name,
+			     s->node->quick_mode ? "the secret words" : "[peer ",
 			     s->node->quick_mode ? "" : s->peer.name, s->node->quick_mode ? "" : "] key");
 		return;
 	}
@@ -358,12 +361,14 @@ static void caller_offline(struct session *s, bool grace)
 	if (!s->away_since)
 		s->away_since = clock_now();
 	if (s->node->quick_mode)
-		caller_excuse(s, EHOSTUNREACH, "%s: not connected to %s with the same word; is a program under punch running "
-			      "there, with PUNCH_AS=%.*s and this very PUNCH_SECRET and PUNCH_RENDEZVOUS?", s->peer.name,
+		caller_excuse(s, EHOSTUNREACH, "%s: not connected to %s with the same word; is a program under punch "
+			      "running there, with PUNCH_AS=%.*s and this very PUNCH_SECRET and PUNCH_RENDEZVOUS?",
+			      s->peer.name,
 			      uplink_name(s->uplink), (int)(strlen(s->peer.name) - strlen(".punch")), s->peer.name);
 	else
-		caller_excuse(s, EHOSTUNREACH, "%s: not connected to %s, or does not know our key %s; is a program under "
-			      "punch running there, and is [peer %s] key right?", s->peer.name, uplink_name(s->uplink),
+		caller_excuse(s, EHOSTUNREACH, "%s: not connected to %s, or does not know our key %s; is a program "
+			      "under punch running there, and is [peer %s] key right?",
+			      s->peer.name, uplink_name(s->uplink),
 			      key_text(s->node->key.public, key), s->peer.name);
 	for (i = 0; i < s->node->uplink_count; i++)
 		if (s->node->uplinks[i] == s->uplink)
@@ -452,7 +457,8 @@ void caller_covered(struct session *s, int fd)
 
 	result.setup_us = (uint32_t)(clock_now() - s->started);
 	log_info("to %s:%u: %s path to %s, %s, after %.1f ms", s->peer.name, s->port, session_kind_name(s->kind),
-		 endpoint_format(&s->track.path.remote, text), encrypt_cover_name(s->track.cover), result.setup_us / 1000.0);
+		 endpoint_format(&s->track.path.remote, text), encrypt_cover_name(s->track.cover),
+		 result.setup_us / 1000.0);
 	if (s->kind == LOCAL_PATH_RELAY)
 		log_info("to %s:%u: relayed, direct: %s", s->peer.name, s->port, direct_problem(s));
 	session_note(s, "%s path to %s", s->kind == LOCAL_PATH_RELAY ? "relayed" : "direct", text);

@@ -5,8 +5,8 @@
  * A proven direct path is taken at once, unless the relay is much faster (choice.c).  A proven relay path waits:
  * for the plan's window after Go, or until every attempt has failed; and 200 ms longer for what came late.
  *
- * A path that is connected and stays silent is waited for, but not for long: its far end's segments are being lost, or it is nobody's.
- * Then the try is over as if it were not there.
+ * A path that is connected and stays silent is waited for, but not for long: its far end's
+ * segments are being lost, or it is nobody's. Then the try is over as if it were not there.
  */
 #include "common/log.h"
 #include "resolver/choice.h"

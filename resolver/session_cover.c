@@ -56,7 +56,8 @@ static void on_covered(void *arg, const struct crypt_result *result)
 	s->track.cover = result->cover;
 	if (result->cover == ENCRYPT_PUMP)
 		connections_track_end(result->fd, &s->track);
-	session_note(s, "TLS 1.3 %s, %s", result->cover == ENCRYPT_KERNEL ? "in the kernel" : "in a pump", result->text);
+	session_note(s, "TLS 1.3 %s, %s", result->cover == ENCRYPT_KERNEL ? "in the kernel" : "in a pump",
+		     result->text);
 	give(s, result->fd);
 }
 

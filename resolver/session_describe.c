@@ -101,7 +101,8 @@ static void describe_hosts(struct description *d, uint16_t port)
 	freeifaddrs(list);
 }
 
-/* A port that the gateway passes on to us, if it is where the rendezvous sees us, or lets through to our IPv6 address */
+/* A port that the gateway passes on to us, if it is where the rendezvous sees us, or lets
+ * through to our IPv6 address */
 static void describe_mapped(struct session *s)
 {
 	const struct endpoint *seen = &s->lanes[0].port->mapped[0];

@@ -10,11 +10,12 @@
  * socket becomes a path of that session, which reads and checks them. There is one port for each family
  * of sockets, because programs get the socket itself: an IPv6 one for a program that has one.
  *
- * IPv6 has no NAT to map ports on, but mostly a firewall: there the IPv6 socket's port gets a pinhole, by PCP or UPnP, and
- * our own address with this port is where we are reached.
+ * IPv6 has no NAT to map ports on, but mostly a firewall: there the IPv6 socket's port gets a
+ * pinhole, by PCP or UPnP, and our own address with this port is where we are reached.
  *
- * Anybody may come. A visitor has VISITOR_PATIENCE for its preamble; there are at most VISITORS, and the oldest goes when one more
- * comes. A preamble of a session that is not there yet (the other side may have got its Go first) waits as long.
+ * Anybody may come. A visitor has VISITOR_PATIENCE for its preamble; there are at most
+ * VISITORS, and the oldest goes when one more comes. A preamble of a session that is not there
+ * yet (the other side may have got its Go first) waits as long.
  */
 #include <errno.h>
 #include <netinet/in.h>

@@ -22,7 +22,8 @@
 
 #define SESSIONS_MAX	1024	/* at once, waiting ones included: as many as LOCAL_REQUESTS and PARKED_MAX */
 #define SESSIONS_SPARE	32	/* more, which live only for telling a caller "busy" */
-#define SESSIONS_CALLING 128	/* of these under way to peers, the others wait: with two SYNs each the courtesy limit of 256 half-open */
+/* of these under way to peers, the others wait: with two SYNs each the courtesy limit of 256 half-open */
+#define SESSIONS_CALLING 128
 #define SESSIONS_CALLED	512	/* under way from peers */
 
 /* Descriptors: of one session two lanes (holder, two probes, listener), some dials, a relay leg, paths; and of
@@ -30,10 +31,14 @@
 #define SESSION_FILES	16
 #define SESSION_FILES_BASE 40
 #define SESSION_PATHS	16	/* sockets of one session that are being proven */
-#define SESSION_PATHS_CAME 12	/* of these, that came to us: strangers may hold them. The rest is for what we dial, and the relay */
-#define SESSION_SILENT	(1 * SECOND)	/* without a hello; the far end's comes within a round trip, or is sent again after 200 ms and one */
+/* of these, that came to us: strangers may hold them. The rest is for what we dial, and the relay */
+#define SESSION_PATHS_CAME 12
+/* without a hello; the far end's comes within a round trip, or is sent again after 200 ms and one */
+#define SESSION_SILENT	(1 * SECOND)
 #define SESSION_LEGS	2	/* relays tried side by side */
-#define SESSION_REPLAYS	1024	/* identifiers of known peers' invitations: each works once. What is repeated later opens nothing, see docs/security.md */
+/* identifiers of known peers' invitations: each works once. What is repeated later opens
+ * nothing, see docs/security.md */
+#define SESSION_REPLAYS	1024
 
 /* A rendezvous that is restarting is back within this; longer waiting is only annoying */
 #define SESSION_UPLINK_PATIENCE	(6 * SECOND)
@@ -55,8 +60,10 @@
 
 /* Whole new tries, with new ports and a new invitation, when every path of one has failed before the time is over */
 #define SESSION_TRIES		3
-#define SESSION_TRY		(5 * SECOND)	/* after Go without a path: the peer's resolver may have died meanwhile; both relay legs take a second each */
-#define SESSION_TRY_LEAST	(4 * SECOND)	/* left, or another one is not begun: it needs PLAN_WINDOW and some round trips */
+/* after Go without a path: the peer's resolver may have died meanwhile; both relay legs take a second each */
+#define SESSION_TRY		(5 * SECOND)
+/* left, or another one is not begun: it needs PLAN_WINDOW and some round trips */
+#define SESSION_TRY_LEAST	(4 * SECOND)
 
 /* The callee keeps an answered session for as long as its caller may try */
 #define SESSION_CALLEE_LIFE	(TIMEOUT_MOST_S * SECOND)
@@ -191,7 +198,10 @@ void session_free(struct session *s);
 /** session_set_state() - logs the edge; the table in session.c has to have it */
 void session_set_state(struct session *s, enum session_state state);
 
-/** session_arm() - session_advance() at @when (clock_now()'s time), from the loop; NEVER: not by time. The last call counts */
+/**
+ * session_arm() - session_advance() at @when (clock_now()'s time), from the loop; NEVER: not by
+ * time. The last call counts
+ */
 void session_arm(struct session *s, uint64_t when);
 
 /** session_note() - one line for punchctl ping and the debug log */
@@ -203,7 +213,9 @@ struct session *session_find(struct sessions *sessions, const uint8_t *id, size_
 /** session_advance() - do what is due; frees a session that is OVER */
 void session_advance(struct session *s);
 
-/** sessions_room() - may one more of this role be under way, for the peers' sake and by the descriptors that are left? */
+/**
+ * sessions_room() - may one more of this role be under way, for the peers' sake and by the descriptors that are left?
+ */
 bool sessions_room(const struct node *node, bool caller);
 
 /** session_restart() - caller, PUNCHING or COVERING: back to UPLINK, with other ports and nothing of this try left */
@@ -221,7 +233,10 @@ const char *session_via(const struct session *s);
 
 /* --- session_cover.c: from a nominated path to what the program gets */
 
-/** session_cover() - @path is nominated: give its socket away, encrypted first where that was agreed; the path is gone then */
+/**
+ * session_cover() - @path is nominated: give its socket away, encrypted first where that was
+ * agreed; the path is gone then
+ */
 void session_cover(struct session *s, struct path *path);
 
 /** session_kind_name() - "LAN", "direct", "relayed" */
@@ -229,7 +244,9 @@ const char *session_kind_name(enum local_path kind);
 
 /* --- session_memory.c */
 
-/** session_first() - who should open first, by what was seen with this peer. Return: Punch__First, for our description */
+/**
+ * session_first() - who should open first, by what was seen with this peer. Return: Punch__First, for our description
+ */
 uint32_t session_first(const struct session *s);
 
 /** session_learn() - a path was nominated: remember what worked */
@@ -237,7 +254,10 @@ void session_learn(struct session *s);
 
 /* --- session_describe.c */
 
-/** session_take_ports() - a port for each lane. Return: 0, or -EAGAIN: they are being made, session_advance() is called then */
+/**
+ * session_take_ports() - a port for each lane. Return: 0, or -EAGAIN: they are being made,
+ * session_advance() is called then
+ */
 int session_take_ports(struct session *s);
 
 /** session_describe() - fill s->own from the ports that it has */

@@ -24,7 +24,8 @@
 
 /* Sessions of one node that do this at once: the courtesy limit is for a host, not a session */
 #define MASS_SESSIONS 1
-#define MASS_FILES 1024		/* descriptors that the process may have at least, or the other sessions would find none */
+/* descriptors that the process may have at least, or the other sessions would find none */
+#define MASS_FILES 1024
 
 static_assert(BIRTHDAY_HELD <= BIRTHDAY_WAVE, "one array serves both roles");
 

@@ -47,7 +47,8 @@ static uint32_t what_worked(const struct session *s)
 		const struct attempt_plan *plan = &s->punch.attempts[i].plan;
 		const struct port *port = s->lanes[plan->lane].port;
 
-		if (!port || port->number != s->track.path.local.port || !endpoint_equal(&plan->remote, &s->track.path.remote))
+		if (!port || port->number != s->track.path.local.port ||
+		    !endpoint_equal(&plan->remote, &s->track.path.remote))
 			continue;
 		switch (plan->tactic) {
 		case TACTIC_OPEN:

@@ -60,15 +60,17 @@ static struct path **free_place(struct session *s)
 }
 
 /*
- * May somebody else have its place?  That of whoever came to us and is silent.  Not what is young: the hello that we have said
- * there may make the caller choose it; and where guesses open many at once, both ends keep the same ones, the first.
+ * May somebody else have its place?  That of whoever came to us and is silent.  Not what is
+ * young: the hello that we have said there may make the caller choose it; and where guesses
+ * open many at once, both ends keep the same ones, the first.
  */
 static bool may_go(const struct path *path, uint64_t now)
 {
 	return !path_dialled(path) && path_state(path) == PATH_PROVING && now - path_since(path) >= SESSION_SILENT;
 }
 
-/* Strangers keep nobody out: what comes to us has not all places, and where its own are taken the oldest silent one goes */
+/* Strangers keep nobody out: what comes to us has not all places, and where its own are taken
+ * the oldest silent one goes */
 static struct path **make_place(struct session *s, bool dialled)
 {
 	struct path **place = free_place(s), **oldest = NULL;
@@ -261,7 +263,8 @@ void session_go(struct session *s, uint64_t go)
 	session_set_state(s, SESSION_PUNCHING);
 	if (s->plan.mass)
 		mass_start(s);
-	session_note(s, "starting %u attempts in %.1f ms", s->plan.count, go > clock_now() ? (double)(go - clock_now()) / (double)MS : 0.0);
+	session_note(s, "starting %u attempts in %.1f ms", s->plan.count,
+		     go > clock_now() ? (double)(go - clock_now()) / (double)MS : 0.0);
 	session_consider(s);
 }
 

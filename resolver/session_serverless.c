@@ -6,9 +6,9 @@
  *
  * The caller connects from its port of the present bucket to the callee's, who holds it (serverless.c), again
  * after each refusal, and from the next bucket's ports when that has come.  On the connection it says its
- * Invite, gets the Reply, both sealed, and from there on the connection is a path like others: it must prove itself, and
- * is nominated.  So invitation, answer, and the secret are those of a session with a server; only nobody carries
- * them, and there is one path.
+ * Invite, gets the Reply, both sealed, and from there on the connection is a path like others:
+ * it must prove itself, and is nominated.  So invitation, answer, and the secret are those of a
+ * session with a server; only nobody carries them, and there is one path.
  *
  *	caller                                      callee (holds)
  *	UPLINK
@@ -30,10 +30,13 @@
 #include "resolver/timer.h"
 
 #define APPROACH_ASK	(20 * MS)	/* until it is asked again whose turn it is: a meeting takes two round trips */
-#define APPROACH_WAIT_MIN	(1 * MS)	/* after a refusal, see PUNCH_WAIT_MIN; to what the refusal took, or this at least: */
+/* after a refusal, see PUNCH_WAIT_MIN; to what the refusal took, or this at least: */
+#define APPROACH_WAIT_MIN	(1 * MS)
 #define APPROACH_WAIT_SPAN	(10 * MS)
-#define APPROACH_EAGER	16		/* so many tries; they see the holder renew its SYN twice. Then the span is doubled ... */
-#define APPROACH_WAIT_MOST	(500 * MS)	/* ... with every fourth, up to this: a peer that is away is not to be bombarded */
+/* so many tries; they see the holder renew its SYN twice. Then the span is doubled ... */
+#define APPROACH_EAGER	16
+/* ... with every fourth, up to this: a peer that is away is not to be bombarded */
+#define APPROACH_WAIT_MOST	(500 * MS)
 #define APPROACH_EDGE	(1 * MS)	/* after a bucket's edge: timers are not exact */
 
 struct approach {
@@ -131,7 +134,8 @@ static void approach_refused(struct approach *approach, int error)
 
 	approach->error = error;
 	approach->tries++;
-	span = clock_before((took > APPROACH_WAIT_SPAN ? took : APPROACH_WAIT_SPAN) << (doubled < 16 ? doubled : 16), APPROACH_WAIT_MOST);
+	span = clock_before((took > APPROACH_WAIT_SPAN ? took : APPROACH_WAIT_SPAN) << (doubled < 16 ? doubled : 16),
+			    APPROACH_WAIT_MOST);
 	secret_random(&random, sizeof(random));
 	wait = APPROACH_WAIT_MIN + span * random / UINT32_MAX;
 	approach_wait(approach, wait);
@@ -152,7 +156,8 @@ static void on_connected(evutil_socket_t fd, short what, void *arg)
 		return;
 	}
 	event_del(approach->timer);
-	approach->talk = talk_new(s->node->base, dial_take(dial), approach->where.caller_key, approach->where.callee_key, on_answer, approach);
+	approach->talk = talk_new(s->node->base, dial_take(dial), approach->where.caller_key,
+				  approach->where.callee_key, on_answer, approach);
 	if (!approach->talk) {
 		session_fail(s, ENOBUFS, "%s: out of memory", s->peer.name);
 		return;
@@ -174,7 +179,8 @@ static int approach_place(struct approach *approach, uint64_t bucket)
 		return -EAGAIN;
 	if (approach->pal->address.family == AF_INET6 && s->family == AF_INET)
 		return -EAFNOSUPPORT;
-	place = turns_take(serverless_turns(s->node->serverless), s->peer.key, s->port, bucket, MEETING_PLACES, approach);
+	place = turns_take(serverless_turns(s->node->serverless), s->peer.key, s->port, bucket, MEETING_PLACES,
+			   approach);
 	if (place < 0)
 		return place == -EBUSY ? -EAGAIN : place;
 	if (!s->node->quick_mode)
@@ -203,8 +209,8 @@ static void approach_go(struct approach *approach)
 	}
 	rc = approach_place(approach, bucket);
 	if (rc == -EAFNOSUPPORT) {
-		session_fail(s, ENETUNREACH, "%s: its address %s is of IPv6, and the program's socket of IPv4", s->peer.name,
-			     endpoint_format_address(&approach->pal->address, text));
+		session_fail(s, ENETUNREACH, "%s: its address %s is of IPv6, and the program's socket of IPv4",
+			     s->peer.name, endpoint_format_address(&approach->pal->address, text));
 		return;
 	}
 	if (rc) {
@@ -231,8 +237,8 @@ void approach_start(struct session *s)
 	struct approach *approach;
 
 	if (!pal) {
-		session_fail(s, EHOSTUNREACH, "%s: [node] rendezvous = none, and [peer %s] has no address; write its public "
-			     "address, or name a rendezvous", s->peer.name, s->peer.name);
+		session_fail(s, EHOSTUNREACH, "%s: [node] rendezvous = none, and [peer %s] has no address; write its "
+			     "public address, or name a rendezvous", s->peer.name, s->peer.name);
 		return;
 	}
 	if (s->route == PUNCH__ROUTE__ROUTE_RELAY) {
@@ -268,8 +274,12 @@ bool sessions_meeting(const struct sessions *sessions, unsigned int i, struct me
 		if (!approach || i--)
 			continue;
 		*view = (struct meeting_view){
-			.peer = s->peer.name, .port = s->port, .local = approach->where.caller_port, .remote = approach->pal->address,
-			.state = approach->talk ? "engaged" : approach->dial.fd >= 0 ? "opening" : "waiting", .since = s->started,
+			.peer = s->peer.name,
+			.port = s->port,
+			.local = approach->where.caller_port,
+			.remote = approach->pal->address,
+			.state = approach->talk ? "engaged" : approach->dial.fd >= 0 ? "opening" : "waiting",
+			.since = s->started,
 		};
 		view->remote.port = approach->where.callee_port;
 		return true;
@@ -287,12 +297,16 @@ void approach_no_show(struct session *s)
 		session_fail(s, EHOSTUNREACH, "%s: [peer %s] address = %s: %s", s->peer.name, s->peer.name, pal->host,
 			     pal->problem[0] ? pal->problem : "no answer from DNS");
 	else
-		session_fail(s, ETIMEDOUT, "%s: did not come to %s port %u within %u s%s%s; does a program under punch serve "
-			     "that port there, with our %s? Are both clocks right to %u s? NATs "
-			     "that change port numbers need a rendezvous", s->peer.name, pal ? pal->host : "?", s->port,
+		session_fail(s, ETIMEDOUT,
+			     "%s: did not come to %s port %u within %u s%s%s; does a program under punch "
+			     "serve that port there, with our %s? Are both clocks right to %u s? NATs that change port "
+			     "numbers need a rendezvous",
+			     s->peer.name, pal ? pal->host : "?", s->port,
 			     (unsigned int)((s->deadline - s->started) / SECOND), error ? ": " : "",
-			     error ? strerror(error) : "", s->node->quick_mode ?
-			     "word, and our address in its PUNCH_RENDEZVOUS" : "key and address in its [peer]", MEETING_MARGIN);
+			     error ? strerror(error) : "",
+			     s->node->quick_mode ? "word, and our address in its PUNCH_RENDEZVOUS" :
+						   "key and address in its [peer]",
+			     MEETING_MARGIN);
 }
 
 /* ------------------------------------------------------------ callee */

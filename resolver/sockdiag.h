@@ -52,8 +52,8 @@ int sockdiag_listeners(uint16_t port, sockdiag_seen *seen, void *arg);
 int sockdiag_find(const struct endpoint *local, const struct endpoint *remote, struct sockdiag_socket *socket);
 
 /**
- * sockdiag_destroy() - abort a connection, whoever has it (SOCK_DESTROY, CAP_NET_ADMIN): RST to the far end, ECONNABORTED
- * to the program
+ * sockdiag_destroy() - abort a connection, whoever has it (SOCK_DESTROY, CAP_NET_ADMIN): RST to
+ * the far end, ECONNABORTED to the program
  * @cookie:	as SO_COOKIE: no other socket than that one
  * Return: 0, -ENOENT (it is gone), -EPERM, -EOPNOTSUPP (not in this kernel), or -errno
  */

@@ -36,7 +36,8 @@
 #include "resolver/give.h"
 #include "resolver/splice.h"
 
-#define SPLICE_CHUNK	(128 * 1024)	/* bytes for each read(): fewer cost throughput (measured against 16 KiB: half) */
+/* bytes for each read(): fewer cost throughput (measured against 16 KiB: half) */
+#define SPLICE_CHUNK	(128 * 1024)
 #define SPLICE_IDLE_S	120		/* then TCP keepalives: a host that vanished must not hold a pair for ever, and
 					 * NATs keep what is used within 2 h 4 min (RFC 5382 REQ-5), many less */
 #define SPLICE_TURN	8		/* reads for one wake-up, so that others get their turn */
@@ -188,8 +189,9 @@ static void on_pair(evutil_socket_t fd, short what, void *arg);
 static int watch(struct pair *pair, unsigned int i)
 {
 	const struct direction *from = &pair->way[i], *to = &pair->way[1 - i];
-	short wanted = (short)((from->state == DIRECTION_OPEN && !from->left ? EV_READ : 0) | (to->left ? EV_WRITE : 0) |
-			       (from->state == DIRECTION_ENDED ? EV_READ | EV_ET : 0) | EV_PERSIST);
+	short wanted =
+		(short)((from->state == DIRECTION_OPEN && !from->left ? EV_READ : 0) | (to->left ? EV_WRITE : 0) |
+			(from->state == DIRECTION_ENDED ? EV_READ | EV_ET : 0) | EV_PERSIST);
 	struct event *event = pair->event[i];
 
 	/* Nearly always the same as before: no system call */
@@ -251,7 +253,8 @@ static void prepare(int fd)
 		setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
 		setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle, sizeof(idle));
 	}
-	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));	/* the writer has decided already what goes together */
+	/* the writer has decided already what goes together */
+	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 }
 
 int splice_start(struct splices *splices, int a, int b)

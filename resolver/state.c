@@ -8,12 +8,11 @@
  * means nothing in another one), a SavedState message, 0600, in conf_state_path()'s
  * folder.  It is whole at any moment (file_replace()).
  *
- * It serves two purposes. A peer that is revoked loses its connections (revoke.h), also those of a resolver that has left
- * since: so they are remembered. And a resolver that died by force is started again and
- * must publish what was published, and must know the names whose addresses
- * programs already hold.  So services are written at once, before LOCAL_LISTEN is
- * answered; names within STATE_DELAY.  A file that cannot be read or parsed is as good
- * as none: the programs' next calls fill the tables again.
+ * It serves two purposes. A peer that is revoked loses its connections (revoke.h), also those of a
+ * resolver that has left since: so they are remembered. And a resolver that died by force is started
+ * again and must publish what was published, and must know the names whose addresses programs already
+ * hold.  So services are written at once, before LOCAL_LISTEN is answered; names within STATE_DELAY.  A
+ * file that cannot be read or parsed is as good as none: the programs' next calls fill the tables again.
  *
  * What need not be remembered is not written: a name whose slot follows from
  * its hash, in file mode, where the configuration has all names.  When nothing is left
@@ -42,7 +41,8 @@
 
 #define STATE_DELAY_S	1		/* new names wait this long: a page of links brings many at once */
 #define STATE_SLOW_S	10		/* new connections: a browser makes many, and each write syncs the disk */
-#define STATE_BYTES	(4096 * 1024)	/* full tables of names and services are below 400 KiB, connections below 2 MiB */
+/* full tables of names and services are below 400 KiB, connections below 2 MiB */
+#define STATE_BYTES	(4096 * 1024)
 #define STATE_BASENAME	32		/* bytes of the configuration's name kept in the file's name */
 
 struct state {
@@ -173,8 +173,9 @@ void state_load(struct node *node)
 	if (!state)
 		return;
 	if (state_path(node, state->path) < 0) {
-		log_warn("no folder for saved state (neither HOME nor STATE_DIRECTORY is set): published services, and keys of "
-			 "servers without rendezvous-key, are not remembered, and connections of an earlier resolver outlive a revocation");
+		log_warn("no folder for saved state (neither HOME nor STATE_DIRECTORY is set): published services, and "
+			 "keys of servers without rendezvous-key, are not remembered, and connections of an earlier "
+			 "resolver outlive a revocation");
 		state->path[0] = '\0';
 		return;
 	}
@@ -366,7 +367,8 @@ void state_connected(struct node *node)
 {
 	struct state *state = node->state;
 
-	if (node->quick_mode || !state || !state->path[0] || (state->later && event_pending(state->later, EV_TIMEOUT, NULL)))
+	if (node->quick_mode || !state || !state->path[0] ||
+	    (state->later && event_pending(state->later, EV_TIMEOUT, NULL)))
 		return;		/* what is written soon has the connections, too */
 	state->connected = true;
 	write_within(node, STATE_SLOW_S, false);

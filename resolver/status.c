@@ -248,8 +248,8 @@ static void print_connection(FILE *out, struct json_object *item)
 	fprintf(out, "%s %s port %lld%s: %s path, %s, %s, set up in %s ms, %lld bytes in, %lld out, %lld s\n",
 		incoming ? "from" : "to", text_of(item, "peer"), number_of(item, "port"),
 		json_object_get_boolean(json_object_object_get(item, "open")) ? "" : " (closed)", text_of(item, "path"),
-		text_of(item, "encrypted"), text_of(item, "remote"), text_of(item, "setup_ms"), number_of(item, "bytes_in"),
-		number_of(item, "bytes_out"), number_of(item, "age_s"));
+		text_of(item, "encrypted"), text_of(item, "remote"), text_of(item, "setup_ms"),
+		number_of(item, "bytes_in"), number_of(item, "bytes_out"), number_of(item, "age_s"));
 }
 
 static void print_meeting(FILE *out, struct json_object *item)
@@ -276,8 +276,9 @@ static void print_head(FILE *out, const struct node *node, struct json_object *r
 	const char *name = text_of(root, "node");
 
 	fprintf(out, "node %s  %s\n", *name ? name : "without a name", text_of(root, "public_key"));
-	fprintf(out, "%s, process %lld%s, up %lld s\n", node->quick_mode ? "quick mode" : text_of(root, "configuration"),
-		number_of(root, "pid"), number_of(root, "keeper_pid") ? " (kept)" : "", number_of(root, "uptime_s"));
+	fprintf(out, "%s, process %lld%s, up %lld s\n",
+		node->quick_mode ? "quick mode" : text_of(root, "configuration"), number_of(root, "pid"),
+		number_of(root, "keeper_pid") ? " (kept)" : "", number_of(root, "uptime_s"));
 	if (*life_complaint(node->life))
 		fprintf(out, "not in force, for an error: %s\n", life_complaint(node->life));
 }

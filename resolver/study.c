@@ -36,10 +36,12 @@
 #include "resolver/syn.h"
 #include "resolver/timer.h"
 
-#define STUDY_PATIENCE	(8 * SECOND)	/* all of it: the server takes 1.5 s for each of three, and round trips of 300 ms */
+/* all of it: the server takes 1.5 s for each of three, and round trips of 300 ms */
+#define STUDY_PATIENCE	(8 * SECOND)
 #define STUDY_ELSEWHERE	(1 * SECOND)	/* for the other server's answer, when all else is known */
 #define STUDY_HAIRPIN	(1500 * MS)	/* a SYN, its retransmission after 1 s, and an answer out of the same house */
-#define STUDY_HELD	(1 * SECOND)	/* our kernel sends the held SYN again after this, with a TTL that reaches the server */
+/* our kernel sends the held SYN again after this, with a TTL that reaches the server */
+#define STUDY_HELD	(1 * SECOND)
 #define STUDY_HELD_RTT	(400 * MS)	/* of the way to the server at most: the outcome takes two of these */
 
 enum study_step {

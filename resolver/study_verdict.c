@@ -6,7 +6,8 @@
 #include "common/punch.pb-c.h"
 #include "resolver/study.h"
 
-/* A firewall's rules are changed without our network going down; a pair that gives up direct paths must not do so for days */
+/* A firewall's rules are changed without our network going down; a pair that gives up direct
+ * paths must not do so for days */
 #define STUDY_FRESH	(3600 * SECOND)
 
 static bool is_kept_out(int outcome)
@@ -35,7 +36,8 @@ bool study_fresh(uint64_t at, uint64_t now)
 
 bool study_by_address(const struct study_result *result)
 {
-	return result->mapped.family && result->elsewhere.family && !endpoint_equal(&result->mapped, &result->elsewhere);
+	return result->mapped.family && result->elsewhere.family &&
+	       !endpoint_equal(&result->mapped, &result->elsewhere);
 }
 
 uint32_t study_stray(const struct study_result *result)

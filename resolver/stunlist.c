@@ -19,7 +19,8 @@
 #include "resolver/timer.h"
 
 #define STUN_PORT	3478	/* RFC 8489 18.6 */
-#define STUNLIST_AGAIN	(60 * SECOND)	/* between two look-ups: names of services have such lifetimes, or longer ones */
+/* between two look-ups: names of services have such lifetimes, or longer ones */
+#define STUNLIST_AGAIN	(60 * SECOND)
 
 struct entry {
 	struct stunlist *list;
@@ -89,7 +90,8 @@ void stunlist_refresh(struct stunlist *list)
 
 	for (entry = list->entries; entry < list->entries + list->count; entry++)
 		if (entry->asked && !entry->query)
-			timer_set(entry->again, now - entry->asked < STUNLIST_AGAIN ? entry->asked + STUNLIST_AGAIN - now : 0);
+			timer_set(entry->again,
+				  now - entry->asked < STUNLIST_AGAIN ? entry->asked + STUNLIST_AGAIN - now : 0);
 }
 
 unsigned int stunlist_get(const struct stunlist *list, struct endpoint *out, unsigned int max)

@@ -20,8 +20,8 @@ int syn_connect(int fd, int family, const struct endpoint *to);
  * syn_punch() - the same for a socket that opens a NAT: what routers and the far NAT say of its SYN does not end it
  *
  * The socket keeps an IP_MINTTL towards IPv4: take it off before a program gets it.
- * @ttl:	of this SYN alone, IPv4: the outermost NAT's distance and one more, so that it dies before the peer's NAT,
- *		which might refuse it. The kernel's repetitions, from 1 s on, have the system's. 0: this one too
+ * @ttl:	of this SYN alone, IPv4: the outermost NAT's distance and one more, so that it dies before the peer's
+ *		NAT, which might refuse it. The kernel's repetitions, from 1 s on, have the system's. 0: this one too
  */
 int syn_punch(int fd, int family, const struct endpoint *to, unsigned int ttl);
 

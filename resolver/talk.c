@@ -17,7 +17,8 @@
 #include "common/meeting.h"
 #include "resolver/talk.h"
 
-/* An honest far end has its message ready when the connection is made; three lost packets are made up for in this time */
+/* An honest far end has its message ready when the connection is made; three lost packets are
+ * made up for in this time */
 static const struct timeval patience = { .tv_sec = 5 };
 
 struct talk {

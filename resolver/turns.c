@@ -21,7 +21,8 @@ int turns_take(struct turns *turns, const uint8_t peer[KEY_SIZE], uint16_t port,
 			at = turn;
 			break;
 		}
-		/* Of another bucket (a later one: the clock was set back) and nobody's: its places are of no use to anyone */
+		/* Of another bucket (a later one: the clock was set back) and nobody's: its
+		 * places are of no use to anyone */
 		if (!turn->who && turn->bucket != bucket)
 			at = turn;
 	}

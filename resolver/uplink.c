@@ -251,7 +251,8 @@ static bool is_stranded(const struct uplink *u)
 		return false;
 	length = endpoint_to_sockaddr(&local, local.family, &ss);
 	fd = socket(local.family, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	lost = fd >= 0 && length > 0 && bind(fd, (const struct sockaddr *)&ss, (socklen_t)length) && errno == EADDRNOTAVAIL;
+	lost = fd >= 0 && length > 0 && bind(fd, (const struct sockaddr *)&ss, (socklen_t)length) &&
+	       errno == EADDRNOTAVAIL;
 	if (fd >= 0)
 		close(fd);
 	return lost;

@@ -103,7 +103,9 @@ struct uplink_relay {
 	uint16_t port;
 };
 
-/** uplink_relays() - those that the server has, reachable or not. Return: count, at most LIMIT_RELAYS; valid while READY */
+/**
+ * uplink_relays() - those that the server has, reachable or not. Return: count, at most LIMIT_RELAYS; valid while READY
+ */
 unsigned int uplink_relays(const struct uplink *uplink, const struct uplink_relay **relays);
 
 /** uplink_local() - own address of the connection, port 0. Return: 0 or -ENOTCONN */

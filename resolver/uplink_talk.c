@@ -169,7 +169,8 @@ static void on_refusal(struct uplink *u, const Punch__Failed *failed)
 
 	switch (failed->reason) {
 	case PUNCH__FAIL_REASON__FAIL_NOT_ALLOWED:
-		uplink_fail(u, UPLINK_REFUSED, "does not serve this node: its owner has to allow the key %s; it says: %.200s",
+		uplink_fail(u, UPLINK_REFUSED,
+			    "does not serve this node: its owner has to allow the key %s; it says: %.200s",
 			    key_text(u->node->key.public, own), text);
 		break;
 	case PUNCH__FAIL_REASON__FAIL_VERSION:

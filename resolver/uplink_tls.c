@@ -74,7 +74,8 @@ static void on_event(struct bufferevent *bev, short what, void *arg)
 	if (what & BEV_EVENT_CONNECTED) {
 		tls->secure = true;
 		if (tls_peer(bufferevent_openssl_get_ssl(bev), key))
-			tls->events->closed(tls->arg, "TLS: the server showed no Ed25519 key: is it a punch rendezvous?");
+			tls->events->closed(tls->arg, "TLS: the server showed no Ed25519 key: is it a punch "
+						      "rendezvous?");
 		else
 			tls->events->secure(tls->arg, key);
 		return;
