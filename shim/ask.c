@@ -87,7 +87,8 @@ static int reach(const char *tag, uid_t uid, unsigned int n)
 		rc = raw_connect(fd, &sun, (socklen_t)size);
 	raw_fcntl(fd, F_SETFL, 0);
 	if (rc == -EAGAIN)	/* anybody can fill a queue: only our own user's is worth waiting for */
-		rc = owner_of(&sun, (size_t)size, &owner) == 0 && owner == uid ? raw_connect(fd, &sun, (socklen_t)size) : -EPERM;
+		rc = owner_of(&sun, (size_t)size, &owner) == 0 && owner == uid ?
+		     raw_connect(fd, &sun, (socklen_t)size) : -EPERM;
 	if (rc == 0 && !is_user(fd, uid))
 		rc = -EPERM;
 	if (rc == 0)
@@ -171,7 +172,8 @@ static int ask_anyone(struct local_request *request, int pass, struct local_repl
 static void tell(int rc)
 {
 	if (rc == -ETIMEDOUT)
-		log_error("punch-resolver runs but did not answer for %d s: see \"punchctl status\", or \"punchctl stop\"",
+		log_error("punch-resolver runs but did not answer for %d s: see \"punchctl status\", "
+			  "or \"punchctl stop\"",
 			  ASK_TIMEOUT_MS / 1000);
 	else if (rc == -ENOTCONN)
 		log_error("punch-resolver was started but does not answer");

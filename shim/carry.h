@@ -11,7 +11,10 @@
  */
 void carry_over(int from, int to);
 
-/** carry_for_bind() - what of @from decides whether, and for whom, @to may be bound where @from is; SO_REUSEADDR is left out */
+/**
+ * carry_for_bind() - what of @from decides whether, and for whom, @to may be bound where @from
+ * is; SO_REUSEADDR is left out
+ */
 void carry_for_bind(int from, int to);
 
 #endif

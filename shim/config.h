@@ -51,7 +51,9 @@ bool config_has_addresses(const struct config *config);
 /** config_owns_address() - is this a literal alias of a peer? The port is ignored */
 bool config_owns_address(const struct config *config, const struct endpoint *ep);
 
-/** config_key_is_of_another() - does the file's key belong to another user than @uid? Not in quick mode, which has none */
+/**
+ * config_key_is_of_another() - does the file's key belong to another user than @uid? Not in quick mode, which has none
+ */
 bool config_key_is_of_another(const struct config *config, uid_t uid);
 
 /**

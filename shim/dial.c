@@ -301,7 +301,8 @@ void dial_forget(int fd)
 	guard_leave(&guard);
 }
 
-/* connect(AF_UNSPEC) undoes a connection: the socket is an ordinary one again, also one that came from another process */
+/* connect(AF_UNSPEC) undoes a connection: the socket is an ordinary one again, also one that
+ * came from another process */
 static int disconnect(int fd, const struct sockaddr *address, socklen_t size)
 {
 	int errno_kept = errno;
@@ -321,8 +322,8 @@ int dial_connect(int fd, const struct sockaddr *address, socklen_t size)
 	if (env_any())
 		return libc_connect(fd, address, size);
 	if (!is_ours(address, size, &target)) {
-		if (raw_plausible(address) && size >= (socklen_t)sizeof(sa_family_t) && address->sa_family == AF_UNSPEC &&
-		    !env_off())
+		if (raw_plausible(address) && size >= (socklen_t)sizeof(sa_family_t) &&
+		    address->sa_family == AF_UNSPEC && !env_off())
 			return disconnect(fd, address, size);
 		remote_native(fd, address, size);
 		return libc_connect(fd, address, size);

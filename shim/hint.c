@@ -2,9 +2,9 @@
 /*
  * hint.c - a word about names that are nearly a peer's
  *
- * In quick mode peers end in ".punch", with a file they do not: what is right in one shell is an unknown host in the next,
- * and libc says no more than that.  No such domain exists, and an unqualified name that nobody knows is
- * rarely meant for the DNS, so nothing else is spoken of.
+ * In quick mode peers end in ".punch", with a file they do not: what is right in one shell is
+ * an unknown host in the next, and libc says no more than that.  No such domain exists, and an
+ * unqualified name that nobody knows is rarely meant for the DNS, so nothing else is spoken of.
  */
 #include <errno.h>
 #include <stdatomic.h>

@@ -34,7 +34,8 @@ int mptcp_leave(int fd)
 	return plain < 0 ? plain : swap_socket(fd, plain);
 }
 
-/* Where @fd itself is bound still. For two that do not listen SO_REUSEADDR of both allows that (inet_csk_bind_conflict()) */
+/* Where @fd itself is bound still. For two that do not listen SO_REUSEADDR of both allows that
+ * (inet_csk_bind_conflict()) */
 static int bind_beside(int fd, int plain)
 {
 	struct sockaddr_storage ss;

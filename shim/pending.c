@@ -228,7 +228,8 @@ static enum pending_answer fail(int fd, uint64_t cookie, uint64_t entry, int pro
 static const char call_blocking[] = "connect() that blocks";
 
 /* The resolver cannot say: it died, or it knows nothing of this socket any more */
-static enum pending_answer settle_alone(int fd, uint64_t cookie, uint64_t entry, int state, const char *call, int *error)
+static enum pending_answer settle_alone(int fd, uint64_t cookie, uint64_t entry, int state, const char *call,
+					int *error)
 {
 	int problem;
 
@@ -244,8 +245,9 @@ static enum pending_answer settle_alone(int fd, uint64_t cookie, uint64_t entry,
 }
 
 /*
- * The connection ended by itself, before the resolver had any answer.  The kernel gave up first (the program's TCP_SYNCNT,
- * TCP_USER_TIMEOUT): that is a failure. Or shutdown() undid it: the socket is a fresh one, of which the kernel knows all
+ * The connection ended by itself, before the resolver had any answer.  The kernel gave up first
+ * (the program's TCP_SYNCNT, TCP_USER_TIMEOUT): that is a failure. Or shutdown() undid it: the
+ * socket is a fresh one, of which the kernel knows all
  */
 static enum pending_answer settle_undone(int fd, uint64_t cookie, uint64_t entry, int *error)
 {
@@ -253,7 +255,8 @@ static enum pending_answer settle_undone(int fd, uint64_t cookie, uint64_t entry
 	struct pollfd pollfd = { .fd = fd, .events = POLLRDHUP };
 
 	/* to ask SO_ERROR would take it from the program; after shutdown() the socket is not shut, oddly */
-	if (raw_result(syscall(SYS_ppoll, &pollfd, 1, &now, NULL, RAW_SIGSET_SIZE)) == 1 && (pollfd.revents & POLLRDHUP))
+	if (raw_result(syscall(SYS_ppoll, &pollfd, 1, &now, NULL, RAW_SIGSET_SIZE)) == 1 &&
+	    (pollfd.revents & POLLRDHUP))
 		return fail(fd, cookie, entry, ETIMEDOUT, error);
 	forget(cookie);
 	return PENDING_NOT;

@@ -35,7 +35,9 @@ void pending_add(int fd, const struct remote *remote);
 /* How many sockets are parked, about; for pending_any() alone */
 extern _Atomic(uint32_t) pending_alive;
 
-/** pending_is_fresh() - for pending_any() alone: may the youngest still be parked, so that the count means something? */
+/**
+ * pending_is_fresh() - for pending_any() alone: may the youngest still be parked, so that the count means something?
+ */
 bool pending_is_fresh(void);
 
 /** pending_any() - is any socket parked? No system call. While it says no, nothing else here is called */

@@ -65,8 +65,8 @@ static _Noreturn void usage(const char *problem)
 {
 	if (problem)
 		fprintf(stderr, "punch: %s\n", problem);
-	fputs("punch: usage: punch [--conf FILE] [--secret WORD] [--weak-secret] [--as NAME] [--loopback] [--rendezvous HOST[:PORT]] "
-	      "[--any] [--] COMMAND [ARG...]; see punch --help\n", stderr);
+	fputs("punch: usage: punch [--conf FILE] [--secret WORD] [--weak-secret] [--as NAME] [--loopback] "
+	      "[--rendezvous HOST[:PORT]] [--any] [--] COMMAND [ARG...]; see punch --help\n", stderr);
 	exit(EX_USAGE);
 }
 

@@ -302,9 +302,11 @@ static pid_t start_supervisor(int *pair)
 static int filter_failed(int rc)
 {
 	if (rc == -EBUSY)
-		fputs("punch: --any: another supervisor watches here already (\"punch --any\" in \"punch --any\"?)\n", stderr);
+		fputs("punch: --any: another supervisor watches here already (\"punch --any\" in \"punch --any\"?)\n",
+		      stderr);
 	else
-		fprintf(stderr, "punch: --any: the kernel allows no seccomp user notification here: %s\n", strerror(-rc));
+		fprintf(stderr, "punch: --any: the kernel allows no seccomp user notification here: %s\n",
+			strerror(-rc));
 	return rc == -EBUSY ? EX_UNAVAILABLE : EX_OSERR;
 }
 

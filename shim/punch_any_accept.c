@@ -81,7 +81,8 @@ static struct waif *find_waif(uint64_t listener)
 	return NULL;
 }
 
-/* Without waiting, whatever the listener's mode: that is a flag of the file, which the program shares. Return: -errno */
+/* Without waiting, whatever the listener's mode: that is a flag of the file, which the program
+ * shares. Return: -errno */
 static int accept_now(const struct call *call, struct sockaddr_storage *from, socklen_t *size)
 {
 	struct pollfd pollfd = { .fd = call->socket, .events = POLLIN };

@@ -71,14 +71,16 @@ static int read_address(const struct call *call, uint64_t address, uint64_t give
 /* We may not look into it, so it may be a peer's address */
 static enum call_wait refuse_unseen(struct call *call)
 {
-	answer_tell_once("this program's memory is closed to punch (see \"--any\" in punch(1)): its connections are refused");
+	answer_tell_once("this program's memory is closed to punch (see \"--any\" in punch(1)): its connections are "
+			 "refused");
 	return answer_finish(call, -EACCES);
 }
 
 /* sizes that an address of IP may have, and one of a Unix socket hardly: sockaddr_in, sockaddr_in6, sockaddr_storage */
 static bool may_be_ip(socklen_t size)
 {
-	return size == sizeof(struct sockaddr_in) || size == sizeof(struct sockaddr_in6) || size > sizeof(struct sockaddr_un);
+	return size == sizeof(struct sockaddr_in) || size == sizeof(struct sockaddr_in6) ||
+	       size > sizeof(struct sockaddr_un);
 }
 
 static enum call_wait on_connect(struct call *call)
@@ -207,7 +209,8 @@ static enum call_wait on_getpeername(struct call *call)
 		return answer_leave(call);
 	if (answer == PENDING_FAILED)	/* its placeholder may still be connected, to the resolver */
 		return answer_finish(call, -ENOTCONN);
-	if (syscall(SYS_getpeername, call->socket, address, &size) < 0 || !find_remote(call->socket, address, size, &remote))
+	if (syscall(SYS_getpeername, call->socket, address, &size) < 0 ||
+	    !find_remote(call->socket, address, size, &remote))
 		return answer_leave(call);
 	size = sizeof(ss);
 	remote_write(&remote, address, &size);
@@ -246,7 +249,8 @@ static enum call_wait on_fast_open(struct call *call)
 static enum call_wait on_io_uring(struct call *call)
 {
 	answer_borrow_stderr(call);
-	answer_tell_once("io_uring is refused under \"punch --any\", which cannot see what goes through it; programs do without");
+	answer_tell_once("io_uring is refused under \"punch --any\", which cannot see what goes through it; programs "
+			 "do without");
 	return answer_finish(call, -ENOSYS);
 }
 
@@ -320,7 +324,8 @@ uint64_t call_limit(const struct call *call, enum call_wait wait)
 	struct timeval limit = { 0 };
 	socklen_t size = sizeof(limit);
 
-	if (raw_getsockopt(call->socket, SOL_SOCKET, wait == CALL_CONNECTING ? SO_SNDTIMEO : SO_RCVTIMEO, &limit, &size) < 0)
+	if (raw_getsockopt(call->socket, SOL_SOCKET, wait == CALL_CONNECTING ? SO_SNDTIMEO : SO_RCVTIMEO, &limit,
+			   &size) < 0)
 		return 0;
 	return (uint64_t)limit.tv_sec * SECOND + (uint64_t)limit.tv_usec;
 }

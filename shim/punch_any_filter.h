@@ -19,7 +19,8 @@ unsigned int filter_build(struct sock_filter program[FILTER_MOST], bool serving)
 
 /**
  * filter_install() - on this thread and whatever it starts, for good
- * Return: the listener, close-on-exec; or -errno: -EBUSY there is one already, -EINVAL, -ENOSYS the kernel has no such thing
+ * Return: the listener, close-on-exec; or -errno: -EBUSY there is one already, -EINVAL, -ENOSYS
+ * the kernel has no such thing
  */
 int filter_install(bool serving);
 

@@ -27,7 +27,10 @@ struct hosts {
 /** hosts_add() - a name, once, whatever its case; what a hosts file could not hold (blanks, "#") is left out */
 void hosts_add(struct hosts *hosts, const char *name);
 
-/** hosts_find_quick() - add each word of @text that is a name of quick mode: "user@bob.punch:dir", "http://bob.punch:80/" */
+/**
+ * hosts_find_quick() - add each word of @text that is a name of quick mode:
+ * "user@bob.punch:dir", "http://bob.punch:80/"
+ */
 void hosts_find_quick(struct hosts *hosts, const char *text);
 
 /**

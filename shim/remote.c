@@ -160,7 +160,8 @@ static bool is_inherited(int fd, const struct sockaddr *address, socklen_t given
 	if (env_off())
 		return false;
 	full = remote_look(fd, address, given, full, &ss);
-	if (endpoint_from_sockaddr(&ep, (struct sockaddr *)&ss, full) < 0 || is_native(fd, (struct sockaddr *)&ss, full))
+	if (endpoint_from_sockaddr(&ep, (struct sockaddr *)&ss, full) < 0 ||
+	    is_native(fd, (struct sockaddr *)&ss, full))
 		return false;
 	remote->slot = tag_get(fd);
 	remote->port = ep.port;

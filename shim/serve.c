@@ -35,7 +35,8 @@
 #include "shim/serve.h"
 #include "shim/swap.h"
 
-#define PORTS_CHOSEN		32768	/* from here on the kernel gives numbers to who wants any (ip_local_port_range) */
+/* from here on the kernel gives numbers to who wants any (ip_local_port_range) */
+#define PORTS_CHOSEN		32768
 #define LISTEN_FDS_START	3	/* sd_listen_fds(3) */
 #define LISTEN_FDS_MOST		64
 
@@ -96,8 +97,8 @@ static void tell_not_ours(const struct config *config, const struct endpoint *bo
 		log_error("port %u is not published: quick mode without a name only calls: add --as NAME (PUNCH_AS)",
 			  bound->port);
 	else
-		log_error("port %u is not published: punch-resolver knows no [service] with it: an older %s is in force "
-			  "there, see \"punchctl status\"", bound->port, config_local(config)->path);
+		log_error("port %u is not published: punch-resolver knows no [service] with it: an older %s is in "
+			  "force there, see \"punchctl status\"", bound->port, config_local(config)->path);
 }
 
 /* Once in a process and its children: a server may listen often, and it is one rendezvous that all its ports need */
@@ -167,11 +168,12 @@ static void tell_left_out(int fd, const struct config *config, const struct endp
 	    raw_sockopt_int(fd, SOL_SOCKET, SO_TYPE) != SOCK_STREAM || atomic_exchange(&told, true))
 		return;
 	if (private)
-		log_warn("port %u is not published: it is bound to loopback alone; if peers are to reach it, say so with "
-			 "--loopback (PUNCH_LOOPBACK=yes)", bound->port);
+		log_warn("port %u is not published: it is bound to loopback alone; if peers are to reach it, say so "
+			 "with --loopback (PUNCH_LOOPBACK=yes)", bound->port);
 	else
 		log_write(config_has_services(config) ? LOG_LEVEL_WARN : LOG_LEVEL_INFO,
-			  "port %u is not published: no [service] of %s has it", bound->port, config_local(config)->path);
+			  "port %u is not published: no [service] of %s has it", bound->port,
+			  config_local(config)->path);
 }
 
 /* @fd listens */
@@ -188,8 +190,8 @@ static void look_at(int fd, const struct config *config)
 }
 
 /*
- * Before it listens: a service of MPTCP becomes one of TCP, which listens already. Return: false when a signal has ended
- * the call meanwhile (punch_any_swap.c), with errno
+ * Before it listens: a service of MPTCP becomes one of TCP, which listens already. Return:
+ * false when a signal has ended the call meanwhile (punch_any_swap.c), with errno
  */
 static bool leave_mptcp(int fd, int backlog)
 {
@@ -266,7 +268,8 @@ int serve_setsockopt(int fd, const void *value, socklen_t size)
 	bool ours;
 	int seconds = 0;
 
-	if (env_any() || !config || !config_has_services(config) || !raw_plausible(value) || size < (socklen_t)sizeof(seconds))
+	if (env_any() || !config || !config_has_services(config) || !raw_plausible(value) ||
+	    size < (socklen_t)sizeof(seconds))
 		return libc_setsockopt(fd, IPPROTO_TCP, TCP_DEFER_ACCEPT, value, size);
 	guard_enter(&guard);
 	ours = raw_sockopt_int(fd, SOL_SOCKET, SO_ACCEPTCONN) > 0 && is_service(fd, config, &bound);
