@@ -50,7 +50,8 @@ enum local_kind {
 	LOCAL_DIAL,		/* blocking connect: reply comes when the path is ready, with the socket */
 	LOCAL_PARK,		/* non-blocking connect: fd = the program's unconnected socket; the
 				 * resolver connects it to a parked listener and replies at once */
-	LOCAL_CLAIM_PARKED,	/* fd = the program's socket; reply: the real socket, or its error, or EINPROGRESS */
+	LOCAL_CLAIM_PARKED,	/* fd = the program's socket; reply: the real socket, or its error, or EINPROGRESS;
+				 * NOT_OURS when what the program holds is to stay, and is joined to the real one */
 	LOCAL_LISTEN,		/* fd = the program's listening socket; published when it matches a service.
 				 * LOCAL_OK with a text: published, but out of reach yet, and why */
 	LOCAL_CLAIM_DOORBELL,	/* fd = what accept() returned; reply: the real socket and the peer's slot */
@@ -92,6 +93,7 @@ struct local_request {
 	uint32_t timeout_ms;		/* DIAL, PARK, PING */
 	uint32_t route;			/* Punch__Route: PUNCH_ROUTE of the environment, 0 when unset */
 	uint32_t as_json;		/* STATUS, DOCTOR, PING: 1 JSON, 0 text for people */
+	uint32_t copy;			/* CLAIM_PARKED: 1 the real socket cannot be put in its place: copy between the two */
 };
 
 enum local_status {

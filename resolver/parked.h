@@ -34,10 +34,11 @@ void parked_start(struct node *node, int fd, const struct peer *peer, const stru
  * parked_claim() - LOCAL_CLAIM_PARKED
  * @proof:	of the program's socket, recognised by its cookie
  * @fd:		the socket itself, stays the caller's; -1: of another user's program the porter has it
+ * @copy:	the program cannot take the real socket: the two are spliced
  * @reply:	filled in: LOCAL_OK with peer, slot, remote, path, setup_us; LOCAL_FAILED with the true errno and
- *		text, EINPROGRESS while it is under way; LOCAL_NOT_OURS
+ *		text, EINPROGRESS while it is under way; LOCAL_NOT_OURS, also when they were spliced
  * Return: the real socket, owned by the caller, or -1
  */
-int parked_claim(struct node *node, const struct proof *proof, int fd, struct local_reply *reply);
+int parked_claim(struct node *node, const struct proof *proof, int fd, bool copy, struct local_reply *reply);
 
 #endif

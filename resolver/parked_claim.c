@@ -85,7 +85,7 @@ static void tell(struct parked_socket *sock, int fd, struct local_reply *reply)
 	parked_socket_free(sock);
 }
 
-int parked_claim(struct node *node, const struct proof *proof, int fd, struct local_reply *reply)
+int parked_claim(struct node *node, const struct proof *proof, int fd, bool copy, struct local_reply *reply)
 {
 	struct parked_socket *sock;
 
@@ -106,12 +106,12 @@ int parked_claim(struct node *node, const struct proof *proof, int fd, struct lo
 		return -1;
 	case PARKED_READY:
 	case PARKED_LATE:
-		if (has_spoken(sock)) {
-			parked_socket_splice(sock, "the program wrote before it asked");
+	case PARKED_COMPLETING:
+		if (copy || (sock->state != PARKED_COMPLETING && has_spoken(sock))) {
+			parked_socket_splice(sock, copy ? "the program cannot take the socket" :
+					     "the program wrote before it asked");
 			return -1;
 		}
-		/* fall through */
-	case PARKED_COMPLETING:
 		reply->error = 0;
 		return give(sock, reply);
 	case PARKED_CLAIMED:

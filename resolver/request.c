@@ -250,9 +250,8 @@ static void handle_claim_parked(struct request *rq, const struct local_request *
 	struct local_reply reply;
 	int fd;
 
-	(void)in;
 	reply_init(rq, &reply, LOCAL_OK);
-	fd = parked_claim(rq->node, &rq->proof, *pass, &reply);
+	fd = parked_claim(rq->node, &rq->proof, *pass, in->copy, &reply);
 	let_go(pass);
 	answer_claim(rq, &reply, fd);
 }

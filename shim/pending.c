@@ -28,7 +28,8 @@
  *	   +------------+    +----> FAILED ----> (removed; the program was told)
  *
  * Writing to the placeholder before asking is allowed: then it must
- * stay, for the bytes are in it, and the resolver splices it to the peer.
+ * stay, for the bytes are in it, and the resolver splices it to the peer.  So it does
+ * where a swap would lose registrations with epoll (swap_possible()).
  */
 #include <errno.h>
 #include <linux/tcp.h>
@@ -288,6 +289,8 @@ static enum pending_answer claim(int fd, uint64_t cookie, uint64_t entry, int st
 	int fresh, rc;
 
 	ask_request(&request, config_get(), LOCAL_CLAIM_PARKED);
+	/* what waits in connect() is hardly in a set of epoll yet */
+	request.copy = call != call_blocking && !swap_possible();
 	rc = ask(&request, fd, ASK_RUNNING, &reply, &fresh);
 	if (rc == 0 && reply.status == LOCAL_OK && fresh >= 0)
 		return take(fd, fresh, cookie, entry, error);

@@ -17,11 +17,12 @@
  *
  * One pass over /proc/thread-self/fd finds both.  (Not /proc/self: that is empty
  * once a program's first thread has ended.)  Where /proc is not mounted only the number itself
- * is swapped.
+ * is swapped; and where there is any set of epoll beside, nothing should be (swap_possible()).
  */
 #include <stddef.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 
 #include "common/log.h"
@@ -30,6 +31,7 @@
 #include "shim/raw.h"
 #include "shim/swap.h"
 
+#define NUMBERS		4096	/* most descriptors looked at one by one: a set is made early, and has a low number */
 #define PLACES		16	/* most duplicates of one descriptor that follow */
 #define FD_DIRECTORY	"/proc/thread-self/fd"
 #define FDINFO		"/proc/thread-self/fdinfo/"
@@ -169,6 +171,34 @@ static bool is_still(const struct swap *swap, int fd)
 	struct stat st = { 0 };
 
 	return raw_fstat(fd, &st) == 0 && S_ISSOCK(st.st_mode) && st.st_ino == swap->inode;
+}
+
+/*
+ * Is there any set in this process?  To take out of it what was never in it is ENOENT; EINVAL of another kind
+ * of descriptor.  Which sockets are in it, with which events, only /proc tells
+ */
+static bool has_epoll(void)
+{
+	int stranger = raw_socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0), n;
+	struct epoll_event event = { 0 };	/* older kernels look for one */
+	struct { uint64_t now, most; } limit = { 0, 0 };
+	bool found = false;
+
+	syscall(SYS_prlimit64, 0, RLIMIT_NOFILE, NULL, &limit);
+	for (n = 0; stranger >= 0 && !found && n < NUMBERS && (uint64_t)n < limit.now; n++)
+		found = raw_result(syscall(SYS_epoll_ctl, n, EPOLL_CTL_DEL, stranger, &event)) == -ENOENT;
+	if (stranger >= 0)
+		raw_close(stranger);
+	return found;
+}
+
+bool swap_possible(void)
+{
+	int directory = raw_open(FD_DIRECTORY, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	if (directory >= 0)
+		raw_close(directory);
+	return directory >= 0 || directory == -EMFILE || directory == -ENFILE || !has_epoll();
 }
 
 int swap_socket(int fd, int fresh)

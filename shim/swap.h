@@ -5,6 +5,14 @@
 #ifndef PUNCH_SHIM_SWAP_H
 #define PUNCH_SHIM_SWAP_H
 
+#include <stdbool.h>
+
+/**
+ * swap_possible() - would swap_socket() keep a socket's registrations with epoll?
+ * Without /proc (after chroot(), in a sandbox) they cannot be read: not in a program that has a set.  Call inside a guard
+ */
+bool swap_possible(void);
+
 /**
  * swap_socket() - put @fresh in the place of the socket behind @fd
  * Options, flags, epoll registrations stay as they were, and descriptors of

@@ -24,6 +24,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -303,7 +304,7 @@ static void leave(int *fd)
 	*fd = -1;
 }
 
-static int claim_parked(int fd, struct local_reply *reply)
+static int claim_parked(int fd, bool copied, struct local_reply *reply)
 {
 	uint64_t cookie = cookie_of(fd);
 	struct waiting *w;
@@ -328,6 +329,10 @@ static int claim_parked(int fd, struct local_reply *reply)
 		snprintf(reply->text, sizeof(reply->text), "%s: failed in the double: %s", peers[w->slot - 100].name,
 			 strerror(w->error));
 		real = -1;
+	} else if (copied) {
+		reply->status = LOCAL_NOT_OURS;
+		splice_add(w->completer, real);
+		w->completer = real = -1;
 	}
 	leave(&w->completer);
 	unpark(w);
@@ -463,7 +468,7 @@ static int handle(const struct local_request *in, int fd, int own, struct local_
 		park(fd, in, reply);
 		return -1;
 	case LOCAL_CLAIM_PARKED:
-		return claim_parked(fd, reply);
+		return claim_parked(fd, in->copy, reply);
 	case LOCAL_LISTEN:
 		publish(fd, reply);
 		return -1;

@@ -443,6 +443,29 @@ static void bytes_written_before_the_claim_are_not_lost(void **state)
 	close(fd);
 }
 
+/* The far side may speak first, and at once */
+static void a_program_that_cannot_take_the_socket_is_served_by_copying(void **state)
+{
+	int fd = parked("bob"), real = -1, far;
+	struct local_request request;
+	struct local_reply reply;
+
+	(void)state;
+	assert_int_equal(side_poll(fd, POLLOUT, PATIENCE), POLLOUT);
+	side_request(&request, LOCAL_CLAIM_PARKED);
+	request.copy = 1;
+	side_ask(&request, fd, &reply, &real);
+	assert_int_equal(reply.status, LOCAL_NOT_OURS);
+	assert_int_equal(real, -1);
+	far = accept_one();
+	say(far, fd, "welcome");
+	say(fd, far, "hello");
+	close(far);
+	assert_true(side_poll(fd, POLLIN, PATIENCE) & POLLIN);
+	assert_int_equal(recv(fd, &(char){ 0 }, 1, 0), 0);
+	close(fd);
+}
+
 static void a_late_claim_is_still_good_while_nobody_spoke(void **state)
 {
 	int fd = parked("bob"), real, far;
@@ -562,6 +585,7 @@ int main(void)
 		cmocka_unit_test(a_stranger_who_is_faster_gets_nothing),
 		cmocka_unit_test(a_static_program_is_served_by_copying),
 		cmocka_unit_test(bytes_written_before_the_claim_are_not_lost),
+		cmocka_unit_test(a_program_that_cannot_take_the_socket_is_served_by_copying),
 		cmocka_unit_test(a_late_claim_is_still_good_while_nobody_spoke),
 		cmocka_unit_test(sockets_that_cannot_wait_are_refused),
 		cmocka_unit_test(a_socket_bound_to_a_device_is_refused),
