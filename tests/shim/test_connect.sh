@@ -8,9 +8,12 @@ ulimit -Sn 64
 for program in connect_blocking connect_async connect_odd numbers twice; do
 	under "$B/tests/shim/$program" || status=1
 done
+twice() { # NAME SURROUNDINGS: every case of it there
+	under "$B/tests/shim/twice" _ "$2" | sed "s/^\(\(not \)\?ok - \)/\1$1: /"
+	[ "${PIPESTATUS[0]}" = 0 ] || status=1
+}
 mkdir "$T/empty"
-under "$B/tests/shim/twice" _ "$T/empty" | sed 's/^\(\(not \)\?ok - \)/\1in an empty root: /'
-[ "${PIPESTATUS[0]}" = 0 ] || status=1
-under "$B/tests/shim/twice" _ nobody | sed 's/^\(\(not \)\?ok - \)/\1as another user: /'
-[ "${PIPESTATUS[0]}" = 0 ] || status=1
+twice 'IPv6' six
+twice 'in an empty root' "$T/empty"
+twice 'as another user' nobody
 exit $status

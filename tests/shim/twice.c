@@ -6,26 +6,35 @@
  * accounts must be the same.  A case that does not belong to libc's ordinary ways (connect() again, and in between
  * undone, half shut, timed out) needs no table of expectations so: the kernel is the table.
  *
- *	twice [WORD [SURROUNDINGS]]	cases whose names hold WORD; after chroot() to a folder, or setuid() to "nobody"
+ *	twice [WORD [SURROUNDINGS]]	cases whose names hold WORD; after chroot() to a folder, setuid() to "nobody", or
+ *					with sockets of IPv6 ("six")
  */
 #include <pthread.h>
 #include <signal.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/select.h>
 #include <sys/signalfd.h>
 #include <sys/syscall.h>
+#include <linux/filter.h>
+#include <linux/io_uring.h>
+#include <linux/seccomp.h>
 #include <linux/sockios.h>
+#include <sys/mman.h>
 
 #include "tests/shim/under.h"
 
 /* Where the sockets of a case go: to one that accepts, one that refuses, one that does not answer */
 static struct address there, refusing, silent;
 static int listener;
+static int family = AF_INET;
 
 #define NOBODY 65534
+#define PAGE 4096
 
 static char account[2][4096];
 static unsigned int side;		/* 0: hosts, 1: peers */
@@ -97,12 +106,13 @@ static void named(int fd)
 	if (!name[0])
 		told("getpeername", -1);
 	else
-		note("getpeername: %s\n", strncmp(name, side ? "239.192." : "127.0.0.1:", 8) == 0 ? "the far side" : name);
+		note("getpeername: %s\n", strncmp(name, side ? "239.192." : "127.0.0.1:", 8) == 0 ||
+		     strncmp(name, side ? "ff18:7075:" : "::1:", side ? 10 : 4) == 0 ? "the far side" : name);
 }
 
 static int fresh(int flags)
 {
-	return tcp(AF_INET, SOCK_CLOEXEC | flags);
+	return tcp(family, SOCK_CLOEXEC | flags);
 }
 
 /* Bytes both ways, and the end */
@@ -532,6 +542,128 @@ static void a_process_without_descriptors(void)
 	close(fd);
 }
 
+/* A ring of one entry, without a library */
+struct ring {
+	int fd;
+	struct io_uring_params params;
+	unsigned char *rings;
+	struct io_uring_sqe *entry;
+};
+
+static bool ring_open(struct ring *ring)
+{
+	memset(ring, 0, sizeof(*ring));
+	ring->fd = (int)syscall(SYS_io_uring_setup, 1, &ring->params);
+	if (ring->fd < 0)
+		return false;
+	ring->rings = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, ring->fd, IORING_OFF_SQ_RING);
+	ring->entry = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, ring->fd, IORING_OFF_SQES);
+	return ring->rings != MAP_FAILED && ring->entry != MAP_FAILED &&
+	       (ring->params.features & IORING_FEAT_SINGLE_MMAP);
+}
+
+static _Atomic(unsigned int) *ring_word(const struct ring *ring, unsigned int offset)
+{
+	return (_Atomic(unsigned int) *)(void *)(ring->rings + offset);
+}
+
+/* Do @entry and wait for it. Return: as the system call, -errno too */
+static int ring_do(const struct ring *ring, const struct io_uring_sqe *entry)
+{
+	unsigned int tail = *ring_word(ring, ring->params.sq_off.tail), head = *ring_word(ring, ring->params.cq_off.head);
+	struct io_uring_cqe *done = (void *)(ring->rings + ring->params.cq_off.cqes);
+	int result;
+
+	*ring->entry = *entry;
+	*ring_word(ring, ring->params.sq_off.array) = 0;
+	*ring_word(ring, ring->params.sq_off.tail) = tail + 1;
+	if (syscall(SYS_io_uring_enter, ring->fd, 1, 1, IORING_ENTER_GETEVENTS, NULL, 0) < 0)
+		return -errno;
+	result = done[head & *ring_word(ring, ring->params.cq_off.ring_mask)].res;
+	*ring_word(ring, ring->params.cq_off.head) = head + 1;
+	return result;
+}
+
+static void ringed(const char *what, int result)
+{
+	note("%s: %d%s%s\n", what, result, result < 0 ? " " : "", result < 0 ? strerrorname_np(-result) : "");
+}
+
+/* connect() itself by libc: past it a peer's address is unreachable */
+static void waited_for_with_io_uring(void)
+{
+	int fd = fresh(SOCK_NONBLOCK), far;
+	struct io_uring_sqe entry = { .opcode = IORING_OP_POLL_ADD, .fd = fd, .poll32_events = POLLOUT };
+	char data[8] = "";
+	struct ring ring;
+
+	if (!ring_open(&ring)) {
+		note("no io_uring here\n");
+		return;
+	}
+	begun("connect", join(fd, &there));
+	ringed("poll", ring_do(&ring, &entry));
+	error_told(fd);
+	far = wait_for(listener, POLLIN) ? accept(listener, NULL, NULL) : -1;
+	entry = (struct io_uring_sqe){ .opcode = IORING_OP_SEND, .fd = fd, .addr = (uintptr_t)"ping", .len = 4 };
+	ringed("send", ring_do(&ring, &entry));
+	wait_for(far, POLLIN);
+	told("far recv", recv(far, data, sizeof(data), MSG_DONTWAIT));
+	told("far send", send(far, "pong!", 5, MSG_NOSIGNAL));
+	entry = (struct io_uring_sqe){ .opcode = IORING_OP_RECV, .fd = fd, .addr = (uintptr_t)data, .len = 8 };
+	ringed("recv", ring_do(&ring, &entry));
+	note("\"%.8s\"\n", data);
+	named(fd);
+	close(far);
+	ringed("recv", ring_do(&ring, &entry));
+	munmap(ring.rings, PAGE);
+	munmap(ring.entry, PAGE);
+	close(ring.fd);
+	close(fd);
+}
+
+/* The program's own sandbox: from now on only what a client needs that is connected; all else kills */
+static void confine(void)
+{
+	static const unsigned int allowed[] = {
+		SYS_sendto, SYS_recvfrom, SYS_read, SYS_write, SYS_poll, SYS_getpeername, SYS_shutdown, SYS_close,
+		SYS_exit_group, SYS_accept, SYS_accept4, SYS_ppoll,
+	};
+	enum { COUNT = sizeof(allowed) / sizeof(allowed[0]) };
+	struct sock_filter code[COUNT + 3] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+		[COUNT + 1] = BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS),
+		[COUNT + 2] = BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	};
+	const struct sock_fprog program = { .len = COUNT + 3, .filter = code };
+	unsigned int i;
+
+	for (i = 0; i < COUNT; i++)
+		code[i + 1] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, allowed[i], (unsigned char)(COUNT - i), 0);
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 || prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) < 0)
+		_exit(3);
+}
+
+static void a_client_confines_itself(void)
+{
+	int fd = fresh(0), status;
+	pid_t pid;
+
+	told("connect", join(fd, &there));
+	named(fd);
+	pid = fork();
+	if (pid == 0) {
+		confine();
+		talked(fd);
+		shutdown(fd, SHUT_RDWR);
+		close(fd);
+		_exit(strstr(account[side], "\"pong!\"") ? 0 : 2);
+	}
+	waitpid(pid, &status, 0);
+	note("it ended with %#x\n", (unsigned int)status);
+	close(fd);
+}
+
 struct waiter {
 	int fd, error;
 	_Atomic(pid_t) tid;
@@ -556,8 +688,8 @@ static bool waits(const struct waiter *waiter)
 
 	snprintf(path, sizeof(path), "/proc/self/task/%d/syscall", (int)waiter->tid);
 	file = open(path, O_RDONLY | O_CLOEXEC);
-	if (read(file, text, sizeof(text) - 1) < 0)	/* after setuid(), chroot(): soon, then */
-		snprintf(text, sizeof(text), "%d", SYS_connect);
+	if (read(file, text, sizeof(text) - 1) < 0)
+		strcpy(text, "running");
 	close(file);
 	getsockopt(waiter->fd, IPPROTO_TCP, TCP_INFO, &info, &size);
 	return atoi(text) == SYS_connect && info.tcpi_state == TCP_SYN_SENT;
@@ -570,6 +702,11 @@ static void ended_by_another_thread(int (*end)(int))
 	double limit = seconds() + LIMIT_MS / 1000.0;
 	pthread_t thread;
 
+	if (access("/proc/self/syscall", R_OK) < 0) {
+		note("after chroot() or setuid() nobody tells when the other thread waits\n");
+		close(waiter.fd);
+		return;
+	}
 	pthread_create(&thread, NULL, wait_for_silent, &waiter);
 	while (!waits(&waiter) && seconds() < limit)
 		poll(NULL, 0, 1);
@@ -616,43 +753,58 @@ static const struct { const char *name; void (*run)(void); } cases[] = {
 	CASE(fast_open),
 	CASE(fast_open_by_option),
 	CASE(a_process_without_descriptors),
+	CASE(waited_for_with_io_uring),
+	CASE(a_client_confines_itself),
 };
 
+/* @port of this host; 0: any */
 static struct address local(uint16_t port)
 {
-	struct sockaddr_in in = { .sin_family = AF_INET, .sin_port = htons(port), .sin_addr = { htonl(INADDR_LOOPBACK) } };
-	struct address address = { .size = sizeof(in) };
+	const struct sockaddr_in in = { .sin_family = AF_INET, .sin_port = htons(port),
+					.sin_addr = { htonl(INADDR_LOOPBACK) } };
+	const struct sockaddr_in6 in6 = { .sin6_family = AF_INET6, .sin6_port = htons(port),
+					  .sin6_addr = in6addr_loopback };
+	struct address address = { .size = family == AF_INET ? sizeof(in) : sizeof(in6) };
 
-	memcpy(&address.ss, &in, sizeof(in));
+	memcpy(&address.ss, family == AF_INET ? (const void *)&in : &in6, address.size);
 	return address;
 }
 
-/* A port that nobody listens at, and nobody gets */
-static uint16_t taken(void)
+/* Bind @fd to some port of this host, that nobody else gets. Return: where */
+static struct address taken(int fd)
 {
-	struct sockaddr_in in = { .sin_family = AF_INET, .sin_addr = { htonl(INADDR_LOOPBACK) } };
-	socklen_t size = sizeof(in);
-	int fd = fresh(0);
+	struct address address = local(0);
 
-	bind(fd, (struct sockaddr *)&in, size);
-	getsockname(fd, (struct sockaddr *)&in, &size);
-	return ntohs(in.sin_port);
+	if (bind(fd, (struct sockaddr *)&address.ss, address.size) < 0 ||
+	    getsockname(fd, (struct sockaddr *)&address.ss, &address.size) < 0)
+		abort();
+	return address;
 }
 
 /* A listener whose queue is full: the kernel drops SYNs */
-static uint16_t full(void)
+static struct address full(void)
 {
-	struct sockaddr_in in = { .sin_family = AF_INET, .sin_addr = { htonl(INADDR_LOOPBACK) } };
-	socklen_t size = sizeof(in);
 	int fd = fresh(0), i;
+	struct address address = taken(fd);
 
-	bind(fd, (struct sockaddr *)&in, size);
-	getsockname(fd, (struct sockaddr *)&in, &size);
 	listen(fd, 0);
 	for (i = 0; i < 3; i++)
-		if (connect(fresh(SOCK_NONBLOCK), (struct sockaddr *)&in, size) < 0 && errno != EINPROGRESS)
+		if (join(fresh(SOCK_NONBLOCK), &address) < 0 && errno != EINPROGRESS)
 			abort();
-	return ntohs(in.sin_port);
+	return address;
+}
+
+/* What the peers' ports are on 127.0.0.1, hosts' on the loopback address of the family: one listener has both */
+static uint16_t listen_for_both(void)
+{
+	struct sockaddr_in6 any = { .sin6_family = AF_INET6 };
+	socklen_t size = sizeof(any);
+
+	listener = tcp(AF_INET6, SOCK_CLOEXEC);
+	if (bind(listener, (struct sockaddr *)&any, size) < 0 || listen(listener, 16) < 0 ||
+	    getsockname(listener, (struct sockaddr *)&any, &size) < 0)
+		abort();
+	return ntohs(any.sin6_port);
 }
 
 static void differ(void)
@@ -668,26 +820,38 @@ static void differ(void)
 	}
 }
 
+/* Return: false when this process may not */
+static bool move_to(const char *surroundings)
+{
+	if (strcmp(surroundings, "six") == 0)
+		family = AF_INET6;
+	else if (surroundings[0] == '/')
+		return chroot(surroundings) == 0 && chdir("/") == 0;
+	else
+		return setuid(NOBODY) == 0;
+	return true;
+}
+
 int main(int argc, char **argv)
 {
-	uint16_t port, nobody = taken(), full_port = full();
+	struct address nobody, queue;
+	uint16_t port = listen_for_both();
 	unsigned int i, failed = 0;
 
 	setvbuf(stdout, NULL, _IOLBF, 0);
-	listener = server(&port);
-	if (argc > 2) {
-		peer("bob", AF_INET, port);	/* starts the resolver, which is not there any more below */
-		if (argv[2][0] == '/' ? chroot(argv[2]) < 0 || chdir("/") < 0 : setuid(NOBODY) < 0)
-			return printf("SKIP %s %s: not permitted\n", argv[1], argv[2]) < 0;
-	}
+	peer("bob", AF_INET, port);	/* starts the resolver, which may be out of reach below */
+	if (argc > 2 && !move_to(argv[2]))
+		return printf("SKIP %s %s: not permitted\n", argv[1], argv[2]) < 0;
+	nobody = taken(fresh(0));
+	queue = full();
 	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		if (argc > 1 && !strstr(cases[i].name, argv[1]))
 			continue;
 		memset(account, 0, sizeof(account));
 		for (side = 0; side < 2; side++) {
-			there = side ? peer("bob", AF_INET, port) : local(port);
-			refusing = side ? peer("refuser", AF_INET, port) : local(nobody);
-			silent = side ? peer("never", AF_INET, port) : local(full_port);
+			there = side ? peer("bob", family, port) : local(port);
+			refusing = side ? peer("refuser", family, port) : nobody;
+			silent = side ? peer("never", family, port) : queue;
 			cases[i].run();
 			while (events_of(listener, 0))
 				close(accept(listener, NULL, NULL));
