@@ -86,7 +86,7 @@ static size_t packet(int socket, const uint8_t *data, size_t size)
 		side_request(&request, LOCAL_STATUS);
 		for (i = 0; i < want && i < sizeof(request); i++)
 			laid[i] ^= bytes[i];
-		if (request.kind == LOCAL_STOP)		/* would end this process */
+		if (request.kind == LOCAL_STOP || request.kind == LOCAL_YIELD)	/* would end this process */
 			request.kind = LOCAL_NAME;
 		local_send(socket, laid, sizeof(request), pass);
 	} else if (want) {
