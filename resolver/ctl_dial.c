@@ -25,8 +25,8 @@
 /* bytes a call: larger ones gain nothing: 57 to 68 % of a direct connection (measured) */
 #define CHUNK	(128 * 1024)
 
-/* From the terminal to the peer, or back */
-struct direction {
+/* One half of the connection: from standard input to the peer, or from the peer to standard output */
+struct half {
 	int from, to;
 	const char *name;
 	bool failed;
@@ -34,14 +34,14 @@ struct direction {
 };
 
 /* Return: bytes moved, 0 at the end, -errno */
-static ssize_t move(struct direction *way)
+static ssize_t move(struct half *half)
 {
-	ssize_t have = read(way->from, way->buffer, CHUNK), done = 0, n;
+	ssize_t have = read(half->from, half->buffer, CHUNK), done = 0, n;
 
 	if (have <= 0)
 		return have ? -errno : 0;
 	while (done < have) {
-		n = write(way->to, way->buffer + done, (size_t)(have - done));
+		n = write(half->to, half->buffer + done, (size_t)(have - done));
 		if (n < 0 && errno != EINTR)
 			return -errno;
 		if (n > 0)
@@ -50,17 +50,17 @@ static ssize_t move(struct direction *way)
 	return have;
 }
 
-static void *direction_run(void *arg)
+static void *half_run(void *arg)
 {
-	struct direction *way = arg;
+	struct half *half = arg;
 	ssize_t n;
 
 	do {
-		n = move(way);
+		n = move(half);
 	} while (n > 0 || n == -EINTR);
 	if (n < 0 && n != -EPIPE) {	/* EPIPE: the reader has had enough, no fault */
-		log_error("%s: %s", way->name, strerror((int)-n));
-		way->failed = true;
+		log_error("%s: %s", half->name, strerror((int)-n));
+		half->failed = true;
 	}
 	return NULL;
 }
@@ -68,18 +68,18 @@ static void *direction_run(void *arg)
 /* stdin to the socket, in a thread of its own; its end is passed on by FIN */
 static void *upward(void *arg)
 {
-	struct direction *way = arg;
+	struct half *half = arg;
 
-	direction_run(way);
-	shutdown(way->to, SHUT_WR);
+	half_run(half);
+	shutdown(half->to, SHUT_WR);
 	return NULL;
 }
 
 static int join(int fd)
 {
 	static char buffers[2][CHUNK];
-	struct direction up = { .from = STDIN_FILENO, .to = fd, .name = "sending", .buffer = buffers[0] };
-	struct direction down = { .from = fd, .to = STDOUT_FILENO, .name = "receiving", .buffer = buffers[1] };
+	struct half up = { .from = STDIN_FILENO, .to = fd, .name = "sending", .buffer = buffers[0] };
+	struct half down = { .from = fd, .to = STDOUT_FILENO, .name = "receiving", .buffer = buffers[1] };
 	pthread_t thread;
 	int error = pthread_create(&thread, NULL, upward, &up);
 
@@ -87,7 +87,7 @@ static int join(int fd)
 		log_error("cannot start a thread: %s", strerror(error));
 		return CTL_FAILED;
 	}
-	direction_run(&down);
+	half_run(&down);
 	close(STDOUT_FILENO);
 	/*
 	 * The peer has said all.  A program that still writes to us may go on; a person at a

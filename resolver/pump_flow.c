@@ -105,43 +105,9 @@ int sealed_flow_start(struct sealed_flow *flow)
 	return seal_flow(flow->seal);
 }
 
-/* Left-over bytes first. Return: 0 or -errno of a broken socket */
-static int way_flush(struct way *way, int to)
-{
-	ssize_t n;
-
-	if (!way->left)
-		return 0;
-	n = give(to, way->left + way->offset, way->size - way->offset);
-	if (n < 0)
-		return (int)n;
-	way->offset += (size_t)n;
-	if (way->offset == way->size) {
-		free(way->left);
-		way->left = NULL;
-	}
-	return 0;
-}
-
-/* Return: 0 or -errno */
-static int way_give(struct way *way, int to, const uint8_t *data, size_t size)
-{
-	ssize_t n = give(to, data, size);
-
-	if (n < 0 || (size_t)n == size)
-		return n < 0 ? (int)n : 0;
-	way->size = size - (size_t)n;
-	way->offset = 0;
-	way->left = malloc(way->size);
-	if (!way->left)
-		return -ENOMEM;
-	memcpy(way->left, data + n, way->size);
-	return 0;
-}
-
 static void way_end(struct way *way, int to)
 {
-	if (way->state != WAY_ENDING || way->left)
+	if (way->state != WAY_ENDING || way->left.data)
 		return;
 	shutdown(to, SHUT_WR);
 	way_set_state(way, WAY_ENDED);
@@ -159,7 +125,7 @@ static int take_local(struct sealed_flow *flow)
 		ask_local(flow->local);
 	}
 	n = seal_encrypt(flow->seal, plain, (size_t)n, sealed);
-	return n < 0 ? (int)n : way_give(&flow->out, flow->wire, sealed, (size_t)n);
+	return n < 0 ? (int)n : give_or_keep(flow->wire, sealed, (size_t)n, &flow->out.left);
 }
 
 /* One chunk from the wire. Return: 0, -EAGAIN nothing there, -errno */
@@ -170,15 +136,15 @@ static int take_wire(struct sealed_flow *flow)
 
 	if (end)
 		way_set_state(&flow->in, WAY_ENDING);
-	return n < 0 ? (int)n : way_give(&flow->in, flow->local, plain, (size_t)n);
+	return n < 0 ? (int)n : give_or_keep(flow->local, plain, (size_t)n, &flow->in.left);
 }
 
 static int way_run(struct sealed_flow *flow, struct way *way, int to, int (*take)(struct sealed_flow *flow))
 {
 	unsigned int turn;
-	int rc = way_flush(way, to);
+	int rc = give_rest(to, &way->left);
 
-	for (turn = 0; rc == 0 && turn < FLOW_TURN && way->state == WAY_OPEN && !way->left; turn++)
+	for (turn = 0; rc == 0 && turn < FLOW_TURN && way->state == WAY_OPEN && !way->left.data; turn++)
 		rc = take(flow);
 	if (turn == FLOW_TURN && rc == 0)
 		flow->again = true;
@@ -218,7 +184,7 @@ int sealed_flow_run(struct sealed_flow *flow)
 /* @from: the way that reads the socket; @to: that writes it */
 static short wants(const struct way *from, const struct way *to)
 {
-	return (short)((from->state == WAY_OPEN && !from->left ? EV_READ : 0) | (to->left ? EV_WRITE : 0) |
+	return (short)((from->state == WAY_OPEN && !from->left.data ? EV_READ : 0) | (to->left.data ? EV_WRITE : 0) |
 		       (from->state == WAY_ENDED ? EV_READ | EV_ET : 0));
 }
 
@@ -242,8 +208,8 @@ void sealed_flow_stop(struct sealed_flow *flow)
 	}
 	close(flow->local);
 	close(flow->wire);
-	free(flow->out.left);
-	free(flow->in.left);
+	free(flow->out.left.data);
+	free(flow->in.left.data);
 	seal_free(flow->seal);
 	memset(flow, 0, sizeof(*flow));
 	flow->local = flow->wire = -1;

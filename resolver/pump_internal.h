@@ -9,6 +9,7 @@
 #include <sys/queue.h>
 #include <event2/event.h>
 
+#include "resolver/give.h"
 #include "resolver/pump.h"
 #include "resolver/seal.h"
 
@@ -21,12 +22,11 @@ enum way_state {
 
 /**
  * struct way - one direction
- * @left:	bytes that the target has not taken; NULL when none
+ * @left:	bytes that the target has not taken
  */
 struct way {
 	enum way_state state;
-	uint8_t *left;
-	size_t offset, size;
+	struct rest left;
 };
 
 /**

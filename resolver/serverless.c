@@ -334,7 +334,7 @@ bool serverless_view(const struct serverless *serverless, unsigned int i, struct
 
 unsigned int serverless_files(const struct serverless *serverless)
 {
-	return 2 * serverless->hold_count + serverless->guest_count;
+	return 2 * serverless->hold_count + serverless->comer_count;
 }
 
 struct serverless *serverless_new(struct node *node)
@@ -345,7 +345,7 @@ struct serverless *serverless_new(struct node *node)
 		return NULL;
 	serverless->node = node;
 	TAILQ_INIT(&serverless->awaited);
-	TAILQ_INIT(&serverless->guests);
+	TAILQ_INIT(&serverless->comers);
 	serverless->tick = evtimer_new(node->base, on_tick, serverless);
 	if (!serverless->tick || timer_set(serverless->tick, 0) || pals_make(serverless)) {
 		serverless_free(serverless);
@@ -363,7 +363,7 @@ void serverless_free(struct serverless *serverless)
 		return;
 	while ((awaited = TAILQ_FIRST(&serverless->awaited)))
 		awaited_free(awaited);
-	guests_free(serverless);
+	comers_free(serverless);
 	for (i = 0; i < serverless->pal_count; i++) {
 		dns_cancel(serverless->pals[i].query);
 		meeting_wipe(&serverless->pals[i].meeting);

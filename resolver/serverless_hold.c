@@ -22,8 +22,8 @@
 /* Connections that came to a listener and have not said yet who they are, of one place and of
  * all; where there are more the oldest goes: who is expected says so within a round trip.  The
  * socket of a place is not counted, for there is but one */
-#define SERVERLESS_GUESTS_HOLD 8
-#define SERVERLESS_GUESTS	32
+#define SERVERLESS_COMERS_HOLD 8
+#define SERVERLESS_COMERS	32
 
 /* Until a refused SYN is renewed: soon where it was the kernel's repetition that met the peer's NAT,
  * so that our own NAT is open again; else the peer's NAT refuses all, and its owner is to be spared */
@@ -47,93 +47,93 @@ const char *hold_state_name(enum hold_state state)
 	return state < HOLD_STATE_COUNT ? state_names[state] : "?";
 }
 
-/* ------------------------------------------------------------ guests */
+/* ------------------------------------------------------------ who comes */
 
 static void hold_renew(struct hold *hold, uint64_t wait);
 
-static void guest_free(struct guest *guest)
+static void comer_free(struct comer *comer)
 {
-	TAILQ_REMOVE(&guest->serverless->guests, guest, link);
-	guest->serverless->guest_count--;
-	talk_free(guest->talk);
-	free(guest);
+	TAILQ_REMOVE(&comer->serverless->comers, comer, link);
+	comer->serverless->comer_count--;
+	talk_free(comer->talk);
+	free(comer);
 }
 
-void guests_free(struct serverless *serverless)
+void comers_free(struct serverless *serverless)
 {
-	struct guest *guest;
+	struct comer *comer;
 
-	while ((guest = TAILQ_FIRST(&serverless->guests)))
-		guest_free(guest);
+	while ((comer = TAILQ_FIRST(&serverless->comers)))
+		comer_free(comer);
 }
 
-static void on_guest(void *arg, struct talk *talk, const Punch__Message *message)
+static void on_comer(void *arg, struct talk *talk, const Punch__Message *message)
 {
 	static struct log_limit limit;
-	struct guest *guest = arg;
-	struct hold *hold = guest->hold;
+	struct comer *comer = arg;
+	struct hold *hold = comer->hold;
 	struct awaited *awaited = hold ? hold->awaited : NULL;
-	struct serverless *serverless = guest->serverless;
+	struct serverless *serverless = comer->serverless;
 
 	if (!message || message->kind_case != PUNCH__MESSAGE__KIND_INVITE || !hold) {
 		if (log_limited(&limit))
 			log_info("somebody came to a meeting and did not show the key of %s",
 				 hold ? awaited->pal->peer.name : "anybody");
-		if (hold && guest->opener)
+		if (hold && comer->opener)
 			hold_renew(hold, RENEW_LATER);
-		guest_free(guest);
+		comer_free(comer);
 		return;
 	}
-	guest->talk = NULL;
+	comer->talk = NULL;
 	awaited->used |= 1ull << hold->place;
 	hold_free(hold);
 	/* Before the answer: whoever has it knows that the next place is held */
 	awaited_tend(awaited);
 	callee_met(serverless->node, talk, message->invite,
 		   serverless->node->quick_mode ? NULL : awaited->pal->peer.key);
-	guest_free(guest);
+	comer_free(comer);
 }
 
 /* @hold: whose, NULL of all */
 static void make_room(struct serverless *serverless, const struct hold *hold, unsigned int most)
 {
-	struct guest *guest, *oldest = NULL;
+	struct comer *comer, *oldest = NULL;
 	unsigned int count = 0;
 
-	TAILQ_FOREACH(guest, &serverless->guests, link) {
-		if (guest->opener || (hold && guest->hold != hold))
+	TAILQ_FOREACH(comer, &serverless->comers, link) {
+		if (comer->opener || (hold && comer->hold != hold))
 			continue;
-		oldest = oldest ? oldest : guest;
+		oldest = oldest ? oldest : comer;
 		count++;
 	}
 	if (count >= most)
-		guest_free(oldest);
+		comer_free(oldest);
 }
 
 /* Takes @fd along. Return: 0 or -ENOMEM */
-static int guest_new(struct hold *hold, int fd, bool opener)
+static int comer_new(struct hold *hold, int fd, bool opener)
 {
 	struct serverless *serverless = hold->awaited->serverless;
-	struct guest *guest = calloc(1, sizeof(*guest));
+	struct comer *comer = calloc(1, sizeof(*comer));
 
-	if (!guest) {
+	if (!comer) {
 		close(fd);
 		return -ENOMEM;
 	}
 	if (!opener) {
-		make_room(serverless, hold, SERVERLESS_GUESTS_HOLD);
-		make_room(serverless, NULL, SERVERLESS_GUESTS);
+		make_room(serverless, hold, SERVERLESS_COMERS_HOLD);
+		make_room(serverless, NULL, SERVERLESS_COMERS);
 	}
-	guest->serverless = serverless;
-	guest->hold = hold;
-	guest->opener = opener;
-	TAILQ_INSERT_TAIL(&serverless->guests, guest, link);
-	serverless->guest_count++;
-	guest->talk =
-		talk_new(serverless->node->base, fd, hold->where.callee_key, hold->where.caller_key, on_guest, guest);
-	if (guest->talk)
+	comer->serverless = serverless;
+	comer->hold = hold;
+	comer->opener = opener;
+	TAILQ_INSERT_TAIL(&serverless->comers, comer, link);
+	serverless->comer_count++;
+	comer->talk =
+		talk_new(serverless->node->base, fd, hold->where.callee_key, hold->where.caller_key, on_comer, comer);
+	if (comer->talk)
 		return 0;
-	guest_free(guest);
+	comer_free(comer);
 	return -ENOMEM;
 }
 
@@ -200,7 +200,7 @@ static void on_hold(evutil_socket_t fd, short what, void *arg)
 		return;
 	}
 	hold_set_state(hold, HOLD_ENGAGED);
-	if (guest_new(hold, hold_take(hold), true) == 0)
+	if (comer_new(hold, hold_take(hold), true) == 0)
 		awaited_tend(hold->awaited);
 	else
 		hold_renew(hold, RENEW_LATER);
@@ -251,7 +251,7 @@ static void on_accept(evutil_socket_t fd, short what, void *arg)
 
 	(void)what;
 	if (socket_ >= 0)
-		guest_new(hold, socket_, false);
+		comer_new(hold, socket_, false);
 	else if (errno == EMFILE || errno == ENFILE)
 		event_del(hold->accept);	/* until the next bucket: rather than spin */
 }
@@ -259,11 +259,11 @@ static void on_accept(evutil_socket_t fd, short what, void *arg)
 void hold_free(struct hold *hold)
 {
 	struct serverless *serverless = hold->awaited->serverless;
-	struct guest *guest;
+	struct comer *comer;
 
-	TAILQ_FOREACH(guest, &serverless->guests, link)
-		if (guest->hold == hold)
-			guest->hold = NULL;
+	TAILQ_FOREACH(comer, &serverless->comers, link)
+		if (comer->hold == hold)
+			comer->hold = NULL;
 	TAILQ_REMOVE(&hold->awaited->holds, hold, link);
 	serverless->hold_count--;
 	hold_close(hold);

@@ -43,8 +43,8 @@ struct hold {
 };
 
 /* A connection that came to a place, until it has said who it is */
-struct guest {
-	TAILQ_ENTRY(guest) link;
+struct comer {
+	TAILQ_ENTRY(comer) link;
 	struct serverless *serverless;
 	struct hold *hold;		/* NULL: its time is over */
 	bool opener;			/* the hold's own socket */
@@ -57,8 +57,8 @@ struct serverless {
 	unsigned int pal_count;
 	TAILQ_HEAD(, awaited) awaited;
 	unsigned int awaited_count, hold_count;
-	TAILQ_HEAD(, guest) guests;
-	unsigned int guest_count;
+	TAILQ_HEAD(, comer) comers;
+	unsigned int comer_count;
 	struct turns turns;
 	struct hops *hops;
 	unsigned int distance;		/* to our outermost NAT, 0 not known */
@@ -80,11 +80,11 @@ void awaited_tend(struct awaited *awaited);
  */
 struct hold *hold_new(struct awaited *awaited, unsigned int place);
 
-/** hold_free() - those who came and have not said who they are stay guests */
+/** hold_free() - who came and has not said who he is stays a comer */
 void hold_free(struct hold *hold);
 
-/** guests_free() - close all who came and have not said who they are */
-void guests_free(struct serverless *serverless);
+/** comers_free() - close all who came and have not said who they are */
+void comers_free(struct serverless *serverless);
 
 /** hold_state_name() - for logs and punchctl status */
 const char *hold_state_name(enum hold_state state);

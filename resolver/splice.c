@@ -56,13 +56,12 @@ static_assert(sizeof(direction_names) / sizeof(direction_names[0]) == DIRECTION_
 /**
  * struct direction
  * @from, @to:	indexes into the pair's fd
- * @left:	bytes not yet taken by the target; NULL when none
+ * @left:	bytes not yet taken by the target
  */
 struct direction {
 	enum direction_state state;
 	unsigned int from, to;
-	unsigned char *left;
-	size_t offset, size;
+	struct rest left;
 };
 
 struct pair {
@@ -97,7 +96,7 @@ static void pair_free(struct pair *pair)
 		if (pair->event[i])
 			event_free(pair->event[i]);
 		close(pair->fd[i]);
-		free(pair->way[i].left);
+		free(pair->way[i].left.data);
 	}
 	free(pair);
 }
@@ -122,45 +121,16 @@ static void direction_end(struct pair *pair, struct direction *way)
 	direction_set_state(way, DIRECTION_ENDED);
 }
 
-/* Left-over bytes first. Return: 0 or -errno of a broken socket */
-static int direction_flush(struct pair *pair, struct direction *way)
-{
-	ssize_t n;
-
-	if (!way->left)
-		return 0;
-	n = give(pair->fd[way->to], way->left + way->offset, way->size - way->offset);
-	if (n < 0)
-		return (int)n;
-	way->offset += (size_t)n;
-	if (way->offset == way->size) {
-		free(way->left);
-		way->left = NULL;
-	}
-	return 0;
-}
-
-static int direction_keep(struct direction *way, const unsigned char *data, size_t size)
-{
-	way->left = malloc(size);
-	if (!way->left)
-		return -ENOMEM;
-	memcpy(way->left, data, size);
-	way->offset = 0;
-	way->size = size;
-	return 0;
-}
-
 /* Read and write until nothing more goes. Return: 0 or -errno of a broken socket */
 static int direction_run(struct pair *pair, struct direction *way)
 {
 	unsigned char *chunk = pair->splices->chunk;
 	unsigned int turn;
-	ssize_t n, taken;
+	ssize_t n;
 	int rc;
 
-	rc = direction_flush(pair, way);
-	for (turn = 0; rc == 0 && turn < SPLICE_TURN && way->state == DIRECTION_OPEN && !way->left; turn++) {
+	rc = give_rest(pair->fd[way->to], &way->left);
+	for (turn = 0; rc == 0 && turn < SPLICE_TURN && way->state == DIRECTION_OPEN && !way->left.data; turn++) {
 		n = recv(pair->fd[way->from], chunk, SPLICE_CHUNK, MSG_DONTWAIT);
 		if (n < 0 && errno == EINTR)
 			continue;
@@ -172,13 +142,9 @@ static int direction_run(struct pair *pair, struct direction *way)
 			direction_set_state(way, DIRECTION_ENDING);
 			break;
 		}
-		taken = give(pair->fd[way->to], chunk, (size_t)n);
-		if (taken < 0)
-			return (int)taken;
-		if (taken < n)
-			rc = direction_keep(way, chunk + taken, (size_t)(n - taken));
+		rc = give_or_keep(pair->fd[way->to], chunk, (size_t)n, &way->left);
 	}
-	if (rc == 0 && way->state == DIRECTION_ENDING && !way->left)
+	if (rc == 0 && way->state == DIRECTION_ENDING && !way->left.data)
 		direction_end(pair, way);
 	return rc;
 }
@@ -190,7 +156,8 @@ static int watch(struct pair *pair, unsigned int i)
 {
 	const struct direction *from = &pair->way[i], *to = &pair->way[1 - i];
 	short wanted =
-		(short)((from->state == DIRECTION_OPEN && !from->left ? EV_READ : 0) | (to->left ? EV_WRITE : 0) |
+		(short)((from->state == DIRECTION_OPEN && !from->left.data ? EV_READ : 0) |
+			(to->left.data ? EV_WRITE : 0) |
 			(from->state == DIRECTION_ENDED ? EV_READ | EV_ET : 0) | EV_PERSIST);
 	struct event *event = pair->event[i];
 

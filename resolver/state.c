@@ -133,18 +133,10 @@ static void take_service(struct node *node, const Punch__SavedService *saved)
 	struct service service;
 
 	memset(&service, 0, sizeof(service));
-	if (saved->port < 1 || saved->port > UINT16_MAX || !saved->listener || !saved->listener->port ||
-	    saved->listener->port > UINT16_MAX)
+	if (saved->port < 1 || saved->port > UINT16_MAX ||
+	    endpoint_from_message(&service.listener, saved->listener) < 0)
 		return;
 	service.port = (uint16_t)saved->port;
-	service.listener.port = (uint16_t)saved->listener->port;
-	if (saved->listener->address.len == 4)
-		service.listener.family = AF_INET;
-	else if (saved->listener->address.len == 16)
-		service.listener.family = AF_INET6;
-	else
-		return;
-	memcpy(service.listener.address, saved->listener->address.data, saved->listener->address.len);
 	service.cookie = saved->cookie;
 	service.uid = saved->uid;
 	service.v6only = saved->v6only;
@@ -222,10 +214,7 @@ static void draw_services(const struct node *node, struct picture *picture)
 		struct service *copy = &picture->copy[i];
 
 		*copy = *service;
-		punch__endpoint__init(&picture->listener[i]);
-		picture->listener[i].address.data = copy->listener.address;
-		picture->listener[i].address.len = copy->listener.family == AF_INET ? 4 : 16;
-		picture->listener[i].port = copy->listener.port;
+		endpoint_to_message(&copy->listener, &picture->listener[i]);
 		punch__saved_service__init(&picture->service[i]);
 		picture->service[i].port = copy->port;
 		picture->service[i].listener = &picture->listener[i];

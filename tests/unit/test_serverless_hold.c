@@ -20,7 +20,7 @@ static void checked_free(void *memory);
 #include "tests/unit/scratch.h"
 #include "tests/unit/world.h"
 
-#define STRANGERS (SERVERLESS_GUESTS + 4)
+#define STRANGERS (SERVERLESS_COMERS + 4)
 
 static struct node node;
 static struct serverless serverless;
@@ -42,7 +42,7 @@ static int begin(void **state)
 	node.sessions = sessions_new(&node);
 	serverless.node = &node;
 	TAILQ_INIT(&serverless.awaited);
-	TAILQ_INIT(&serverless.guests);
+	TAILQ_INIT(&serverless.comers);
 	pal.serverless = &serverless;
 	strcpy(pal.peer.name, "peer");
 	secret_random(&pal.meeting, sizeof(pal.meeting));
@@ -78,7 +78,7 @@ static void awaited_end(struct awaited *awaited)
 {
 	while (!TAILQ_EMPTY(&awaited->holds))
 		hold_free(TAILQ_FIRST(&awaited->holds));
-	guests_free(&serverless);
+	comers_free(&serverless);
 	TAILQ_REMOVE(&serverless.awaited, awaited, link);
 	free(awaited);
 }
@@ -115,13 +115,13 @@ static bool have_come(void *arg)
 
 static bool are_guests(void *arg)
 {
-	return serverless.guest_count >= *(unsigned int *)arg;
+	return serverless.comer_count >= *(unsigned int *)arg;
 }
 
 static void strangers(const struct hold *hold, int fds[STRANGERS])
 {
 	struct many many = { .hold = hold, .left = STRANGERS, .fds = fds };
-	unsigned int most = SERVERLESS_GUESTS_HOLD;
+	unsigned int most = SERVERLESS_COMERS_HOLD;
 
 	assert_true(world_until(node.base, have_come, &many));
 	assert_true(world_until(node.base, are_guests, &most));
@@ -175,7 +175,7 @@ static void silent_strangers_keep_nobody_out(void **state)
 	assert_non_null(hold);
 	where = hold->where;
 	strangers(hold, fds);
-	assert_true(serverless.guest_count <= SERVERLESS_GUESTS_HOLD);
+	assert_true(serverless.comer_count <= SERVERLESS_COMERS_HOLD);
 	talk = invite(&where, come(hold));
 	assert_true(world_until(node.base, is_used, awaited));
 	talk_free(talk);
@@ -197,7 +197,7 @@ static void nor_do_those_of_other_places(void **state)
 		assert_non_null(hold_new(others[i], 0));
 		strangers(TAILQ_FIRST(&others[i]->holds), fds[i]);
 	}
-	assert_int_equal(serverless.guest_count, SERVERLESS_GUESTS);
+	assert_int_equal(serverless.comer_count, SERVERLESS_COMERS);
 	awaited = awaited_of_test();
 	hold = hold_new(awaited, 0);
 	assert_non_null(hold);
