@@ -9,7 +9,8 @@
 
 /**
  * swap_possible() - would swap_socket() keep a socket's registrations with epoll?
- * Without /proc (after chroot(), in a sandbox) they cannot be read: not in a program that has a set.  Call inside a guard
+ * Without /proc (after chroot(), in a sandbox) they cannot be read: not in a program that has a set.
+ * Call inside a guard
  */
 bool swap_possible(void);
 

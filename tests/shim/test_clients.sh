@@ -82,6 +82,17 @@ have redis-server && {
 		-p $REDIS ping)\" = PONG ]"
 }
 
+# As Debian has it: from an empty root, as another user, with epoll
+if have haproxy && [ "$(id -u)" = 0 ]; then
+	mkdir "$T/empty" && chmod 755 "$T" "$T/conf" && chmod 644 "$T/conf/punch.conf"
+	printf '%s\n' global "chroot $T/empty" 'user nobody' 'group nogroup' defaults 'mode http' 'timeout connect 5s' \
+		'timeout client 5s' 'timeout server 5s' 'listen front' "bind 127.0.0.1:$((REDIS + 2000))" "server bob bob:$HTTP" \
+		>"$T/haproxy.conf"
+	start env LD_PRELOAD="$LIB/libpunch.so" haproxy -db -f "$T/haproxy.conf"
+	wait_for listens $((REDIS + 2000)) || fail "haproxy runs"
+	check "haproxy in an empty root" page curl -sS "http://127.0.0.1:$((REDIS + 2000))/"
+fi
+
 refused() { # CMD...: fails with one line of punch's on stderr
 	! under "$@" >"$T/out" 2>"$T/err" && [ "$(grep -c '^punch: ' "$T/err")" = 1 ]
 }
