@@ -29,7 +29,7 @@
  *
  * Writing to the placeholder before asking is allowed: then it must
  * stay, for the bytes are in it, and the resolver splices it to the peer.  So it does
- * where a swap would lose registrations with epoll (swap_possible()).
+ * where a swap would lose registrations with epoll, or finds no descriptor free (swap_possible()).
  */
 #include <errno.h>
 #include <linux/tcp.h>
@@ -290,13 +290,13 @@ static enum pending_answer claim(int fd, uint64_t cookie, uint64_t entry, int st
 
 	ask_request(&request, config_get(), LOCAL_CLAIM_PARKED);
 	/* what waits in connect() is hardly in a set of epoll yet */
-	request.copy = call != call_blocking && !swap_possible();
+	request.copy = !swap_possible(call != call_blocking);
 	rc = ask(&request, fd, ASK_RUNNING, &reply, &fresh);
 	if (rc == 0 && reply.status == LOCAL_OK && fresh >= 0)
 		return take(fd, fresh, cookie, entry, error);
 	if (fresh >= 0)
 		raw_close(fresh);
-	if (rc == -EMFILE || rc == -ENFILE)
+	if ((rc == -EMFILE || rc == -ENFILE) && !(request.copy && state != STATE_CLOSE))
 		return fail(fd, cookie, entry, -rc, error);
 	if (rc < 0 || reply.status != LOCAL_FAILED)
 		return settle_alone(fd, cookie, entry, state, call, error);

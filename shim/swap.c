@@ -192,13 +192,30 @@ static bool has_epoll(void)
 	return found;
 }
 
-bool swap_possible(void)
+/* @one is there. For the question and its answer, and for the folder, the file in it and the answer */
+static bool has_room(int one)
 {
-	int directory = raw_open(FD_DIRECTORY, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int two = raw_fcntl(one, F_DUPFD_CLOEXEC, 0), three = raw_fcntl(one, F_DUPFD_CLOEXEC, 0);
 
-	if (directory >= 0)
-		raw_close(directory);
-	return directory >= 0 || directory == -EMFILE || directory == -ENFILE || !has_epoll();
+	if (two >= 0)
+		raw_close(two);
+	if (three >= 0)
+		raw_close(three);
+	return two >= 0 && three >= 0;
+}
+
+bool swap_possible(bool registered)
+{
+	int directory = raw_open(FD_DIRECTORY, O_RDONLY | O_DIRECTORY | O_CLOEXEC), one = directory;
+	bool room;
+
+	if (directory < 0 && directory != -EMFILE && directory != -ENFILE)
+		one = raw_socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	if (one < 0)
+		return false;
+	room = has_room(one);
+	raw_close(one);
+	return room && (directory >= 0 || !registered || !has_epoll());
 }
 
 int swap_socket(int fd, int fresh)

@@ -8,11 +8,12 @@
 #include <stdbool.h>
 
 /**
- * swap_possible() - would swap_socket() keep a socket's registrations with epoll?
- * Without /proc (after chroot(), in a sandbox) they cannot be read: not in a program that has a set.
- * Call inside a guard
+ * swap_possible() - would swap_socket() work, and keep the socket's registrations with epoll?
+ * @registered:	there may be some.  Without /proc (after chroot(), in a sandbox) they cannot be read: not in a
+ *		program that has a set
+ * Not with fewer than three descriptors left either.  Call inside a guard
  */
-bool swap_possible(void);
+bool swap_possible(bool registered);
 
 /**
  * swap_socket() - put @fresh in the place of the socket behind @fd

@@ -542,6 +542,30 @@ static void a_process_without_descriptors(void)
 	close(fd);
 }
 
+/* When it is connected the process has @left descriptors left */
+static void with_few_descriptors(int left)
+{
+	int fd = fresh(SOCK_NONBLOCK), used[4096], count = 0;
+
+	begun("connect", join(fd, &there));
+	polled(fd);
+	while (count < 4096 && (used[count] = dup(fd)) >= 0)
+		count++;
+	while (left-- > 0)
+		close(used[--count]);
+	error_told(fd);
+	named(fd);
+	while (count > 0)
+		close(used[--count]);
+	talked(fd);
+	close(fd);
+}
+
+static void with_no_descriptor_left(void) { with_few_descriptors(0); }
+static void with_one_descriptor_left(void) { with_few_descriptors(1); }
+static void with_two_descriptors_left(void) { with_few_descriptors(2); }
+static void with_three_descriptors_left(void) { with_few_descriptors(3); }
+
 /* A ring of one entry, without a library */
 struct ring {
 	int fd;
@@ -753,6 +777,10 @@ static const struct { const char *name; void (*run)(void); } cases[] = {
 	CASE(fast_open),
 	CASE(fast_open_by_option),
 	CASE(a_process_without_descriptors),
+	CASE(with_no_descriptor_left),
+	CASE(with_one_descriptor_left),
+	CASE(with_two_descriptors_left),
+	CASE(with_three_descriptors_left),
 	CASE(waited_for_with_io_uring),
 	CASE(a_client_confines_itself),
 };
