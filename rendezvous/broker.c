@@ -175,6 +175,7 @@ static void session_ring(struct broker *broker, struct session *session, struct 
 		caller_rtt = broker->ops->rtt_us(session->caller->peer);
 	broker->ops->invited(callee->peer, &session->call, payload, relays, caller_rtt,
 			     broker->ops->rtt_us(callee->peer));
+	session_forget(session);	/* what was kept while the store was asked */
 }
 
 static struct broker_node *receiver_of(struct broker *broker, const uint8_t key[KEY_SIZE])

@@ -2,6 +2,7 @@
 /*
  * test_broker_servers.c - introductions between nodes of two servers with one store
  */
+#include "rendezvous/broker_internal.h"
 #include "tests/unit/broker_log.h"
 
 #include <errno.h>
@@ -135,6 +136,33 @@ static void test_another_server_has_the_key_now(void **state)
 	assert_string_equal(heard(), "");
 }
 
+/* What is kept of a payload, for the store to answer, is of no use from then on */
+static void test_payloads_are_kept_no_longer_than_needed(void **state)
+{
+	struct broker_call away = make_call('1', 'A', 'B'), here = make_call('2', 'A', 'C');
+	struct session *session;
+
+	(void)state;
+	find_answer = 1;
+	join(&alice, 'A', false, WARM);
+	invite(&alice, '1', 'B', WARM);
+	session = session_find(broker->sessions, away.session);
+	assert_memory_equal(session->kept.body, "invitation", 10);
+	broker_found(broker, &away, "s2", 0, WARM);
+	assert_int_equal(session->state, SESSION_AWAY);
+	assert_null(session->kept.body);
+	/* it came here while the store was asked */
+	invite(&alice, '2', 'C', WARM);
+	join(&carol, 'C', true, WARM);
+	heard();
+	session = session_find(broker->sessions, here.session);
+	assert_non_null(session->kept.body);
+	broker_found(broker, &here, "s2", 0, WARM);
+	assert_string_equal(heard(), "carol<invited 2 from A 'invitation' 20000 0\n");
+	assert_int_equal(session->state, SESSION_RINGING);
+	assert_null(session->kept.body);
+}
+
 /* Return: how many of @count invitations of an address elsewhere rang, each of a key of its own */
 static unsigned int ring_from(const struct broker_origin *origin, unsigned int count)
 {
@@ -180,6 +208,7 @@ int main(void)
 		TEST(test_callee_on_another_server),
 		TEST(test_caller_on_another_server),
 		TEST(test_rings_of_an_address_elsewhere_are_limited),
+		TEST(test_payloads_are_kept_no_longer_than_needed),
 		TEST(test_what_the_store_may_say),
 		TEST(test_what_the_other_server_may_say),
 		TEST(test_another_server_has_the_key_now),
