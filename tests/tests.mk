@@ -75,8 +75,8 @@ UNIT_test_uplink	= tests/unit/world.c resolver/netwatch.c $(wildcard resolver/re
 UNIT_test_uplink_hostile = tests/unit/world.c $(wildcard resolver/uplink*.c) $(wildcard resolver/dns*.c) resolver/srv.c resolver/race.c resolver/syn.c \
 			  resolver/pulse.c resolver/known.c resolver/pin.c $(LIBCOMMON)
 UNIT_test_relayleg	= tests/unit/world.c resolver/relayleg.c $(wildcard resolver/dns*.c) resolver/srv.c resolver/race.c resolver/syn.c $(LIBCOMMON)
-UNIT_test_sandbox	= common/sandbox.c common/drop.c common/log.c relay/sandbox.c
-UNIT_test_wiped = resolver/load.c $(LIBCOMMON)
+UNIT_test_sandbox	= common/sandbox.c common/drop.c common/log.c relay/sandbox.c rendezvous/sandbox.c
+UNIT_test_wiped = $(filter-out resolver/state.c,$(LOCAL_SIDE))
 UNIT_test_dumps = tests/unit/world.c $(LIBCOMMON)
 UNIT_test_resolver_sandbox = resolver/sandbox.c common/sandbox.c common/drop.c common/log.c
 UNIT_test_fdtable	= shim/fdtable.c

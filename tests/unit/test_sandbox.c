@@ -16,6 +16,7 @@
 #include "common/drop.h"
 #include "common/sandbox.h"
 #include "relay/sandbox.h"
+#include "rendezvous/sandbox.h"
 #include "tests/unit/scratch.h"
 
 static const char *const no_calls[] = { NULL };
@@ -231,6 +232,95 @@ static void a_relay_has_pipes_and_no_more(void **state)
 	assert_true(WIFEXITED(status));
 }
 
+/* ------------------------------------------------------------ the rendezvous' own */
+
+static struct conf_rendezvous rendezvous;
+
+static int started(const char *program)
+{
+	char name[] = "a program", *argv[] = { name, NULL };
+
+	execv(program, argv);
+	return errno;
+}
+
+/* What it has with a relay beside it, and without one: the files of its list, sockets, no other process */
+static int rendezvous_body(void)
+{
+	char byte = 0;
+
+	EXPECT(tcp(bind_to, 0) == 0);
+	EXPECT(opened(rendezvous.allow, O_RDONLY) == 0 && opened(rendezvous.allow, O_WRONLY) == EACCES);
+	EXPECT(opened("/etc/hosts", O_RDONLY) == 0 || errno == ENOENT);
+	EXPECT(opened("/etc/passwd", O_RDONLY) == EACCES);
+	EXPECT(opened(rendezvous.key, O_RDONLY) == EACCES);		/* it was read before */
+	EXPECT(syscall(SYS_ptrace, 0, 0, 0, 0) == -1 && errno == EPERM);
+	EXPECT(syscall(SYS_unshare, 0) == -1 && errno == EPERM);
+	EXPECT(syscall(SYS_setns, 0, 0) == -1 && errno == EPERM);
+	EXPECT(syscall(SYS_process_vm_readv, getpid(), NULL, 0, NULL, 0, 0) == -1 && errno == EPERM);
+	EXPECT(syscall(SYS_ioctl, 0, 0x5412 /* TIOCSTI */, &byte) == -1 && errno == EPERM);
+	return 0;
+}
+
+static int alone_body(void)
+{
+	int line = rendezvous_body();
+
+	EXPECT(!line);
+	EXPECT(opened(rendezvous.relay_secret, O_RDONLY) == EACCES);
+	EXPECT(fork() == -1 && errno == EPERM);
+	EXPECT(started("/bin/true") == EPERM);
+	EXPECT(kill(getppid(), 0) == -1 && errno == EPERM);
+	return 0;
+}
+
+/* Nothing but what lies beside it, which here is the test itself, and the libraries */
+static int embedded_body(void)
+{
+	int line = rendezvous_body(), status;
+	pid_t pid;
+
+	EXPECT(!line);
+	EXPECT(opened(rendezvous.relay_secret, O_RDONLY) == 0);
+	EXPECT(started("/bin/true") == EACCES);
+	EXPECT(landlock() < 6 || (kill(getppid(), 0) == -1 && errno == EPERM));
+	pid = fork();
+	if (pid == 0)
+		_exit(77);
+	EXPECT(pid > 0 && waitpid(pid, &status, 0) == pid && WEXITSTATUS(status) == 77);
+	return 0;
+}
+
+static int rendezvous_with(const char *relay, int (*body)(void))
+{
+	int status = -1;
+	pid_t pid;
+
+	strcpy(rendezvous.relay, relay);
+	fflush(NULL);
+	pid = fork();
+	if (pid == 0)
+		_exit(drop_privileges() || rendezvous_sandbox(&rendezvous) ? 99 : body());
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
+static void a_rendezvous_has_sockets_and_its_files(void **state)
+{
+	(void)state;
+	if (landlock() < 1)
+		skip();
+	assert_int_equal(mkdir(scratch_path("allowed"), 0700), 0);
+	snprintf(rendezvous.allow, sizeof(rendezvous.allow), "%s", scratch_path("allowed/keys"));
+	snprintf(rendezvous.key, sizeof(rendezvous.key), "%s", scratch_path("rendezvous.key"));
+	snprintf(rendezvous.relay_secret, sizeof(rendezvous.relay_secret), "%s", scratch_path("relay.secret"));
+	assert_int_equal(opened(rendezvous.allow, O_CREAT | O_WRONLY), 0);
+	assert_int_equal(opened(rendezvous.key, O_CREAT | O_WRONLY), 0);
+	assert_int_equal(opened(rendezvous.relay_secret, O_CREAT | O_WRONLY), 0);
+	assert_int_equal(rendezvous_with("none", alone_body), 0);
+	assert_int_equal(rendezvous_with("embedded", embedded_body), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -240,6 +330,7 @@ int main(void)
 		cmocka_unit_test(other_processes_get_no_signal),
 		cmocka_unit_test(calls_are_those_of_the_list),
 		cmocka_unit_test(a_relay_has_pipes_and_no_more),
+		cmocka_unit_test_setup_teardown(a_rendezvous_has_sockets_and_its_files, scratch_setup, scratch_teardown),
 	};
 
 	return cmocka_run_group_tests_name("sandbox", tests, NULL, NULL);

@@ -2,6 +2,7 @@
 /*
  * test_serverless_hold.c - a place that is held for a peer, and strangers who come to it
  */
+#include <fcntl.h>
 #include <malloc.h>
 #include <netinet/in.h>
 #include <stdlib.h>
@@ -12,10 +13,13 @@
 #include "resolver/talk.h"
 
 static void checked_free(void *memory);
+static void *scarce_calloc(size_t count, size_t size);
 
 #define free checked_free
+#define calloc scarce_calloc
 #include "resolver/serverless_hold.c"
 #undef free
+#undef calloc
 
 #include "tests/unit/scratch.h"
 #include "tests/unit/world.h"
@@ -27,12 +31,18 @@ static struct serverless serverless;
 static struct pal pal;
 static uint8_t watched[32];		/* must not be in what is freed */
 static bool leaked;
+static bool no_memory;
 
 static void checked_free(void *memory)
 {
 	if (memory && memmem(memory, malloc_usable_size(memory), watched, sizeof(watched)))
 		leaked = true;
 	free(memory);
+}
+
+static void *scarce_calloc(size_t count, size_t size)
+{
+	return no_memory ? NULL : calloc(count, size);
 }
 
 static int begin(void **state)
@@ -216,25 +226,32 @@ static bool is_engaged(void *arg)
 	return ((struct hold *)arg)->state == HOLD_ENGAGED;
 }
 
+/* Where the peer of a hold connects from, and is connected to */
+static int peers_listener(const struct meeting_place *where)
+{
+	int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), on = 1;
+	struct sockaddr_in from = at(where->caller_port);
+
+	setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+	assert_int_equal(bind(listener, (struct sockaddr *)&from, sizeof(from)), 0);
+	assert_int_equal(listen(listener, 1), 0);
+	return listener;
+}
+
 /* The hold's own socket has met the peer's, and the strangers are there already, or come afterwards */
 static void whom_we_wait_for_is_always_heard(void **state)
 {
-	struct sockaddr_in from;
 	struct awaited *awaited = awaited_of_test();
 	struct hold *hold = hold_new(awaited, 0);
-	int fds[2][STRANGERS], on = 1, listener, fd;
+	int fds[2][STRANGERS], listener, fd;
 	struct meeting_place where;
 	struct talk *talk;
 
 	(void)state;
 	assert_non_null(hold);
 	where = hold->where;
-	from = at(where.caller_port);
 	strangers(hold, fds[0]);
-	listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
-	assert_int_equal(bind(listener, (struct sockaddr *)&from, sizeof(from)), 0);
-	assert_int_equal(listen(listener, 1), 0);
+	listener = peers_listener(&where);
 	assert_true(world_until(node.base, is_engaged, hold));
 	fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
 	assert_true(fd >= 0);
@@ -258,22 +275,66 @@ static void who_says_nothing_costs_the_place_nothing(void **state)
 {
 	struct awaited *awaited = awaited_of_test();
 	struct hold *hold = hold_new(awaited, 0);
-	struct sockaddr_in from;
-	int on = 1, listener;
+	int listener;
 
 	(void)state;
 	assert_non_null(hold);
-	from = at(hold->where.caller_port);
-	listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
-	assert_int_equal(bind(listener, (struct sockaddr *)&from, sizeof(from)), 0);
-	assert_int_equal(listen(listener, 1), 0);
+	listener = peers_listener(&hold->where);
 	assert_true(world_until(node.base, is_engaged, hold));
 	close(accept4(listener, NULL, NULL, SOCK_CLOEXEC));
 	assert_true(world_until(node.base, is_waiting, hold));
 	assert_true(world_until(node.base, is_engaged, hold));
 	assert_int_equal(awaited->used, 0);
 	close(listener);
+	awaited_end(awaited);
+}
+
+struct accepting {
+	int listener, fd;
+};
+
+static bool has_accepted(void *arg)
+{
+	struct accepting *accepting = arg;
+
+	accepting->fd = accept4(accepting->listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	return accepting->fd >= 0;
+}
+
+static bool is_hung_up(void *arg)
+{
+	char byte;
+
+	return recv(*(int *)arg, &byte, 1, MSG_DONTWAIT) == 0;
+}
+
+/* The peer was met, and there is no memory to hear it: it is hung up on, and the place is held anew, for it tries again */
+static void without_memory_the_place_is_held_anew(void **state)
+{
+	struct awaited *awaited = awaited_of_test();
+	struct hold *hold = hold_new(awaited, 0);
+	struct accepting first, second;
+	struct meeting_place where;
+	struct talk *talk;
+
+	(void)state;
+	assert_non_null(hold);
+	where = hold->where;
+	no_memory = true;
+	first.listener = second.listener = peers_listener(&where);
+	assert_int_equal(fcntl(first.listener, F_SETFL, O_NONBLOCK), 0);
+	assert_true(world_until(node.base, has_accepted, &first));
+	assert_true(world_until(node.base, is_hung_up, &first.fd));
+	assert_int_equal(hold->state, HOLD_WAITING);
+	assert_int_equal(hold->fd, -1);
+	assert_int_equal(serverless.comer_count, 0);
+	close(first.fd);
+	no_memory = false;
+	assert_true(world_until(node.base, has_accepted, &second));
+	talk = invite(&where, second.fd);
+	assert_true(world_until(node.base, is_used, awaited));
+	talk_free(talk);
+	close(second.listener);
 	awaited_end(awaited);
 }
 
@@ -297,6 +358,7 @@ int main(void)
 		cmocka_unit_test(nor_do_those_of_other_places),
 		cmocka_unit_test(whom_we_wait_for_is_always_heard),
 		cmocka_unit_test(who_says_nothing_costs_the_place_nothing),
+		cmocka_unit_test(without_memory_the_place_is_held_anew),
 		cmocka_unit_test(keys_of_a_place_are_wiped),
 	};
 
