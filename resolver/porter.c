@@ -302,28 +302,25 @@ static unsigned int watch(struct pollfd *polls)
 	return 2 * porter.count + 1;
 }
 
-static _Noreturn void serve(void)
+/* @patience: ms to wait for something to do */
+static void turn(int patience)
 {
 	struct pollfd polls[2 * (PORTER_GUESTS + 1) + 1];
 	struct porter_idle idle;
 	unsigned int i;
-	int patience, ready;
+	int ready = poll(polls, watch(polls), patience);
 
-	for (;;) {
-		patience = expire();
-		ready = poll(polls, watch(polls), patience);
-		if (ready == 0 && !porter.count) {
-			idle.handled = porter.handled;
-			local_send(PORTER_LINK_FD, &idle, sizeof(idle), -1);
-		}
-		/* From the end: those who leave move only those who had their turn */
-		for (i = ready > 0 ? porter.count : 0; i-- > 0;) {
-			if (!guest_turn(&porter.guests[i], polls[2 * i + 1].revents, polls[2 * i + 2].revents))
-				guest_remove(i);
-		}
-		if (ready > 0 && polls[0].revents)
-			fetch_guest();
+	if (ready == 0 && !porter.count) {
+		idle.handled = porter.handled;
+		local_send(PORTER_LINK_FD, &idle, sizeof(idle), -1);
 	}
+	/* From the end: those who leave move only those who had their turn */
+	for (i = ready > 0 ? porter.count : 0; i-- > 0;) {
+		if (!guest_turn(&porter.guests[i], polls[2 * i + 1].revents, polls[2 * i + 2].revents))
+			guest_remove(i);
+	}
+	if (ready > 0 && polls[0].revents)
+		fetch_guest();
 }
 
 void porter_run(void)
@@ -335,5 +332,6 @@ void porter_run(void)
 	sandbox_porter();
 	if (local_recv(PORTER_LINK_FD, porter.token, LOCAL_TOKEN, &pass) != LOCAL_TOKEN)
 		_exit(0);	/* the resolver has gone */
-	serve();
+	for (;;)
+		turn(expire());
 }

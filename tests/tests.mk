@@ -195,6 +195,8 @@ FUZZ_fuzz_files	= rendezvous/allow.c resolver/known.c
 FUZZ_fuzz_pcp	= resolver/pcp.c
 FUZZ_fuzz_broker = $(filter-out tests/unit/broker_log.c,$(BROKER))
 FUZZ_fuzz_local	= $(filter-out $(LIBCOMMON),$(LOCAL_SIDE))
+FUZZ_fuzz_porter = $(filter-out resolver/porter.c $(LIBCOMMON),$(LOCAL_SIDE))
+FUZZ_LINK_fuzz_porter = $(addprefix -Wl$(COMMA)--wrap=,process_start kill waitpid fork geteuid)
 FUZZ_fuzz_talk	= resolver/talk.c
 FUZZ_fuzz_uplink = tests/fuzz/node.c tests/fuzz/tls.c $(FUZZ_RESOLVER)
 FUZZ_LINK_fuzz_uplink = -Wl,--wrap=crypt_start $(LIB_RESOLVER)

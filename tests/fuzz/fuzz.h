@@ -69,6 +69,13 @@ int fuzz_listen(uint8_t host, uint16_t *port);
  */
 int fuzz_accept(int listener);
 
+/**
+ * fuzz_pass() - a descriptor to be passed to a resolver
+ * @kind:	modulo 6: none, TCP socket, IPv6 one, a listener on @port of 127.0.0.1, datagram socket, standard input
+ * Return: descriptor, the caller's; -1
+ */
+int fuzz_pass(uint8_t kind, uint16_t port);
+
 /** fuzz_connect() - begin to connect by IPv4. Return: non-blocking descriptor, which ends by RST */
 int fuzz_connect(const struct endpoint *to);
 

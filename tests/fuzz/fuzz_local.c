@@ -7,7 +7,6 @@
  * Flag 1: the packet is laid over a good request, so that magic, size and configuration need not be guessed; flag 2: on
  * a connection of its own.
  */
-#include <netinet/in.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -39,31 +38,6 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 	return 0;
 }
 
-static int descriptor(uint8_t kind)
-{
-	struct sockaddr_in sin = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
-	int fd;
-
-	switch (kind % 6) {
-	case 1:		/* for PARK */
-		return socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	case 2:
-		return socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	case 3:		/* for LISTEN */
-		fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-		sin.sin_port = htons(kind & 64 ? SIDE_SERVICE : SIDE_OPEN);
-		if (bind(fd, (struct sockaddr *)&sin, sizeof(sin)) == 0)
-			listen(fd, 1);
-		return fd;
-	case 4:
-		return socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	case 5:
-		return dup(0);
-	default:
-		return -1;
-	}
-}
-
 static void turn(void)
 {
 	int i;
@@ -78,7 +52,7 @@ static size_t packet(int socket, const uint8_t *data, size_t size)
 	size_t want = (size_t)data[2] << 8 | data[3], i;
 	const uint8_t *bytes = data + HEAD;
 	uint8_t *laid = (uint8_t *)&request;
-	int pass = descriptor(data[0]);
+	int pass = fuzz_pass(data[0], data[0] & 64 ? SIDE_SERVICE : SIDE_OPEN);
 
 	if (want > size - HEAD)
 		want = size - HEAD;

@@ -4,6 +4,7 @@
  */
 #include <string.h>
 
+#include "common/local.h"
 #include "tests/fuzz/fuzz.h"
 #include "tests/fuzz/seeds.h"
 
@@ -46,6 +47,54 @@ static void talk(void)
 	end("talk", "stranger");
 	add(3, ping, sizeof(ping));
 	end("talk", "changed");
+}
+
+/* Laid over a request of kind STATUS, after what is passed: of @pass, see fuzz_pass() */
+static void over_request(unsigned int head, uint8_t pass, enum local_kind kind, const char *peer)
+{
+	const size_t begin = offsetof(struct local_request, config), rest = offsetof(struct local_request, peer);
+	uint8_t packet[1 + sizeof(struct local_request)] = { pass };
+	struct local_request over;
+
+	memset(&over, 0, sizeof(over));
+	over.kind = kind ^ LOCAL_STATUS;
+	strcpy(over.peer, peer);
+	over.target.port = 8080;
+	memcpy(packet + 1, &over, begin);	/* without the configuration between them */
+	memcpy(packet + 1 + begin, over.peer, sizeof(over) - rest);
+	add(head, packet, 1 + begin + sizeof(over) - rest);
+}
+
+static void porter(void)
+{
+	enum { CONNECT, SEND, ASK, LEAVE, WORD, PASS, HAND_IN, MORE, TRUSTED = 32 };	/* of fuzz_porter.c */
+	static const uint8_t idle[] = { 1, 0, 0, 0 };
+
+	add(CONNECT, "", 0);
+	over_request(ASK, 0, LOCAL_STATUS, "bob");
+	end("porter", "refused");
+	add(CONNECT, "", 0);
+	over_request(ASK, 1, LOCAL_CLAIM_DOORBELL, "bob");
+	add(CONNECT | 8, "", 0);
+	over_request(ASK | 8, 1, LOCAL_CLAIM_PARKED, "bob");
+	add(LEAVE, "", 0);
+	end("porter", "claims");
+	add(CONNECT, "", 0);
+	over_request(ASK | TRUSTED, 3, LOCAL_LISTEN, "bob");
+	add(CONNECT | 8, "", 0);
+	over_request(ASK | TRUSTED | 8, 1, LOCAL_PARK, "bob");
+	end("porter", "trusted");
+	add(CONNECT, "", 0);
+	over_request(ASK | TRUSTED, 0, LOCAL_PING, "never");
+	add(SEND, "\1x", 2);
+	end("porter", "second");
+	add(CONNECT, "", 0);
+	add(SEND, "\1what is no request", 19);
+	over_request(HAND_IN, 0, LOCAL_DIAL, "bob");
+	add(MORE, "\0x", 2);
+	add(WORD, idle, sizeof(idle));
+	add(PASS, "\4d", 2);
+	end("porter", "taken-over");
 }
 
 static unsigned int at_relay(unsigned int side, unsigned int step, unsigned int number)
@@ -273,6 +322,7 @@ static void seal(void)
 
 void seeds_chunks(void)
 {
+	porter();
 	seal();
 	uplink();
 	server();

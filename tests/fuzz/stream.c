@@ -5,6 +5,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/socket.h>
+#include <unistd.h>
 #include <event2/event.h>
 
 #include "tests/fuzz/fuzz.h"
@@ -79,4 +80,30 @@ int fuzz_connect(const struct endpoint *to)
 	set_options(fd);
 	connect(fd, (struct sockaddr *)&ss, (socklen_t)length);
 	return fd;
+}
+
+int fuzz_pass(uint8_t kind, uint16_t port)
+{
+	struct sockaddr_in sin = {
+		.sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
+	};
+	int fd;
+
+	switch (kind % 6) {
+	case 1:		/* for PARK */
+		return socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	case 2:
+		return socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	case 3:		/* for LISTEN */
+		fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+		if (bind(fd, (struct sockaddr *)&sin, sizeof(sin)) == 0)
+			listen(fd, 1);
+		return fd;
+	case 4:
+		return socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	case 5:
+		return dup(0);
+	default:
+		return -1;
+	}
 }
