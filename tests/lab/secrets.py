@@ -13,6 +13,7 @@ import sys
 
 PIECE = 8           # bytes: nothing else has the same by chance
 LINE = 128          # of told
+SHADOW = 1 << 30    # bytes mapped at once: none but the sanitizers' own
 
 folder, where, *rest = sys.argv[1:]
 
@@ -103,7 +104,7 @@ def memory(pid):
         for line in maps:
             at, rights, *_ = line.split()
             start, end = (int(n, 16) for n in at.split("-"))
-            if rights[0] != "r" or line.rstrip().endswith("/told") or "[v" in line:
+            if rights[0] != "r" or line.rstrip().endswith("/told") or "[v" in line or end - start > SHADOW:
                 continue
             mem.seek(start)
             yield mem.read(end - start)
