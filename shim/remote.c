@@ -110,31 +110,30 @@ void remote_forget(int fd)
 	tag_remove(fd);
 }
 
-/* Return: 0 when it is no Internet address */
-static uint32_t hash(const struct sockaddr *address, socklen_t size)
+/* Never 0 */
+static uint32_t hash(const struct endpoint *ep)
 {
 	const uint64_t odd = 0x9e3779b97f4a7c15u;	/* 2^64 / the golden ratio, as Fibonacci hashing has it */
-	struct endpoint ep;
 	uint64_t words[2];
 
-	if (endpoint_from_sockaddr(&ep, address, size) < 0)
-		return 0;
-	memcpy(words, ep.address, sizeof(words));
-	words[0] = (words[0] ^ ep.port) * odd;
+	memcpy(words, ep->address, sizeof(words));
+	words[0] = (words[0] ^ ep->port) * odd;
 	words[0] = (words[0] ^ words[0] >> 32 ^ words[1]) * odd;
 	return (uint32_t)(words[0] >> 32) | 1;
 }
 
 void remote_native(int fd, const struct sockaddr *address, socklen_t size)
 {
-	if (fd >= 0 && fd < NATIVES && raw_plausible(address) && size >= (socklen_t)sizeof(sa_family_t))
-		atomic_store_explicit(&natives[fd], hash(address, size), memory_order_relaxed);
+	struct endpoint ep;
+
+	if (fd >= 0 && fd < NATIVES && raw_plausible(address))
+		atomic_store_explicit(&natives[fd], endpoint_from_sockaddr(&ep, address, size) < 0 ? 0 : hash(&ep),
+				      memory_order_relaxed);
 }
 
-/* @address: in full */
-static bool is_native(int fd, const struct sockaddr *address, socklen_t size)
+static bool is_native(int fd, const struct endpoint *ep)
 {
-	return fd < NATIVES && atomic_load_explicit(&natives[fd], memory_order_relaxed) == hash(address, size);
+	return fd < NATIVES && atomic_load_explicit(&natives[fd], memory_order_relaxed) == hash(ep);
 }
 
 socklen_t remote_look(int fd, const struct sockaddr *address, socklen_t given, socklen_t full,
@@ -159,13 +158,15 @@ static bool is_inherited(int fd, const struct sockaddr *address, socklen_t given
 
 	if (env_off())
 		return false;
-	full = remote_look(fd, address, given, full, &ss);
-	if (endpoint_from_sockaddr(&ep, (struct sockaddr *)&ss, full) < 0 ||
-	    is_native(fd, (struct sockaddr *)&ss, full))
+	if (full > given) {
+		full = remote_look(fd, address, given, full, &ss);
+		address = (struct sockaddr *)&ss;
+	}
+	if (endpoint_from_sockaddr(&ep, address, full) < 0 || is_native(fd, &ep))
 		return false;
 	remote->slot = tag_get(fd);
 	remote->port = ep.port;
-	remote->form = remote_form_of((struct sockaddr *)&ss, full);
+	remote->form = remote_form_of(address, full);
 	return remote->slot != 0;
 }
 
