@@ -153,6 +153,9 @@ bench-encrypt: deps
 	@tests/deps $(DEPS_BENCH)
 	@$(MAKE) --no-print-directory $(FAST) all tests-build
 	@tests/bench/encrypt.sh
+soak: deps
+	@$(MAKE) --no-print-directory $(FAST) all tests-build
+	@tests/bench/soak.sh
 bench-shim: deps
 	@tests/deps $(DEPS_BENCH)
 	@$(MAKE) --no-print-directory $(FAST) all $(BENCHTOOLS)
@@ -188,12 +191,13 @@ help:
 	@echo 'make test-foreign   other people'"'"'s test suites (CPython, node, libuv, libevent, perl) without and with the preload'
 	@echo 'make bench    figures; make bench-nat: direct paths over a population of NATs'
 	@echo 'make bench-encrypt   throughput of encrypted connections, beside ssh, socat and stunnel'
+	@echo 'make soak     connections for SOAK_SECONDS=600 while all around them fails by turns'
 	@echo 'make bench-shim, bench-loops   cost of the preload library, and stalls, beside torsocks and proxychains-ng'
 	@echo 'make asan     build with sanitizers; make lint: checkers'
 	@echo 'make fuzz     fuzz the decoders of bytes from outside, FUZZ_SECONDS=60 each'
 	@echo 'make fuzz-coverage   how much of each decoder the inputs kept for it reach'
 	@echo 'make install  PREFIX=/usr/local DESTDIR=; make uninstall'
 
-.PHONY: FORCE all deps deps-build test test-foreign tests-build bench-build demo bench bench-nat bench-encrypt bench-shim bench-loops asan lint install uninstall clean help
+.PHONY: FORCE all deps deps-build test test-foreign tests-build bench-build demo bench bench-nat bench-encrypt soak bench-shim bench-loops asan lint install uninstall clean help
 .DELETE_ON_ERROR:
 -include $(shell find $(B)/obj $(B)/pic -name '*.d' 2>/dev/null)
