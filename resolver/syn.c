@@ -28,8 +28,9 @@ int syn_punch(int fd, int family, const struct endpoint *to, unsigned int ttl)
 
 	if (to->family != AF_INET)
 		return syn_connect(fd, family, to);
-	if (setsockopt(fd, IPPROTO_IP, IP_MINTTL, &least, sizeof(least)) ||
-	    (ttl && setsockopt(fd, IPPROTO_IP, IP_TTL, &low, sizeof(low))))
+	/* A kernel without it (those that others have written for Linux' programs): the SYN is worth sending all the same */
+	setsockopt(fd, IPPROTO_IP, IP_MINTTL, &least, sizeof(least));
+	if (ttl && setsockopt(fd, IPPROTO_IP, IP_TTL, &low, sizeof(low)))
 		return -errno;
 	err = syn_connect(fd, family, to);
 	/* At once: the SYN has left, everything after it must reach the far end */
