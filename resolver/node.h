@@ -51,7 +51,7 @@ struct node {
 	struct state *state;
 	struct memory memory;		/* what worked between networks */
 	struct life *life;
-	bool awaited;			/* a program's listen() has waited for the rendezvous: once is enough */
+	uint64_t awaited_until;		/* listen() of programs waits for the rendezvous so long; 0: none came yet */
 	struct netwatch *netwatch;	/* NULL where rtnetlink is not to be had */
 };
 

@@ -7,8 +7,8 @@
  * its user looks.  So the answer to it carries what is wrong with the rendezvous.
  *
  * A resolver that was started by this very listen() does not know that yet: the outcome of its first try is
- * awaited, which comes after some round trips, or not at all.  Nobody else waits, whatever is
- * wrong, for a program may listen often.
+ * awaited, which comes after some round trips, or not at all.  Others that listen meanwhile wait with it.  Nobody
+ * waits later, whatever is wrong, for a program may listen often.
  */
 #include <stdio.h>
 
@@ -71,7 +71,7 @@ static void on_step(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd;
 	(void)what;
-	if (!out_of_reach(rq->node) || all_tried(rq->node) || clock_now() - rq->since >= PUBLISH_WAIT ||
+	if (!out_of_reach(rq->node) || all_tried(rq->node) || clock_now() >= rq->node->awaited_until ||
 	    timer_set(rq->timer, PUBLISH_STEP))
 		say(rq);
 }
@@ -80,10 +80,10 @@ void publish_answer(struct request *rq)
 {
 	struct node *node = rq->node;
 
-	rq->since = clock_now();
-	if (!node->awaited && out_of_reach(node) && !all_tried(node))
+	if (!node->awaited_until)
+		node->awaited_until = clock_now() + PUBLISH_WAIT;
+	if (clock_now() < node->awaited_until && out_of_reach(node) && !all_tried(node))
 		rq->timer = evtimer_new(node->base, on_step, rq);
-	node->awaited = true;
 	if (!rq->timer || timer_set(rq->timer, PUBLISH_STEP))
 		say(rq);
 }

@@ -30,7 +30,7 @@ enum request_state {
  * @proof:	of the descriptor that came, or, of another user, was shown to the porter
  * @text:	not yet sent; NULL until there is any
  * @session:	of DIAL and PING: cancelled when the client goes away
- * @timer, @since: of LISTEN (publish.c): when to look again, when it came (clock_now()); NULL: it does not wait
+ * @timer:	of LISTEN (publish.c): when to look again; NULL: it does not wait
  * @detached:	somebody will still call back with this request, so it is kept when the client leaves
  */
 struct request {
@@ -46,7 +46,6 @@ struct request {
 	struct evbuffer *text;
 	struct session *session;
 	struct event *timer;
-	uint64_t since;
 	struct peer peer;		/* DIAL, PARK, PING */
 	uint16_t port;
 	bool detached;

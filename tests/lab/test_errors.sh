@@ -175,6 +175,17 @@ time.sleep(60)'
 	lab_stop "mute-$1"
 }
 for port in 9000 9001 9002; do lab_stop "echo$port"; done
+lab_run bob punchctl stop
+lab_expect_eq 'of two that listen at one time, and start the resolver: nor does either' "$(lab_run bob punch python3 -c '
+import socket, threading
+servers = [socket.socket() for port in (9000, 9001)]
+for server, port in zip(servers, (9000, 9001)):
+    server.bind(("", port))
+threads = [threading.Thread(target=server.listen) for server in servers]
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join()' 2>&1)" ''
 conf=$(punch_dir bob)/punch.conf
 cp "$conf" "$LAB_DIR/right.conf"
 sed -i 's/^rendezvous-key = .*/rendezvous-key = AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=/' "$conf"
