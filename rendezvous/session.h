@@ -55,7 +55,7 @@ struct session *session_find(struct sessions *table, const uint8_t id[SESSION_SI
  */
 struct session *session_new(struct sessions *table, const struct broker_call *call);
 
-/** session_set_state() - along an edge of the table in broker.c; starts the state's time */
+/** session_set_state() - along an edge of the table in session.c; starts the state's time */
 void session_set_state(struct sessions *table, struct session *session, enum session_state state,
 		       uint64_t now);
 

@@ -96,6 +96,7 @@ static void gather(const struct node *node, const struct doors *doors, struct do
 	facts->nats = doctor_nats(facts);
 	facts->probes_shut = doors_shut(doors, false);
 	facts->relay_shut = doors_shut(doors, true);
+	facts->relayless = doors_without_relay(node);
 	facts->serverless = node->conf.serverless;
 	facts->ipv6_address = reach_has_global_ipv6();
 	facts->ipv6_route = !reach_source(AF_INET6, &facts->ipv6_source);

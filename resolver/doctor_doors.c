@@ -47,6 +47,7 @@ static void on_addresses(void *arg, int error, const char *text, const struct en
 	if (error)
 		return;
 	count = endpoint_keep_referred(&door->server, results, count, kept);
+	door->forbidden = !count;
 	door->error = count ? -EINPROGRESS : -EACCES;
 	if (count)
 		knock(door, kept, count);
@@ -182,7 +183,7 @@ const char *door_problem(const struct door *door, char *text, size_t size)
 		snprintf(text, size, "its name: %s", door->error == -ENOENT ? "there is none" : strerror(-door->error));
 	else if (door->error == -ETIMEDOUT)
 		snprintf(text, size, "no answer: does a firewall drop TCP %u?", door->port);
-	else if (door->error == -EACCES)
+	else if (door->forbidden)
 		snprintf(text, size, "a private address, while the rendezvous has a public one: not tried");
 	else
 		snprintf(text, size, "%s: does a firewall reject TCP %u?", strerror(-door->error), door->port);

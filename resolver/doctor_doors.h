@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * doctor_doors.h - do a server's other ports answer: its probes, and the relay beside it?
+ * doctor_doors.h - do a server's other ports answer: its probes, and its relays?
  */
 #ifndef PUNCH_DOCTOR_DOORS_H
 #define PUNCH_DOCTOR_DOORS_H
@@ -16,8 +16,9 @@
  * @uplink:	whose; for comparison alone, it may be gone
  * @server:	where that is
  * @nameless:	the error is of the look-up of its name
+ * @forbidden:	it is in a private network, where this server must not send us
  * @error:	0 it answers, -EINPROGRESS not known yet, or -errno: -ETIMEDOUT no answer at all, -ENOENT there is no
- *		such name, -EACCES it is in a private network, where this server must not send us
+ *		such name
  */
 struct door {
 	char where[LIMIT_HOST + 8];
@@ -25,7 +26,7 @@ struct door {
 	struct node *node;
 	const struct uplink *uplink;
 	struct endpoint server;
-	bool relay, nameless;
+	bool relay, nameless, forbidden;
 	int error;
 	struct dns_query *query;
 	struct race *race;

@@ -33,6 +33,7 @@
  */
 struct doctor_facts {
 	bool probes_shut, relay_shut;	/* of the servers that are ready none of these answers */
+	bool relayless;			/* they have no relay */
 	bool serverless;	/* [node] rendezvous = none */
 	unsigned int uplinks, ready;
 	uint32_t mapping, filtering, port_rule, hops, stray_syn, hairpin, lifetime, nats;

@@ -325,6 +325,7 @@ static void turn(int patience)
 
 void porter_run(void)
 {
+	const char up = PORTER_UP;
 	int pass;
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -332,6 +333,7 @@ void porter_run(void)
 	sandbox_porter();
 	if (local_recv(PORTER_LINK_FD, porter.token, LOCAL_TOKEN, &pass) != LOCAL_TOKEN)
 		_exit(0);	/* the resolver has gone */
+	local_send(PORTER_LINK_FD, &up, sizeof(up), -1);
 	for (;;)
 		turn(expire());
 }

@@ -26,8 +26,8 @@
 
 #define PORTER_LINK_FD	3	/* PROCESS_FD */
 
-/* Over the link, a byte each; a connection also tells that those before it are closed */
-enum porter_word { PORTER_CONNECTION = 'c', PORTER_CLOSED = 'd' };
+/* Over the link, a byte each; a connection also tells that those before it are closed. A porter's own: he is up */
+enum porter_word { PORTER_CONNECTION = 'c', PORTER_CLOSED = 'd', PORTER_UP = 'u' };
 
 /** struct porter_request - the first packet of another user's request to the resolver */
 struct porter_request {

@@ -43,6 +43,7 @@
 /* connections, of all users; a burst that comes while a porter is being started (20 ms) */
 #define PORTER_WAITING		256
 #define PORTER_STUCK_S		2	/* he fetches one in 0.05 ms; a host that swaps takes longer, not that long */
+#define PORTER_START_S		30	/* until he is up: a program is loaded, which a host that swaps does slowly */
 /* of SO_SNDBUF: 43 connections; all that are on their way count in RLIMIT_NOFILE */
 #define PORTER_LINK_BYTES	16384
 #define PORTER_LEAVE_MS		20	/* until he is looked at again: 1 ms is enough */
@@ -60,6 +61,7 @@ static_assert(sizeof(porter_names) / sizeof(porter_names[0]) == PORTER_STATE_COU
 
 /**
  * struct porter
+ * @until:	he must be up by then (clock_now()); 0: he is
  * @sent:	connections, as he counts them
  * @untold:	he does not know yet that what he was sent is closed here
  * @waiting:	@waiting_count connections that he has not been sent
@@ -72,6 +74,7 @@ struct porter {
 	uid_t uid;
 	pid_t pid;
 	int link;
+	uint64_t until;
 	uint32_t sent;
 	bool untold;
 	int waiting[PORTER_WAITING];
@@ -201,7 +204,7 @@ static void look_at(struct porter *porter)
 {
 	int bytes = link_bytes(porter);
 
-	if (bytes && bytes == porter->seen_bytes && porter->sent == porter->seen_sent)
+	if (bytes && bytes == porter->seen_bytes && porter->sent == porter->seen_sent && clock_now() >= porter->until)
 		stuck(porter);
 	else if (bytes)
 		look_later(porter);
@@ -234,6 +237,13 @@ static void on_writable(evutil_socket_t fd, short what, void *arg)
 	send_waiting(arg);
 }
 
+/* What he does not fetch from now on is not for want of a start */
+static void up(struct porter *porter)
+{
+	porter->until = 0;
+	look_later(porter);
+}
+
 static void on_word(evutil_socket_t fd, short what, void *arg)
 {
 	struct porter *porter = arg;
@@ -246,6 +256,8 @@ static void on_word(evutil_socket_t fd, short what, void *arg)
 		return;
 	if (pass >= 0)
 		local_handed_in(porter->porters->node->local, pass);
+	else if (n == 1)
+		up(porter);
 	else if (n <= 0 || (n == (ssize_t)sizeof(idle) && idle.handled == porter->sent && !porter->waiting_count))
 		leave(porter);
 }
@@ -266,6 +278,7 @@ static int start(struct porter *porter)
 	close(ends[1]);
 	porter->link = ends[0];
 	porter->sent = 0;
+	porter->until = clock_now() + PORTER_START_S * SECOND;
 	porter->untold = false;
 	evutil_make_socket_nonblocking(porter->link);
 	porter->readable = event_new(node->base, porter->link, EV_READ | EV_PERSIST, on_word, porter);
@@ -312,12 +325,17 @@ static void relieve(struct porters *porters)
 /* Has he left? */
 static void look_after(struct porter *porter)
 {
-	if (waitpid(porter->pid, NULL, WNOHANG) == 0) {
+	static struct log_limit limit;
+	int status = 0;
+
+	if (waitpid(porter->pid, &status, WNOHANG) == 0) {
 		if (porter->leave_ms == PORTER_LEAVE_MAX_MS)	/* not a matter of a moment */
 			sweep(porter);
 		look_again(porter);
 		return;
 	}
+	if (WIFEXITED(status) && WEXITSTATUS(status) == PROCESS_CANNOT && log_limited(&limit))
+		log_warn("punch-resolver cannot be executed again: programs of other users are not served");
 	porter_set_state(porter, PORTER_EMPTY);
 	if (porter->waiting_count)
 		proceed(porter);

@@ -175,11 +175,11 @@ static _Noreturn void become(char *const argv[], const int fds[], int count, boo
 		kept[i] = fcntl(fds[i], F_DUPFD_CLOEXEC, PROCESS_FD + count);
 	for (i = 0; i < count; i++)
 		if (dup2(kept[i], PROCESS_FD + i) < 0)
-			_exit(127);
+			_exit(PROCESS_CANNOT);
 	if (bare && environ)
 		keep_harmless(environ);
 	process_again(argv);
-	_exit(127);
+	_exit(PROCESS_CANNOT);
 }
 
 pid_t process_start(char *const argv[], const int fds[], int count, bool bare)

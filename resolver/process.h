@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
+#define PROCESS_CANNOT	127	/* exit status of a child that could not be executed, as of shells */
 #define PROCESS_FD	3	/* where the first descriptor of process_start() lies */
 
 /**
@@ -38,7 +39,7 @@ int process_again(char *const argv[]);
  * @fds:	@count descriptors, at most 2, which are PROCESS_FD and the next one there; they stay open here
  * @bare:	its environment is what it needs for its log, its libraries and the kernel's
  *		TLS, and no more: no secrets
- * Return: pid or -errno; what fails in the child is its exit status 127
+ * Return: pid or -errno; what fails in the child is its exit status PROCESS_CANNOT
  */
 pid_t process_start(char *const argv[], const int fds[], int count, bool bare);
 

@@ -76,7 +76,7 @@ void awaited_tend(struct awaited *awaited);
 /**
  * hold_new() - hold a place from now on
  * @place:	0 .. MEETING_PLACES - 1
- * Return: hold_free(), or NULL: it cannot be held in this bucket, which was logged
+ * Return: hold_free(), or NULL: it cannot be held in this bucket (logged), or out of memory
  */
 struct hold *hold_new(struct awaited *awaited, unsigned int place);
 

@@ -189,7 +189,7 @@ struct sessions {
 
 /* --- session.c */
 
-/** session_new() - in its role's first state. Return: session_free(), or NULL (errno EAGAIN: too many, ENOMEM) */
+/** session_new() - in UPLINK, where a caller begins; a callee goes on at once. Return: session_free(), or NULL (errno EAGAIN: too many, ENOMEM) */
 struct session *session_new(struct node *node, bool caller);
 
 /** session_free() - and all that is under way for it; nobody is told */
@@ -349,7 +349,7 @@ void caller_advance(struct session *s);
 /** caller_answered() - INVITED: the callee's Answered came */
 void caller_answered(struct session *s, const Punch__Answered *message);
 
-/** caller_failed() - INVITED or ANSWERED: the server says that it comes to nothing, or not now */
+/** caller_failed() - INVITED: the server says that it comes to nothing, or not now */
 void caller_failed(struct session *s, const Punch__Failed *message);
 
 /** caller_again() - no path came of this try: is there time for another one? Return: true when it was begun */
@@ -364,7 +364,7 @@ void caller_no_path(struct session *s);
 /** caller_covered() - OVER: @fd, owned, is what the program gets */
 void caller_covered(struct session *s, int fd);
 
-/** caller_invite() - a new identifier, our description, signed, to the server or over the meeting: INVITED, or fail */
+/** caller_invite() - a new identifier, our description, signed, to the server or over the meeting: INVITED; UPLINK when it cannot be sent, or fail */
 void caller_invite(struct session *s);
 
 /* --- session_uplink.c: caller in UPLINK */

@@ -118,6 +118,14 @@ static void harder_networks_promise_less(void **state)
 	facts.filtering = PUNCH__FILTERING__FILTERING_UNKNOWN;
 	facts.mapping = PUNCH__MAPPING__MAPPING_ADDRESS_PORT_DEPENDENT;
 	assert_says(&facts, "two of the kind they are relayed");
+	facts.relayless = true;
+	assert_says(&facts, "has no relay: peers that cannot be reached directly cannot be reached");
+	facts.mapping = PUNCH__MAPPING__MAPPING_ENDPOINT_INDEPENDENT;
+	assert_says(&facts, "should work with most peers");
+	facts.probes_shut = true;
+	assert_says(&facts, "and it has no relay");
+	facts.mapping = PUNCH__MAPPING__MAPPING_ADDRESS_PORT_DEPENDENT;
+	facts.relayless = facts.probes_shut = false;
 	facts.ipv6_route = true;
 	assert_says(&facts, "those that have IPv6");
 }
