@@ -93,7 +93,7 @@ struct local_request {
 	uint32_t timeout_ms;		/* DIAL, PARK, PING */
 	uint32_t route;			/* Punch__Route: PUNCH_ROUTE of the environment, 0 when unset */
 	uint32_t as_json;		/* STATUS, DOCTOR, PING: 1 JSON, 0 text for people */
-	uint32_t copy;			/* CLAIM_PARKED: 1 the real socket cannot be put in its place: copy between the two */
+	uint32_t copy;			/* CLAIM_PARKED: 1 the real socket cannot take its place: copy */
 };
 
 enum local_status {

@@ -189,16 +189,17 @@ const char *doctor_verdict(const struct doctor_facts *facts)
 		return "The server's relay does not answer: peers that cannot be reached directly cannot be reached. "
 		       "See its line above.";
 	if (facts->probes_shut && facts->relayless)
-		return "The server's probe ports do not answer, and it has no relay: the NAT cannot be measured, and many peers "
-		       "cannot be reached. Open the ports named above in the firewall of the server, or of this network.";
+		return "The server's probe ports do not answer, and it has no relay: the NAT cannot be measured, and "
+		       "many peers cannot be reached. Open the ports named above in the firewall of the server, or of "
+		       "this network.";
 	if (facts->probes_shut)
 		return "The server's probe ports do not answer: the NAT cannot be measured, and many connections are "
 		       "relayed. Open the ports named above in the firewall of the server, or of this network.";
 	if (opens(facts))
 		return "The gateway opens a port for us: direct connections should work with nearly every peer.";
 	if (facts->relayless && !is_easy(facts))
-		return "The server has no relay: peers that cannot be reached directly cannot be reached, and with this NAT "
-		       "there are such peers.";
+		return "The server has no relay: peers that cannot be reached directly cannot be reached, and with "
+		       "this NAT there are such peers.";
 	if (facts->filtering == PUNCH__FILTERING__FILTERING_SYN_ACK_ONLY)
 		return "The NAT or firewall drops every inbound SYN: direct connections work with peers that are "
 		       "openly reachable, the others are relayed.";

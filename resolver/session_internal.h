@@ -189,7 +189,10 @@ struct sessions {
 
 /* --- session.c */
 
-/** session_new() - in UPLINK, where a caller begins; a callee goes on at once. Return: session_free(), or NULL (errno EAGAIN: too many, ENOMEM) */
+/**
+ * session_new() - in UPLINK, where a caller begins; a callee goes on at once
+ * Return: session_free(), or NULL (errno EAGAIN: too many, ENOMEM)
+ */
 struct session *session_new(struct node *node, bool caller);
 
 /** session_free() - and all that is under way for it; nobody is told */
@@ -364,7 +367,10 @@ void caller_no_path(struct session *s);
 /** caller_covered() - OVER: @fd, owned, is what the program gets */
 void caller_covered(struct session *s, int fd);
 
-/** caller_invite() - a new identifier, our description, signed, to the server or over the meeting: INVITED; UPLINK when it cannot be sent, or fail */
+/**
+ * caller_invite() - a new identifier, our description, signed, to the server or over the meeting
+ * Then it is INVITED; UPLINK when it cannot be sent now; or it has failed.
+ */
 void caller_invite(struct session *s);
 
 /* --- session_uplink.c: caller in UPLINK */

@@ -28,7 +28,7 @@ int syn_punch(int fd, int family, const struct endpoint *to, unsigned int ttl)
 
 	if (to->family != AF_INET)
 		return syn_connect(fd, family, to);
-	/* A kernel without it (those that others have written for Linux' programs): the SYN is worth sending all the same */
+	/* A kernel without it (one of those that only look like Linux): the SYN is worth sending all the same */
 	setsockopt(fd, IPPROTO_IP, IP_MINTTL, &least, sizeof(least));
 	if (ttl && setsockopt(fd, IPPROTO_IP, IP_TTL, &low, sizeof(low)))
 		return -errno;
