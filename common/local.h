@@ -51,7 +51,8 @@ enum local_kind {
 	LOCAL_PARK,		/* non-blocking connect: fd = the program's unconnected socket; the
 				 * resolver connects it to a parked listener and replies at once */
 	LOCAL_CLAIM_PARKED,	/* fd = the program's socket; reply: the real socket, or its error, or EINPROGRESS;
-				 * NOT_OURS when what the program holds is to stay, and is joined to the real one */
+				 * NOT_OURS when what the program holds is to stay, and is joined to the real one
+				 * (without a token or the resolver's uid OTHER_CONFIG, as for any socket unknown) */
 	LOCAL_LISTEN,		/* fd = the program's listening socket; published when it matches a service.
 				 * LOCAL_OK with a text: published, but out of reach yet, and why */
 	LOCAL_CLAIM_DOORBELL,	/* fd = what accept() returned; reply: the real socket and the peer's slot */

@@ -22,6 +22,7 @@
  *
  *	PENDING --path--> COMPLETING --established--> READY --claim--> CLAIMED --closed--> (freed)
  *	   |                  | `-------claim---------------------------^
+ *	   |                  | COMPLETING, READY, LATE --claim, to be copied--> spliced
  *	   |                  `-- refused: the program is gone ---------------------------> (freed)
  *	   |                                             READY --1 s, a byte--> LATE, spliced
  *	   `--no path--> FAILING --established, reset--> FAILED --claimed, or a minute--> (freed)
@@ -264,6 +265,11 @@ static bool is_established(const struct parked_socket *sock)
 	struct pollfd end = { .fd = sock->end, .events = POLLOUT };
 
 	return poll(&end, 1, 0) == 1 && !(end.revents & (POLLERR | POLLHUP));
+}
+
+bool parked_socket_is_joined(struct parked_socket *sock)
+{
+	return is_established(sock) && is_with_us(sock);
 }
 
 /* Cross the program's SYN with ours. Return: 0 or -errno */

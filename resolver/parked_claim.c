@@ -20,18 +20,21 @@
 
 /* ------------------------------------------------------------ nobody claims */
 
-void parked_socket_splice(struct parked_socket *sock, const char *why)
+int parked_socket_splice(struct parked_socket *sock, const char *why)
 {
 	struct node *node = sock->node;
-	int end = sock->end, real = sock->real;
+	int rc;
 
 	log_info("%s port %u: %s, copying between the sockets", sock->peer.name, sock->port, why);
-	connections_add(node, &sock->peer, sock->port, false, &sock->result.track, sock->result.path,
-			sock->result.setup_us);
 	parked_socket_forget_event(&sock->event);
+	parked_socket_forget_event(&sock->real_event);
+	rc = splice_start(node->splices, sock->end, sock->real);
 	sock->end = sock->real = -1;
+	if (rc == 0)
+		connections_add(node, &sock->peer, sock->port, false, &sock->result.track, sock->result.path,
+				sock->result.setup_us);
 	parked_socket_free(sock);
-	splice_start(node->splices, end, real);
+	return rc;
 }
 
 /* ------------------------------------------------------------ LOCAL_CLAIM_PARKED */
@@ -85,6 +88,17 @@ static void tell(struct parked_socket *sock, int fd, struct local_reply *reply)
 	parked_socket_free(sock);
 }
 
+/* @copy: asked for by the program, which cannot take the socket */
+static void join(struct parked_socket *sock, bool copy, struct local_reply *reply)
+{
+	/* COMPLETING: our end may still be on its way, or a stranger's */
+	if (sock->state == PARKED_COMPLETING && !parked_socket_is_joined(sock))
+		reply_fail(reply, EINPROGRESS, "on the way to %s", sock->peer.name);
+	else if (parked_socket_splice(sock, copy ? "the program cannot take the socket" :
+						   "the program wrote before it asked") < 0)
+		reply_fail(reply, ENOBUFS, "%s: too many connections are being copied already", reply->peer);
+}
+
 int parked_claim(struct node *node, const struct proof *proof, int fd, bool copy, struct local_reply *reply)
 {
 	struct parked_socket *sock;
@@ -108,8 +122,7 @@ int parked_claim(struct node *node, const struct proof *proof, int fd, bool copy
 	case PARKED_LATE:
 	case PARKED_COMPLETING:
 		if (copy || (sock->state != PARKED_COMPLETING && has_spoken(sock))) {
-			parked_socket_splice(sock, copy ? "the program cannot take the socket" :
-					     "the program wrote before it asked");
+			join(sock, copy, reply);
 			return -1;
 		}
 		reply->error = 0;

@@ -71,8 +71,14 @@ void parked_socket_fail(struct parked_socket *sock);
 /** parked_socket_on_end() - something happened to sock->end */
 void parked_socket_on_end(evutil_socket_t fd, short what, void *arg);
 
-/** parked_socket_splice() - copy between the program's socket and the real one from now on; frees @sock */
-void parked_socket_splice(struct parked_socket *sock, const char *why);
+/** parked_socket_is_joined() - is our end established, and the program's socket seen at its other end? */
+bool parked_socket_is_joined(struct parked_socket *sock);
+
+/**
+ * parked_socket_splice() - copy between the program's socket and the real one from now on; frees @sock
+ * Return: 0, or -errno of splice_start(): both connections are closed then
+ */
+int parked_socket_splice(struct parked_socket *sock, const char *why);
 
 /** parked_socket_forget_event() - free it, NULL or not */
 static inline void parked_socket_forget_event(struct event **event)

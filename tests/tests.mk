@@ -107,7 +107,7 @@ UNIT_test_resolver_splice	= tests/unit/world.c resolver/splice.c common/log.c
 UNIT_test_resolver_keeper	= tests/unit/world.c $(LIBCOMMON)
 
 # Another user is faster than the resolver: the test steps in between two of its calls
-UNIT_LINK_test_resolver_parked	= -Wl,--wrap=lot_cross
+UNIT_LINK_test_resolver_parked	= -Wl,--wrap=lot_cross,--wrap=splice_start
 
 TESTLIBS = -lcmocka $(LIB_EVENT) $(LIB_CRYPTO) -lzxcvbn -lsodium -l:libinih.a -lhiredis -ljson-c -lcares -lseccomp -lnatpmp -lminiupnpc
 

@@ -17,6 +17,7 @@
 #include "tests/unit/side_scratch.h"
 #include "common/clock.h"
 #include "resolver/lot.h"
+#include "resolver/splice.h"
 
 #define PATIENCE 5000	/* ms; nothing that works takes longer */
 
@@ -26,6 +27,7 @@ static int server;	/* on SIDE_PRIVATE: where "bob" is reached */
 static struct {
 	volatile bool armed;
 	int ends[2];		/* the test's, the resolver's */
+	volatile bool full;	/* as with SPLICES_MAX pairs */
 } *interlude;
 
 int __real_lot_cross(const struct lot *lot, const struct endpoint *program);
@@ -38,6 +40,18 @@ int __wrap_lot_cross(const struct lot *lot, const struct endpoint *program)
 	if (interlude->armed && send(interlude->ends[1], &byte, 1, 0) == 1)
 		recv(interlude->ends[1], &byte, 1, 0);
 	return __real_lot_cross(lot, program);
+}
+
+int __real_splice_start(struct splices *splices, int a, int b);
+int __wrap_splice_start(struct splices *splices, int a, int b);
+
+int __wrap_splice_start(struct splices *splices, int a, int b)
+{
+	if (!interlude->full)
+		return __real_splice_start(splices, a, b);
+	close(a);
+	close(b);
+	return -EUSERS;
 }
 
 static int begin(void **state)
@@ -466,6 +480,29 @@ static void a_program_that_cannot_take_the_socket_is_served_by_copying(void **st
 	close(fd);
 }
 
+static void who_finds_no_room_for_copying_is_told(void **state)
+{
+	int fd = parked("bob"), real = -1, far;
+	struct local_request request;
+	struct local_reply reply;
+
+	(void)state;
+	assert_int_equal(side_poll(fd, POLLOUT, PATIENCE), POLLOUT);
+	interlude->full = true;
+	side_request(&request, LOCAL_CLAIM_PARKED);
+	request.copy = 1;
+	side_ask(&request, fd, &reply, &real);
+	interlude->full = false;
+	assert_int_equal(reply.status, LOCAL_FAILED);
+	assert_int_equal(reply.error, ENOBUFS);
+	assert_int_equal(real, -1);
+	far = accept_one();
+	assert_true(side_poll(far, POLLIN, PATIENCE) & POLLIN);
+	assert_int_equal(recv(far, &(char){ 0 }, 1, 0), 0);
+	close(far);
+	close(fd);
+}
+
 static void a_late_claim_is_still_good_while_nobody_spoke(void **state)
 {
 	int fd = parked("bob"), real, far;
@@ -586,6 +623,7 @@ int main(void)
 		cmocka_unit_test(a_static_program_is_served_by_copying),
 		cmocka_unit_test(bytes_written_before_the_claim_are_not_lost),
 		cmocka_unit_test(a_program_that_cannot_take_the_socket_is_served_by_copying),
+		cmocka_unit_test(who_finds_no_room_for_copying_is_told),
 		cmocka_unit_test(a_late_claim_is_still_good_while_nobody_spoke),
 		cmocka_unit_test(sockets_that_cannot_wait_are_refused),
 		cmocka_unit_test(a_socket_bound_to_a_device_is_refused),
