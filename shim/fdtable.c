@@ -115,10 +115,9 @@ bool fdtable_change(struct fdtable *table, uint64_t cookie, uint64_t from, uint6
 	return changed;
 }
 
-void fdtable_remove(struct fdtable *table, uint64_t cookie)
+bool fdtable_remove(struct fdtable *table, uint64_t cookie)
 {
 	struct fdtable_entry *entry = find(table, cookie);
 
-	if (entry)
-		atomic_compare_exchange_strong(&entry->cookie, &cookie, 0);
+	return entry && atomic_compare_exchange_strong(&entry->cookie, &cookie, 0);
 }

@@ -52,7 +52,7 @@ bool fdtable_get(const struct fdtable *table, uint64_t cookie, uint64_t *value);
 /** fdtable_change() - replace the value by @to if it is still @from. Return: false when it is not, or unknown */
 bool fdtable_change(struct fdtable *table, uint64_t cookie, uint64_t from, uint64_t to);
 
-/** fdtable_remove() - forget; nothing happens when it is unknown */
-void fdtable_remove(struct fdtable *table, uint64_t cookie);
+/** fdtable_remove() - forget. Return: false when it is unknown, or another thread was faster */
+bool fdtable_remove(struct fdtable *table, uint64_t cookie);
 
 #endif

@@ -173,7 +173,8 @@ static void forget(uint64_t cookie)
 {
 	uint32_t before = atomic_load(&pending_alive);
 
-	fdtable_remove(&parked, cookie);
+	if (!fdtable_remove(&parked, cookie))
+		return;		/* another thread has counted it */
 	while (before && !atomic_compare_exchange_weak(&pending_alive, &before, before - 1))
 		;
 }

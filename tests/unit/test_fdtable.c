@@ -36,9 +36,9 @@ static void what_was_put_is_found(void **state)
 	fdtable_put(&table, 7, 71);
 	assert_true(fdtable_get(&table, 7, &value));
 	assert_int_equal(value, 71);
-	fdtable_remove(&table, 7);
+	assert_true(fdtable_remove(&table, 7));
 	assert_false(fdtable_get(&table, 7, &value));
-	fdtable_remove(&table, 7);
+	assert_false(fdtable_remove(&table, 7));
 }
 
 static void a_descriptor_that_is_no_socket_is_never_found(void **state)
