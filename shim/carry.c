@@ -219,7 +219,7 @@ void carry_for_bind(int from, int to)
 	carry_options(bind_options, sizeof(bind_options) / sizeof(bind_options[0]), from, to);
 }
 
-void carry_over(int from, int to)
+bool carry_over(int from, int to)
 {
 	int locks = raw_sockopt_int(from, SOL_SOCKET, SO_BUF_LOCK);
 	int flags = raw_fcntl(from, F_GETFL, 0);
@@ -231,7 +231,19 @@ void carry_over(int from, int to)
 		carry_buffer(locks, BUF_LOCK_SEND, SO_SNDBUF, from, to);
 		carry_buffer(locks, BUF_LOCK_RECEIVE, SO_RCVBUF, from, to);
 	}
-	carry_owner(from, to);		/* before O_ASYNC */
+	carry_owner(from, to);
 	if (flags >= 0)
-		raw_fcntl(to, F_SETFL, flags);
+		raw_fcntl(to, F_SETFL, flags & ~O_ASYNC);
+	return flags >= 0 && (flags & O_ASYNC);
+}
+
+void carry_async(int fd)
+{
+	int flags = raw_fcntl(fd, F_GETFL, 0), least = raw_sockopt_int(fd, SOL_SOCKET, SO_RCVLOWAT);
+
+	if (flags >= 0)
+		raw_fcntl(fd, F_SETFL, flags | O_ASYNC);
+	/* What came before has been signalled to nobody; to set this anew signals it (tcp_set_rcvlowat()) */
+	if (least > 0)
+		raw_setsockopt(fd, SOL_SOCKET, SO_RCVLOWAT, &least, sizeof(least));
 }

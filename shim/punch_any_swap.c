@@ -252,6 +252,7 @@ int swap_socket(int fd, int fresh)
 	struct swap swap = { .task = &call->task, .old = fd, .fresh = fresh };
 	struct stat st;
 	unsigned int i;
+	bool async;
 
 	if (fstat(fd, &st) < 0) {
 		swap.rc = -errno;
@@ -262,7 +263,7 @@ int swap_socket(int fd, int fresh)
 	add_place(&swap, (int)call->task.args[0]);
 	scan(&swap);
 	take_epolls(&swap, &call->task);
-	carry_over(fd, fresh);
+	async = carry_over(fd, fresh);
 	if (swap.registrations.count)
 		with_helper(&swap);
 	else
@@ -274,6 +275,8 @@ int swap_socket(int fd, int fresh)
 	/* from here on our copy is the new one, too */
 	if (swap.rc == 0)
 		swap.rc = raw_replace(fd, fresh);
+	if (swap.rc >= 0 && async)
+		carry_async(fd);	/* si_fd is the number here, not the program's */
 out:
 	raw_close(fresh);
 	return swap.rc < 0 ? swap.rc : 0;

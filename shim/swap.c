@@ -22,7 +22,6 @@
 #include <stddef.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 
 #include "common/log.h"
@@ -151,20 +150,6 @@ static void control(const struct swap *swap, int operation)
 	}
 }
 
-/*
- * Signals of O_ASYNC tell the number under which it was set (si_fd): that of @fresh, which is gone by now.  It is
- * told to the kernel only when the flag changes
- */
-static void renew_async(int fd)
-{
-	int flags = raw_fcntl(fd, F_GETFL, 0);
-
-	if (flags >= 0 && (flags & O_ASYNC)) {
-		raw_fcntl(fd, F_SETFL, flags & ~O_ASYNC);
-		raw_fcntl(fd, F_SETFL, flags);
-	}
-}
-
 /* Another thread may have closed the number and got it for something else */
 static bool is_still(const struct swap *swap, int fd)
 {
@@ -181,11 +166,10 @@ static bool has_epoll(void)
 {
 	int stranger = raw_socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0), n;
 	struct epoll_event event = { 0 };	/* older kernels look for one */
-	struct { uint64_t now, most; } limit = { 0, 0 };
-	bool found = false;
+	bool found = stranger < 0;	/* who cannot look has to fear one */
 
-	syscall(SYS_prlimit64, 0, RLIMIT_NOFILE, NULL, &limit);
-	for (n = 0; stranger >= 0 && !found && n < NUMBERS && (uint64_t)n < limit.now; n++)
+	/* RLIMIT_NOFILE says nothing: it may have been lowered below what is open */
+	for (n = 0; !found && n < NUMBERS; n++)
 		found = raw_result(syscall(SYS_epoll_ctl, n, EPOLL_CTL_DEL, stranger, &event)) == -ENOENT;
 	if (stranger >= 0)
 		raw_close(stranger);
@@ -223,6 +207,7 @@ int swap_socket(int fd, int fresh)
 	struct swap swap;
 	struct stat st;
 	unsigned int i;
+	bool async;
 	int rc;
 
 	swap.inode = 0;
@@ -236,16 +221,16 @@ int swap_socket(int fd, int fresh)
 	}
 	if (rc < 0)
 		goto out;
-	carry_over(fd, fresh);
+	async = carry_over(fd, fresh);
 	control(&swap, EPOLL_CTL_DEL);
 	for (i = 0; i < swap.place_count; i++) {
 		int one = is_still(&swap, swap.places[i]) ? raw_replace(swap.places[i], fresh) : -EBADF;
 
 		rc = i == 0 && one < 0 ? one : rc;
 	}
+	if (rc == 0 && async)
+		carry_async(fd);
 	control(&swap, EPOLL_CTL_ADD);
-	if (rc == 0)
-		renew_async(fd);
 out:
 	raw_close(fresh);
 	return rc;

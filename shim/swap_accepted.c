@@ -2,16 +2,19 @@
 /*
  * swap_accepted.c - put another socket behind a descriptor that nobody knows yet
  */
+#include <stdbool.h>
+
 #include "shim/carry.h"
 #include "shim/raw.h"
 #include "shim/swap.h"
 
 int swap_accepted(int fd, int fresh)
 {
-	int rc;
+	bool async = carry_over(fd, fresh);
+	int rc = raw_replace(fd, fresh);
 
-	carry_over(fd, fresh);
-	rc = raw_replace(fd, fresh);
+	if (rc >= 0 && async)
+		carry_async(fd);
 	raw_close(fresh);
 	return rc < 0 ? rc : 0;
 }
