@@ -24,7 +24,7 @@
  * that leaves by siglongjmp() leaves nothing behind.
  *
  *	PARKED ----> CLAIMING ----> (removed; the peer's socket is in place)
- *	   ^            |   \
+ *	   ^            |   \  `---> (removed; the program has undone it itself)
  *	   +------------+    +----> FAILED ----> (removed; the program was told)
  *
  * Writing to the placeholder before asking is allowed: then it must
@@ -69,6 +69,7 @@ enum pending_state {
  * ever.  The kernel gives SYN_SENT up after 127 s (tcp_syn_retries = 6).
  */
 #define FORGET_AFTER	(150 * SECOND)
+#define RESET_LIMIT_NS	50000000	/* from established to reset is a turn of the resolver's loop, below 1 ms as a rule */
 #define CLAIM_PAUSE_NS	200000	/* between looks at another thread's claim, which takes about 0.2 ms */
 
 static struct fdtable parked;
@@ -200,6 +201,38 @@ static int tcp_state(int fd, bool *written)
 	return rc < 0 ? rc : info.tcpi_state;
 }
 
+/*
+ * Has the program undone it, with shutdown()?  Then the socket is a fresh one, of which the kernel knows all: it has
+ * forgotten, too, that it sent anything.  Linux forgets that since 5.6; before, a socket is told by not being
+ * shut, oddly, from one that was reset or gave up, unless it was shut twice.  To ask SO_ERROR would take
+ * that from the program
+ */
+static bool is_undone(int fd)
+{
+	const struct timespec now = { 0 };
+	struct pollfd pollfd = { .fd = fd, .events = POLLRDHUP };
+	struct tcp_info info;
+	socklen_t size = sizeof(info);
+
+	memset(&info, 0, sizeof(info));
+	if (raw_getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &size) == 0 && info.tcpi_segs_out == 0)
+		return true;
+	return raw_result(syscall(SYS_ppoll, &pollfd, 1, &now, NULL, RAW_SIGSET_SIZE)) != 1 ||
+	       !(pollfd.revents & POLLRDHUP);
+}
+
+/*
+ * The resolver cannot be asked, and establishes a connection that failed a moment before it resets it. That what the
+ * peer sends has ended is no reset
+ */
+static bool is_reset_soon(int fd)
+{
+	const struct timespec limit = { .tv_nsec = RESET_LIMIT_NS };
+	struct pollfd pollfd = { .fd = fd };
+
+	return raw_result(syscall(SYS_ppoll, &pollfd, 1, &limit, NULL, RAW_SIGSET_SIZE)) == 1;
+}
+
 /* The placeholder stays: bytes are in it, or it has been spliced already */
 static enum pending_answer keep_placeholder(int fd, uint64_t cookie, uint64_t entry)
 {
@@ -229,6 +262,12 @@ static enum pending_answer fail(int fd, uint64_t cookie, uint64_t entry, int pro
 /* Who waits in connect() tries once more with the next resolver (dial.c), before anybody is told */
 static const char call_blocking[] = "connect() that blocks";
 
+static enum pending_answer leave_undone(uint64_t cookie)
+{
+	forget(cookie);
+	return PENDING_NOT;
+}
+
 /* The resolver cannot say: it died, or it knows nothing of this socket any more */
 static enum pending_answer settle_alone(int fd, uint64_t cookie, uint64_t entry, int state, const char *call,
 					int *error)
@@ -237,6 +276,8 @@ static enum pending_answer settle_alone(int fd, uint64_t cookie, uint64_t entry,
 
 	if (state != STATE_CLOSE)
 		return keep_placeholder(fd, cookie, entry);
+	if (call != call_blocking && is_undone(fd))	/* the kernel's connect() undoes what failed, too */
+		return leave_undone(cookie);
 	problem = raw_sockopt_int(fd, SOL_SOCKET, SO_ERROR);
 	if (problem != ETIMEDOUT)
 		problem = ECONNABORTED;		/* what the kernel says is about loopback: ECONNREFUSED, ECONNRESET */
@@ -244,24 +285,6 @@ static enum pending_answer settle_alone(int fd, uint64_t cookie, uint64_t entry,
 		log_error("%s: punch-resolver went away while it was connecting; try again",
 			  names_label(remote_unpack(entry).slot));
 	return fail(fd, cookie, entry, problem, error);
-}
-
-/*
- * The connection ended by itself, before the resolver had any answer.  The kernel gave up first
- * (the program's TCP_SYNCNT, TCP_USER_TIMEOUT): that is a failure. Or shutdown() undid it: the
- * socket is a fresh one, of which the kernel knows all
- */
-static enum pending_answer settle_undone(int fd, uint64_t cookie, uint64_t entry, int *error)
-{
-	const struct timespec now = { 0 };
-	struct pollfd pollfd = { .fd = fd, .events = POLLRDHUP };
-
-	/* to ask SO_ERROR would take it from the program; after shutdown() the socket is not shut, oddly */
-	if (raw_result(syscall(SYS_ppoll, &pollfd, 1, &now, NULL, RAW_SIGSET_SIZE)) == 1 &&
-	    (pollfd.revents & POLLRDHUP))
-		return fail(fd, cookie, entry, ETIMEDOUT, error);
-	forget(cookie);
-	return PENDING_NOT;
 }
 
 static enum pending_answer take(int fd, int fresh, uint64_t cookie, uint64_t entry, int *error)
@@ -297,7 +320,7 @@ static enum pending_answer claim(int fd, uint64_t cookie, uint64_t entry, int st
 		return take(fd, fresh, cookie, entry, error);
 	if (fresh >= 0)
 		raw_close(fresh);
-	if ((rc == -EMFILE || rc == -ENFILE) && !(request.copy && state != STATE_CLOSE))
+	if ((rc == -EMFILE || rc == -ENFILE) && (!request.copy || state == STATE_CLOSE || is_reset_soon(fd)))
 		return fail(fd, cookie, entry, -rc, error);
 	if (rc < 0 || reply.status != LOCAL_FAILED)
 		return settle_alone(fd, cookie, entry, state, call, error);
@@ -305,8 +328,9 @@ static enum pending_answer claim(int fd, uint64_t cookie, uint64_t entry, int st
 		set_state(cookie, entry, PENDING_STATE_PARKED, 0);
 		return PENDING_CONNECTING;
 	}
+	/* or the kernel gave up before the resolver had any answer: the program's TCP_SYNCNT, TCP_USER_TIMEOUT */
 	if (reply.error == EINPROGRESS)
-		return settle_undone(fd, cookie, entry, error);
+		return is_undone(fd) ? leave_undone(cookie) : fail(fd, cookie, entry, ETIMEDOUT, error);
 	log_error("%s", reply.text);
 	return fail(fd, cookie, entry, reply.error > 0 ? reply.error : EHOSTUNREACH, error);
 }

@@ -13,6 +13,7 @@
  */
 #include <errno.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -120,6 +121,21 @@ static enum call_wait on_connect(struct call *call)
 	return answer_leave(call);
 }
 
+/* Another thread has settled it, or undone it with shutdown() */
+static enum call_wait settled_by_another(struct call *call)
+{
+	struct tcp_info info = { 0 };
+	socklen_t size = sizeof(info);
+	int error;
+
+	if (raw_getsockopt(call->socket, IPPROTO_TCP, TCP_INFO, &info, &size) == 0 && info.tcpi_state == TCP_CLOSE) {
+		error = raw_sockopt_int(call->socket, SOL_SOCKET, SO_ERROR);
+		return answer_finish(call, error > 0 ? -error : -ECONNRESET);
+	}
+	remote_acknowledge(call->socket);
+	return answer_finish(call, 0);
+}
+
 static enum call_wait connected(struct call *call)
 {
 	int error = 0;
@@ -129,9 +145,10 @@ static enum call_wait connected(struct call *call)
 		return CALL_ANSWERED;
 	switch (pending_settle(call->socket, "connect() that blocks", &error)) {
 	case PENDING_DONE:
-	case PENDING_NOT:		/* it was kept, or another thread has settled it */
 		remote_acknowledge(call->socket);
 		return answer_finish(call, 0);
+	case PENDING_NOT:		/* or it was kept */
+		return settled_by_another(call);
 	case PENDING_FAILED:
 		pending_forget(call->socket);
 		if (error != ECONNABORTED || call->again)

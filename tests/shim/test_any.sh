@@ -36,6 +36,8 @@ check "programs of the library's own tests: blocking connect" prints '.*# ok - .
 check "programs of the library's own tests: connect that does not wait" prints '.*# ok - .*' "$P" --any "$B/tests/shim/connect_async"
 check "programs of the library's own tests: odd sockets" prints '.*# ok - .*' "$P" --any "$B/tests/shim/connect_odd"
 check "programs of the library's own tests: listen and accept" prints '.*# ok - .*' "$P" --any "$B/tests/shim/serve"
+check "programs of the library's own tests: shut by another thread" prints 'ok - shut_by_.*' "$P" --any "$B/tests/shim/twice" shut_by
+check "programs of the library's own tests: shut twice" prints 'ok - shut_twice.*' "$P" --any "$B/tests/shim/twice" shut_twice
 check "programs of the library's own tests: look-ups" prints '.*# ok - .*' "$P" --any "$B/tests/shim/names"
 
 # --- clients

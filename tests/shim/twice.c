@@ -269,6 +269,11 @@ static void undone_after_a_refusal(void)
 	close(fd);
 }
 
+static void accepted_and_left(void)
+{
+	close(wait_for(listener, POLLIN) ? accept(listener, NULL, NULL) : -1);
+}
+
 static void shut_before_it_is_connected(void)
 {
 	static const int ways[] = { SHUT_RD, SHUT_WR, SHUT_RDWR };
@@ -294,7 +299,55 @@ static void shut_before_it_is_connected(void)
 		polled(fd);
 		error_told(fd);
 		named(fd);
-		close(wait_for(listener, POLLIN) ? accept(listener, NULL, NULL) : -1);
+		accepted_and_left();
+		close(fd);
+	}
+}
+
+/* Both ways, one after the other: of SHUT_WR the socket is a fresh one, which the second shutdown() shuts */
+static void shut_twice_while_it_connects(void)
+{
+	unsigned int i;
+
+	for (i = 0; i < 2; i++) {
+		int fd = fresh(SOCK_NONBLOCK);
+
+		begun("connect", join(fd, &silent));
+		told("shutdown", shutdown(fd, SHUT_WR));
+		told("shutdown", shutdown(fd, SHUT_RDWR));
+		if (i == 0)
+			error_told(fd);
+		named(fd);
+		begun("connect", join(fd, &there));
+		accepted_and_left();
+		error_told(fd);
+		close(fd);
+	}
+}
+
+/* Nobody is left to ask but the kernel */
+static void shut_and_the_resolver_is_gone(void)
+{
+	unsigned int i;
+
+	if (access(getenv("DOUBLE"), X_OK) < 0 || getuid() == NOBODY) {
+		note("after chroot() or setuid() the resolver cannot be stopped\n");
+		return;
+	}
+	for (i = 0; i < 4; i++) {
+		int fd = fresh(SOCK_NONBLOCK);
+
+		begun("connect", join(fd, &silent));
+		told("shutdown", shutdown(fd, SHUT_WR));
+		if (i & 2)
+			told("shutdown", shutdown(fd, SHUT_RDWR));
+		note("stopped: %d\n", side ? system("exec \"$DOUBLE\" stop") : 0);
+		if (i & 1)
+			error_told(fd);
+		named(fd);
+		begun("connect", join(fd, &there));
+		accepted_and_left();
+		error_told(fd);
 		close(fd);
 	}
 }
@@ -475,9 +528,34 @@ static void signals_come_by_a_descriptor(void)
 	sigprocmask(SIG_SETMASK, &before, NULL);
 }
 
-static void accepted_and_left(void)
+/* Bytes that were there before the program knew of its connection */
+static void signals_tell_what_came_before(void)
 {
-	close(wait_for(listener, POLLIN) ? accept(listener, NULL, NULL) : -1);
+	struct signalfd_siginfo info = { 0 };
+	sigset_t set, before;
+	int fd = fresh(SOCK_NONBLOCK), signals, far, readable = 0;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGRTMIN + 1);
+	sigprocmask(SIG_BLOCK, &set, &before);
+	signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	fcntl(fd, F_SETOWN, getpid());
+	fcntl(fd, F_SETSIG, SIGRTMIN + 1);
+	fcntl(fd, F_SETFL, O_NONBLOCK | O_ASYNC);
+	begun("connect", join(fd, &there));
+	far = wait_for(listener, POLLIN) ? accept(listener, NULL, NULL) : -1;
+	told("far send", send(far, "x", 1, MSG_NOSIGNAL));
+	woken(fd);
+	error_told(fd);
+	while (!readable && wait_for(signals, POLLIN) && read(signals, &info, sizeof(info)) > 0)
+		readable = (info.ssi_band & POLLIN) && info.ssi_fd == fd;
+	note("to read: %d\n", readable);
+	close(far);
+	close(fd);
+	while (read(signals, &info, sizeof(info)) > 0)
+		;
+	close(signals);
+	sigprocmask(SIG_SETMASK, &before, NULL);
 }
 
 static void fast_open(void)
@@ -558,6 +636,22 @@ static void with_few_descriptors(int left)
 	while (count > 0)
 		close(used[--count]);
 	talked(fd);
+	close(fd);
+}
+
+/* The resolver establishes a failed one for a moment; which error is told then is another matter */
+static void a_refusal_with_no_descriptor_left(void)
+{
+	int fd = fresh(SOCK_NONBLOCK), used[4096], count = 0;
+
+	begun("connect", join(fd, &refusing));
+	while (count < 4096 && (used[count] = dup(fd)) >= 0)
+		count++;
+	woken(fd);
+	note("SO_ERROR: %s\n", socket_error(fd) ? "some" : "0");
+	named(fd);
+	while (count > 0)
+		close(used[--count]);
 	close(fd);
 }
 
@@ -764,6 +858,8 @@ static const struct { const char *name; void (*run)(void); } cases[] = {
 	CASE(undone_before_it_was_told),
 	CASE(undone_after_a_refusal),
 	CASE(shut_before_it_is_connected),
+	CASE(shut_twice_while_it_connects),
+	CASE(shut_and_the_resolver_is_gone),
 	CASE(shut_by_another_thread),
 	CASE(undone_by_another_thread),
 	CASE(it_waits_after_all),
@@ -774,10 +870,12 @@ static const struct { const char *name; void (*run)(void); } cases[] = {
 	CASE(edges_of_a_connection),
 	CASE(edges_of_a_refusal),
 	CASE(signals_come_by_a_descriptor),
+	CASE(signals_tell_what_came_before),
 	CASE(fast_open),
 	CASE(fast_open_by_option),
 	CASE(a_process_without_descriptors),
 	CASE(with_no_descriptor_left),
+	CASE(a_refusal_with_no_descriptor_left),
 	CASE(with_one_descriptor_left),
 	CASE(with_two_descriptors_left),
 	CASE(with_three_descriptors_left),
