@@ -24,7 +24,8 @@ static struct fdtable shown;
 /*
  * For each descriptor a hash of the address that it was connected to, or accepted from, last.  A number may have
  * got another socket meanwhile, in ways that nobody hooks (recvmsg(), dup2(), pidfd_getfd()):
- * one of a peer has another address, but for one time in 2^32.
+ * one of a peer has another address, but for one time in 2^31 (hash()). Not so when the program itself had gone to the
+ * relay: each relayed socket has the relay's address and port, and is taken for that one.
  */
 static _Atomic(uint32_t) natives[NATIVES];
 
