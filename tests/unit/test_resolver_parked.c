@@ -314,8 +314,9 @@ static void the_same_socket_may_turn_to_another_peer(void **state)
 	far = accept_one();
 	undo(fd);
 	assert_int_equal(park(fd, "bob", &reply), LOCAL_OK);
-	assert_true(side_poll(far, POLLIN, PATIENCE) & POLLIN);		/* the first path is closed */
-	assert_int_equal(recv(far, &(char){ 0 }, 1, 0), 0);
+	assert_true(side_poll(far, POLLIN, PATIENCE) & POLLIN);
+	/* The first path is closed: as the program's end was, by a reset, when the resolver saw that before it was asked */
+	assert_true(recv(far, &(char){ 0 }, 1, 0) <= 0);
 	close(far);
 	assert_int_equal(side_poll(fd, POLLOUT, PATIENCE), POLLOUT);
 	real = claim(fd, &reply);
