@@ -69,7 +69,7 @@ enum pending_state {
  * ever.  The kernel gives SYN_SENT up after 127 s (tcp_syn_retries = 6).
  */
 #define FORGET_AFTER	(150 * SECOND)
-#define RESET_LIMIT_NS	50000000	/* from established to reset is a turn of the resolver's loop, below 1 ms as a rule */
+#define RESET_LIMIT_NS	50000000	/* a turn of the resolver's loop, below 1 ms, lies in between */
 #define CLAIM_PAUSE_NS	200000	/* between looks at another thread's claim, which takes about 0.2 ms */
 
 static struct fdtable parked;
