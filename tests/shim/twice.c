@@ -470,10 +470,11 @@ static void select_sees_high_numbers(void)
 	setrlimit(RLIMIT_NOFILE, &limit);
 }
 
-static void edges(const struct address *address)
+/* @epoll: a set; closed */
+static void edges_in(int epoll, const struct address *address)
 {
 	struct epoll_event event = { .events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, .data.u32 = 7 };
-	int fd = fresh(SOCK_NONBLOCK), epoll = epoll_create1(EPOLL_CLOEXEC), n;
+	int fd = fresh(SOCK_NONBLOCK), n;
 
 	begun("connect", join(fd, address));
 	epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event);
@@ -492,8 +493,23 @@ static void edges(const struct address *address)
 	close(fd);
 }
 
-static void edges_of_a_connection(void) { edges(&there); }
-static void edges_of_a_refusal(void) { edges(&refusing); }
+static void edges_of_a_connection(void) { edges_in(epoll_create1(EPOLL_CLOEXEC), &there); }
+static void edges_of_a_refusal(void) { edges_in(epoll_create1(EPOLL_CLOEXEC), &refusing); }
+
+/* The limit is lowered below the number of the set, as daemons do */
+static void edges_above_the_limit(void)
+{
+	enum { NUMBER = 50 };
+	int low = epoll_create1(EPOLL_CLOEXEC), epoll = fcntl(low, F_DUPFD_CLOEXEC, NUMBER);
+	struct rlimit limit, lower;
+
+	close(low);
+	getrlimit(RLIMIT_NOFILE, &limit);
+	lower = (struct rlimit){ .rlim_cur = NUMBER, .rlim_max = limit.rlim_max };
+	told("setrlimit", setrlimit(RLIMIT_NOFILE, &lower));
+	edges_in(epoll, &there);
+	setrlimit(RLIMIT_NOFILE, &limit);
+}
 
 static void signals_come_by_a_descriptor(void)
 {
@@ -869,6 +885,7 @@ static const struct { const char *name; void (*run)(void); } cases[] = {
 	CASE(select_sees_high_numbers),
 	CASE(edges_of_a_connection),
 	CASE(edges_of_a_refusal),
+	CASE(edges_above_the_limit),
 	CASE(signals_come_by_a_descriptor),
 	CASE(signals_tell_what_came_before),
 	CASE(fast_open),
