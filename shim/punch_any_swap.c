@@ -10,9 +10,10 @@
  * without CLONE_FILES) gets copies of the program's epoll sets, puts the old socket under the very number
  * that it has in the program, and takes the registration back; then the new socket, and registers it.
  *
- *	EPOLL_CTL_DEL, ADDFD, EPOLL_CTL_ADD
+ *	EPOLL_CTL_DEL, ADDFD, EPOLL_CTL_ADD, O_ASYNC
  *
- * in this order: an event of the new socket must not be seen by a thread that then reads from the old one.
+ * in this order: an event of the new socket must not be seen by a thread that then reads from the old one.  O_ASYNC is
+ * here for the same reason as epoll: its signals tell the number under which it was set (si_fd).
  */
 #include <dirent.h>
 #include <errno.h>
@@ -47,6 +48,7 @@
  * @link:		what /proc shows of the old one
  * @places:		the program's numbers for it; @flags: O_CLOEXEC or 0 of each
  * @epolls:		our copy of the set of each registration
+ * @async:		the program wants signals (O_ASYNC)
  * @rc:			of the first place
  */
 struct swap {
@@ -59,6 +61,7 @@ struct swap {
 	unsigned int place_count;
 	struct registrations registrations;
 	int epolls[REGISTRATIONS];
+	bool async;
 	int rc;
 };
 
@@ -201,6 +204,15 @@ static void control(const struct swap *swap, const int *lifted, int socket, int 
 	}
 }
 
+/* In the helper, at last: what has that number here is closed by it */
+static void begin_async(const struct swap *swap, int fresh)
+{
+	int there = raw_dup3(fresh, swap->places[0], O_CLOEXEC);
+
+	/* It is that number already, or one above our limit: a signal that tells another is better than none */
+	carry_async(there < 0 ? fresh : there);
+}
+
 static int help(void *argument)
 {
 	struct swap *swap = argument;
@@ -222,6 +234,8 @@ static int help(void *argument)
 		control(swap, lifted, old, EPOLL_CTL_DEL);
 		put_all(swap, notify, fresh);
 		control(swap, lifted, swap->rc < 0 ? old : fresh, EPOLL_CTL_ADD);
+		if (swap->rc >= 0 && swap->async)
+			begin_async(swap, fresh);
 	}
 	syscall(SYS_exit_group, 0);
 	return 0;
@@ -252,7 +266,6 @@ int swap_socket(int fd, int fresh)
 	struct swap swap = { .task = &call->task, .old = fd, .fresh = fresh };
 	struct stat st;
 	unsigned int i;
-	bool async;
 
 	if (fstat(fd, &st) < 0) {
 		swap.rc = -errno;
@@ -263,8 +276,8 @@ int swap_socket(int fd, int fresh)
 	add_place(&swap, (int)call->task.args[0]);
 	scan(&swap);
 	take_epolls(&swap, &call->task);
-	async = carry_over(fd, fresh);
-	if (swap.registrations.count)
+	swap.async = carry_over(fd, fresh);
+	if (swap.registrations.count || swap.async)
 		with_helper(&swap);
 	else
 		put_all(&swap, call->task.notify, fresh);
@@ -275,8 +288,6 @@ int swap_socket(int fd, int fresh)
 	/* from here on our copy is the new one, too */
 	if (swap.rc == 0)
 		swap.rc = raw_replace(fd, fresh);
-	if (swap.rc >= 0 && async)
-		carry_async(fd);	/* si_fd is the number here, not the program's */
 out:
 	raw_close(fresh);
 	return swap.rc < 0 ? swap.rc : 0;

@@ -38,6 +38,7 @@ check "programs of the library's own tests: odd sockets" prints '.*# ok - .*' "$
 check "programs of the library's own tests: listen and accept" prints '.*# ok - .*' "$P" --any "$B/tests/shim/serve"
 check "programs of the library's own tests: shut by another thread" prints 'ok - shut_by_.*' "$P" --any "$B/tests/shim/twice" shut_by
 check "programs of the library's own tests: shut twice" prints 'ok - shut_twice.*' "$P" --any "$B/tests/shim/twice" shut_twice
+check "programs of the library's own tests: signals" prints 'ok - signals_.*ok - signals_.*' "$P" --any "$B/tests/shim/twice" signals
 check "programs of the library's own tests: look-ups" prints '.*# ok - .*' "$P" --any "$B/tests/shim/names"
 
 # --- clients
