@@ -301,10 +301,9 @@ static void request_new(struct local *local, int fd, bool own)
 	rq->readable = event_new(base, fd, EV_READ | EV_PERSIST, on_readable, rq);
 	rq->writable = event_new(base, fd, EV_WRITE | EV_PERSIST, on_writable, rq);
 	rq->end = event_new(base, -1, 0, on_end, rq);
-	if (!rq->readable || !rq->writable || !rq->end)
+	/* A porter that was taken over hands in what cannot be waited for */
+	if (!rq->readable || !rq->writable || !rq->end || event_add(rq->readable, &patience) < 0)
 		request_free(rq);
-	else
-		event_add(rq->readable, &patience);
 }
 
 unsigned int local_foreign_limit(unsigned int most)
