@@ -264,7 +264,7 @@ static void listen_to_all(void)
 	}
 }
 
-/* @others: those that are no sockets, of which the resolver opens none while it works */
+/* @others: those that are neither sockets nor pipes (a splice has some): the resolver opens none while it works */
 static unsigned int descriptors(unsigned int *others)
 {
 	DIR *list = opendir("/proc/self/fd");
@@ -276,7 +276,7 @@ static unsigned int descriptors(unsigned int *others)
 	*others = 0;
 	while ((entry = readdir(list))) {
 		count++;
-		*others += fstat(atoi(entry->d_name), &st) == 0 && !S_ISSOCK(st.st_mode);
+		*others += fstat(atoi(entry->d_name), &st) == 0 && !S_ISSOCK(st.st_mode) && !S_ISFIFO(st.st_mode);
 	}
 	closedir(list);
 	return count;
