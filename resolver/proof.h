@@ -8,19 +8,19 @@
 #ifndef PUNCH_PROOF_H
 #define PUNCH_PROOF_H
 
-#include <stdbool.h>
+#include <stdint.h>
 
 #include "common/endpoint.h"
 
 /**
  * struct proof
- * @shown:	a descriptor came along
- * @good:	it is a socket of our network namespace, and the rest is filled in
+ * @shown:	0, or a descriptor came along. No bool, for a porter that was taken over may send any byte
+ * @good:	0, or it is a socket of our network namespace, and the rest is filled in
  * @cookie:	SO_COOKIE
  * @local, @remote: its ends; family 0 where it has none
  */
 struct proof {
-	bool shown, good;
+	uint8_t shown, good;
 	uint64_t cookie;
 	struct endpoint local, remote;
 };
