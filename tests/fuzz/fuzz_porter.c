@@ -321,7 +321,6 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 	for (i = 0; i < STRANGERS; i++)
 		strangers[i] = -1;
 	inner = -1;
-	descriptors(&others);
 	return 0;
 }
 
@@ -330,6 +329,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct chunk chunk;
 	int i;
 
+	if (!others)	/* not before: the fuzzer itself opens a file when it merges */
+		descriptors(&others);
 	for (i = 0; i < STEPS && fuzz_chunk(&data, &size, &chunk); i++) {
 		step(&chunk);
 		turns();
