@@ -115,10 +115,16 @@ static int fresh(int flags)
 	return tcp(family, SOCK_CLOEXEC | flags);
 }
 
+/* The next one who comes to us; -1: nobody does */
+static int accepted(void)
+{
+	return wait_for(listener, POLLIN) ? accept(listener, NULL, NULL) : -1;
+}
+
 /* Bytes both ways, and the end */
 static void talked(int fd)
 {
-	int far = wait_for(listener, POLLIN) ? accept(listener, NULL, NULL) : -1;
+	int far = accepted();
 	char data[8] = "";
 
 	if (far < 0) {
@@ -136,6 +142,21 @@ static void talked(int fd)
 	wait_for(fd, POLLIN);		/* through a splice it takes a while */
 	polled(fd);
 	told("recv", recv(fd, data, sizeof(data), MSG_DONTWAIT));
+}
+
+static void accepted_and_left(void)
+{
+	close(accepted());
+}
+
+/* Without waiting in connect(); @fd is closed */
+static void connected_and_talked(int fd)
+{
+	begun("connect", join(fd, &there));
+	polled(fd);
+	error_told(fd);
+	talked(fd);
+	close(fd);
 }
 
 static int undo(int fd)
@@ -239,19 +260,14 @@ static void undone_when_it_is_connected(void)
 
 static void undone_before_it_was_told(void)
 {
-	int fd = fresh(SOCK_NONBLOCK), far;
+	int fd = fresh(SOCK_NONBLOCK);
 
 	begun("connect", join(fd, &there));
 	polled(fd);
 	told("undo", undo(fd));
 	named(fd);
-	far = wait_for(listener, POLLIN) ? accept(listener, NULL, NULL) : -1;
-	close(far);
-	begun("connect", join(fd, &there));
-	polled(fd);
-	error_told(fd);
-	talked(fd);
-	close(fd);
+	accepted_and_left();
+	connected_and_talked(fd);
 }
 
 static void undone_after_a_refusal(void)
@@ -262,16 +278,7 @@ static void undone_after_a_refusal(void)
 	woken(fd);
 	told("undo", undo(fd));
 	socket_error(fd);	/* of hosts the kernel still tells it then */
-	begun("connect", join(fd, &there));
-	polled(fd);
-	error_told(fd);
-	talked(fd);
-	close(fd);
-}
-
-static void accepted_and_left(void)
-{
-	close(wait_for(listener, POLLIN) ? accept(listener, NULL, NULL) : -1);
+	connected_and_talked(fd);
 }
 
 static void shut_before_it_is_connected(void)
@@ -559,7 +566,7 @@ static void signals_tell_what_came_before(void)
 	fcntl(fd, F_SETSIG, SIGRTMIN + 1);
 	fcntl(fd, F_SETFL, O_NONBLOCK | O_ASYNC);
 	begun("connect", join(fd, &there));
-	far = wait_for(listener, POLLIN) ? accept(listener, NULL, NULL) : -1;
+	far = accepted();
 	told("far send", send(far, "x", 1, MSG_NOSIGNAL));
 	woken(fd);
 	error_told(fd);
@@ -609,11 +616,7 @@ static void fast_open_by_option(void)
 	close(fd);
 	fd = fresh(SOCK_NONBLOCK);
 	set_option(fd, IPPROTO_TCP, TCP_FASTOPEN_CONNECT, 1);
-	begun("connect", join(fd, &there));
-	polled(fd);
-	error_told(fd);
-	talked(fd);
-	close(fd);
+	connected_and_talked(fd);
 }
 
 static void a_process_without_descriptors(void)
@@ -738,7 +741,7 @@ static void waited_for_with_io_uring(void)
 	begun("connect", join(fd, &there));
 	ringed("poll", ring_do(&ring, &entry));
 	error_told(fd);
-	far = wait_for(listener, POLLIN) ? accept(listener, NULL, NULL) : -1;
+	far = accepted();
 	entry = (struct io_uring_sqe){ .opcode = IORING_OP_SEND, .fd = fd, .addr = (uintptr_t)"ping", .len = 4 };
 	ringed("send", ring_do(&ring, &entry));
 	wait_for(far, POLLIN);

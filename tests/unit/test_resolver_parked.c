@@ -458,18 +458,27 @@ static void bytes_written_before_the_claim_are_not_lost(void **state)
 	close(fd);
 }
 
+/* As of a program that cannot put another socket in the place of this one */
+static int claim_copy(int fd, struct local_reply *reply)
+{
+	struct local_request request;
+	int real = -1;
+
+	side_request(&request, LOCAL_CLAIM_PARKED);
+	request.copy = 1;
+	side_ask(&request, fd, reply, &real);
+	return real;
+}
+
 /* The far side may speak first, and at once */
 static void a_program_that_cannot_take_the_socket_is_served_by_copying(void **state)
 {
-	int fd = parked("bob"), real = -1, far;
-	struct local_request request;
+	int fd = parked("bob"), real, far;
 	struct local_reply reply;
 
 	(void)state;
 	assert_int_equal(side_poll(fd, POLLOUT, PATIENCE), POLLOUT);
-	side_request(&request, LOCAL_CLAIM_PARKED);
-	request.copy = 1;
-	side_ask(&request, fd, &reply, &real);
+	real = claim_copy(fd, &reply);
 	assert_int_equal(reply.status, LOCAL_NOT_OURS);
 	assert_int_equal(real, -1);
 	far = accept_one();
@@ -483,16 +492,13 @@ static void a_program_that_cannot_take_the_socket_is_served_by_copying(void **st
 
 static void who_finds_no_room_for_copying_is_told(void **state)
 {
-	int fd = parked("bob"), real = -1, far;
-	struct local_request request;
+	int fd = parked("bob"), real, far;
 	struct local_reply reply;
 
 	(void)state;
 	assert_int_equal(side_poll(fd, POLLOUT, PATIENCE), POLLOUT);
 	interlude->full = true;
-	side_request(&request, LOCAL_CLAIM_PARKED);
-	request.copy = 1;
-	side_ask(&request, fd, &reply, &real);
+	real = claim_copy(fd, &reply);
 	interlude->full = false;
 	assert_int_equal(reply.status, LOCAL_FAILED);
 	assert_int_equal(reply.error, ENOBUFS);
