@@ -195,6 +195,7 @@ help:
 	@echo 'make bench-shim, bench-loops   cost of the preload library, and stalls, beside torsocks and proxychains-ng'
 	@echo 'make asan     build with sanitizers; make lint: checkers'
 	@echo 'make fuzz     fuzz the decoders of bytes from outside, FUZZ_SECONDS=60 each'
+	@echo 'make fuzz-keep     keep the inputs it found that reach new code (tests/fuzz/corpus)'
 	@echo 'make fuzz-coverage   how much of each decoder the inputs kept for it reach'
 	@echo 'make install  PREFIX=/usr/local DESTDIR=; make uninstall'
 

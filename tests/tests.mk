@@ -223,6 +223,8 @@ fuzz-replay-build:
 	@$(MAKE) --no-print-directory $(FAST) $(FUZZ_FLAGS) fuzz-build
 fuzz: deps fuzz-replay-build
 	@B=$(FUZZ_BUILD) tests/fuzz/run
+fuzz-keep: deps fuzz-replay-build
+	@B=$(FUZZ_BUILD) tests/fuzz/run -k
 # How much of the decoders the corpus reaches: a build of its own, with clang's source coverage
 COVER_FLAGS = B=$(B)/cover CC=clang WARN='-Wall -Wextra -Werror' OPT='-O1 -g' HARDEN= \
 	      SAN='-fprofile-instr-generate -fcoverage-mapping -fsanitize=fuzzer-no-link'
@@ -230,7 +232,7 @@ fuzz-coverage: deps
 	@tests/deps llvm-14
 	@$(MAKE) --no-print-directory $(FAST) $(COVER_FLAGS) fuzz-build
 	@B=$(B)/cover tests/fuzz/coverage
-.PHONY: fuzz fuzz-build fuzz-replay-build fuzz-coverage
+.PHONY: fuzz fuzz-build fuzz-replay-build fuzz-keep fuzz-coverage
 
 # A resolver with the tactics of others, for make bench-nat; its neighbours find it beside themselves
 $(B)/baseline/punch-resolver: $(call obj,$(RESOLVER) tests/bench/baseline.c) $(LIBCOMMON)
