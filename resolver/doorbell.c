@@ -58,6 +58,7 @@
 #include "resolver/services_internal.h"
 #include "resolver/splice.h"
 #include "resolver/timer.h"
+#include "resolver/watch.h"
 
 #define DOORBELL_RING		(10 * SECOND)	/* a full backlog may drain; the peer's user gives up soon after */
 #define DOORBELL_NUDGE		(20 * MS)	/* claims come within 1 ms; a page served 20 ms later is not missed */
@@ -244,11 +245,12 @@ static void on_connected(struct doorbell *bell)
 		ring_failed(bell, error);
 		return;
 	}
+	error = -watch_set(bell->bell, EV_READ);
+	if (error) {
+		ring_failed(bell, error);
+		return;
+	}
 	doorbell_set_state(bell, DOORBELL_WAITING);
-	event_del(bell->bell);
-	event_assign(bell->bell, bell->node->base, bell->end, EV_READ | EV_PERSIST, event_get_callback(bell->bell),
-		     bell);
-	event_add(bell->bell, NULL);
 	timer_set(bell->timer, DOORBELL_NUDGE);
 }
 
@@ -435,9 +437,7 @@ int doorbell_claim(struct node *node, const struct proof *proof, struct local_re
 	bell->punched = -1;
 	event_del(bell->peer_bell);
 	doorbell_set_state(bell, DOORBELL_ANSWERED);
-	event_del(bell->bell);
-	event_assign(bell->bell, node->base, bell->end, EV_READ | EV_PERSIST, on_bell, bell);
-	event_add(bell->bell, NULL);
+	watch_set(bell->bell, EV_READ);		/* where that fails, the timer ends it all the same */
 	timer_set(bell->timer, DOORBELL_LINGER);
 	return punched;
 }

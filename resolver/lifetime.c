@@ -22,6 +22,7 @@
 #include "resolver/ports.h"
 #include "resolver/syn.h"
 #include "resolver/timer.h"
+#include "resolver/watch.h"
 
 #define LIFETIME_LATE	(5 * SECOND)	/* for an answer that is lost and sent again: after 0.2, 0.6, 1.4, 3 s */
 #define LIFETIME_EARLY	(1 * SECOND)	/* before its time: the server did not understand */
@@ -86,10 +87,7 @@ static bool ask(struct lifetime *lifetime)
 	if (send(lifetime->fd, out, size, MSG_NOSIGNAL) != (ssize_t)size)
 		return false;
 	lifetime->asked_at = clock_now();
-	event_del(lifetime->event);
-	event_assign(lifetime->event, lifetime->base, lifetime->fd, EV_READ | EV_PERSIST,
-		     event_get_callback(lifetime->event), lifetime);
-	return !event_add(lifetime->event, NULL) &&
+	return !watch_set(lifetime->event, EV_READ) &&
 	       !timer_set(lifetime->timer, lifetime->seconds * SECOND + LIFETIME_LATE);
 }
 

@@ -13,6 +13,7 @@
 #include "common/stun.h"
 #include "resolver/ports.h"
 #include "resolver/syn.h"
+#include "resolver/watch.h"
 
 struct opinion {
 	int fd;
@@ -47,7 +48,6 @@ static void tell(struct opinion *opinion, const struct endpoint *mapped)
 /* Connected, or not. Return: false when it is over */
 static bool ask(struct opinion *opinion)
 {
-	struct event_base *base = event_get_base(opinion->event);
 	uint8_t out[STUN_MAX];
 	socklen_t len = sizeof(int);
 	int error = 0;
@@ -60,10 +60,7 @@ static bool ask(struct opinion *opinion)
 	if (send(opinion->fd, out, size, MSG_NOSIGNAL) != (ssize_t)size)
 		return false;
 	opinion->asked = true;
-	event_del(opinion->event);
-	event_assign(opinion->event, base, opinion->fd, EV_READ | EV_PERSIST,
-		     event_get_callback(opinion->event), opinion);
-	return !event_add(opinion->event, NULL);
+	return !watch_set(opinion->event, EV_READ);
 }
 
 static void on_event(evutil_socket_t fd, short what, void *arg)

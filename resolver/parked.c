@@ -58,6 +58,7 @@
 #include "resolver/reply.h"
 #include "resolver/sockdiag.h"
 #include "resolver/timer.h"
+#include "resolver/watch.h"
 
 #define PARKED_LOOK	(1 * SECOND)	/* is the program still there? */
 /* a loopback handshake takes 0.05 ms; the kernel repeats a lost SYN after 1 s */
@@ -352,15 +353,14 @@ static void on_completed(struct parked_socket *sock)
 		error = errno;
 	if (!error && !is_with_us(sock))
 		error = ENOENT;
+	if (!error && sock->state != PARKED_FAILING)
+		error = -watch_set(sock->event, EV_READ);
 	if (error) {
 		cannot_complete(sock, error);
 	} else if (sock->state == PARKED_FAILING) {
 		parked_socket_fail(sock);
 	} else {
 		parked_socket_set_state(sock, PARKED_READY);
-		event_assign(sock->event, sock->node->base, sock->end, EV_READ | EV_PERSIST, parked_socket_on_end,
-			     sock);
-		event_add(sock->event, NULL);
 		timer_set(sock->timer, PARKED_CLAIM);
 	}
 }

@@ -15,6 +15,7 @@
 #include "resolver/reply.h"
 #include "resolver/splice.h"
 #include "resolver/timer.h"
+#include "resolver/watch.h"
 
 #define PARKED_LINGER	(10 * SECOND)	/* as DOORBELL_LINGER */
 
@@ -62,9 +63,7 @@ static int give(struct parked_socket *sock, struct local_reply *reply)
 	sock->real = -1;
 	parked_socket_forget_event(&sock->real_event);
 	parked_socket_set_state(sock, PARKED_CLAIMED);
-	event_del(sock->event);
-	event_assign(sock->event, sock->node->base, sock->end, EV_READ | EV_PERSIST, parked_socket_on_end, sock);
-	event_add(sock->event, NULL);
+	watch_set(sock->event, EV_READ);	/* where that fails, the timer ends it all the same */
 	timer_set(sock->timer, PARKED_LINGER);
 	return real;
 }

@@ -18,6 +18,7 @@
 #include "common/secret.h"
 #include "resolver/stunlist.h"
 #include "resolver/syn.h"
+#include "resolver/watch.h"
 
 #define PORTS_BINDS	16		/* numbers tried until both families are free */
 
@@ -186,10 +187,8 @@ static void on_probe(evutil_socket_t fd, short what, void *arg)
 			return;
 		}
 		probe->asked = true;
-		event_del(probe->event);
-		event_assign(probe->event, event_get_base(probe->event), fd, EV_READ | EV_PERSIST,
-			     on_probe, probe);
-		event_add(probe->event, NULL);
+		if (watch_set(probe->event, EV_READ))
+			probe_over(probe);
 		return;
 	}
 	n = recv(fd, probe->in + probe->have, sizeof(probe->in) - probe->have, 0);

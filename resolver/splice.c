@@ -35,6 +35,7 @@
 #include "common/log.h"
 #include "resolver/give.h"
 #include "resolver/splice.h"
+#include "resolver/watch.h"
 
 /* bytes for each read(): fewer cost throughput (measured against 16 KiB: half) */
 #define SPLICE_CHUNK	(128 * 1024)
@@ -151,24 +152,15 @@ static int direction_run(struct pair *pair, struct direction *way)
 
 static void on_pair(evutil_socket_t fd, short what, void *arg);
 
-/* Return: 0 or -ENOMEM */
+/* Return: as watch_set() */
 static int watch(struct pair *pair, unsigned int i)
 {
 	const struct direction *from = &pair->way[i], *to = &pair->way[1 - i];
-	short wanted =
-		(short)((from->state == DIRECTION_OPEN && !from->left.data ? EV_READ : 0) |
-			(to->left.data ? EV_WRITE : 0) |
-			(from->state == DIRECTION_ENDED ? EV_READ | EV_ET : 0) | EV_PERSIST);
-	struct event *event = pair->event[i];
+	short wanted = (short)((from->state == DIRECTION_OPEN && !from->left.data ? EV_READ : 0) |
+			       (to->left.data ? EV_WRITE : 0) |
+			       (from->state == DIRECTION_ENDED ? EV_READ | EV_ET : 0));
 
-	/* Nearly always the same as before: no system call */
-	if (event_get_events(event) == wanted && event_pending(event, EV_READ | EV_WRITE, NULL))
-		return 0;
-	event_del(event);
-	if (wanted == EV_PERSIST)
-		return 0;
-	return event_assign(event, pair->splices->node->base, pair->fd[i], wanted, on_pair, pair) < 0 ||
-	       event_add(event, NULL) < 0 ? -ENOMEM : 0;
+	return watch_set(pair->event[i], wanted);
 }
 
 /* Of a socket that is read no more */
@@ -251,8 +243,10 @@ int splice_start(struct splices *splices, int a, int b)
 			goto undo;
 	}
 	/* The first look is left to the loop: the caller must not see the pair end under it */
+	rc = -ENOBUFS;
 	for (i = 0; i < 2; i++)
-		event_add(pair->event[i], NULL);
+		if (event_add(pair->event[i], NULL) < 0)
+			goto undo;
 	return 0;
 undo:
 	pair_free(pair);

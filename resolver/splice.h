@@ -26,7 +26,7 @@ unsigned int splices_count(const struct splices *splices);
  * sockets, by RST where the other side ended by one.
  *
  * @a, @b:	connected stream sockets; owned from here on in any case, made non-blocking
- * Return: 0, -EUSERS (SPLICES_MAX), -ENOMEM; on error both are closed, which is logged
+ * Return: 0, -EUSERS (SPLICES_MAX), -ENOMEM, -ENOBUFS (cannot be waited for); on error both are closed, which is logged
  */
 int splice_start(struct splices *splices, int a, int b);
 

@@ -35,6 +35,7 @@
 #include "resolver/ports.h"
 #include "resolver/syn.h"
 #include "resolver/timer.h"
+#include "resolver/watch.h"
 
 /* all of it: the server takes 1.5 s for each of three, and round trips of 300 ms */
 #define STUDY_PATIENCE	(8 * SECOND)
@@ -277,9 +278,10 @@ static void on_probe(evutil_socket_t fd, short what, void *arg)
 			study_finish(study);
 			return;
 		}
-		event_del(study->probe_event);
-		event_assign(study->probe_event, study->base, fd, EV_READ | EV_PERSIST, on_probe, study);
-		event_add(study->probe_event, NULL);
+		if (watch_set(study->probe_event, EV_READ)) {
+			study_finish(study);
+			return;
+		}
 		ask(study, STUN_STEP_RESERVE);
 		return;
 	}

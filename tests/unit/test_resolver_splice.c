@@ -3,6 +3,7 @@
  * test_resolver_splice.c - two sockets joined: every byte, both ends' ends, bounded memory
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <malloc.h>
 #include <netinet/in.h>
 #include <poll.h>
@@ -228,6 +229,21 @@ static void the_number_of_pairs_is_bounded(void **state)
 	assert_true(world_until(node.base, is_over, NULL));
 }
 
+/* Neither can a file be waited for, nor a socket where the user's watches (fs.epoll.max_user_watches) are used up */
+static void what_cannot_be_waited_for_is_closed(void **state)
+{
+	int left[2], file = open("/dev/null", O_RDWR | O_CLOEXEC);
+	char byte;
+
+	(void)state;
+	tcp_pair(left);
+	assert_int_equal(splice_start(node.splices, left[1], file), -ENOBUFS);
+	assert_int_equal(recv(left[0], &byte, 1, MSG_DONTWAIT), 0);
+	assert_int_equal(fcntl(file, F_GETFD), -1);
+	assert_int_equal(splices_count(node.splices), 0);
+	close(left[0]);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -236,6 +252,7 @@ int main(void)
 		cmocka_unit_test(a_reset_is_passed_on_as_one),
 		cmocka_unit_test(a_reset_after_the_end_is_passed_on),
 		cmocka_unit_test(the_number_of_pairs_is_bounded),
+		cmocka_unit_test(what_cannot_be_waited_for_is_closed),
 	};
 
 	return cmocka_run_group_tests_name("resolver splice", tests, begin, end);
