@@ -21,6 +21,9 @@
  */
 int conf_env_quick(struct local_config *config, char *(*getenv_)(const char *), char *why, size_t size);
 
+/* What to tell whose environment names quick mode, while there is a file (conf_node_path(), %s) */
+#define CONF_ENV_HIDES	"PUNCH_SECRET is set, so this is quick mode: %s is not read (to use it, unset PUNCH_SECRET)"
+
 /**
  * conf_env_timeout_ms() - PUNCH_TIMEOUT: seconds, of which a fraction is dropped
  * @why:	one line for people where the variable is not followed to the letter, else empty

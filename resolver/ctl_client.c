@@ -28,11 +28,13 @@
 
 int ctl_config(struct local_config *config)
 {
-	char why[LOCAL_TEXT];
+	char why[LOCAL_TEXT], hidden[LIMIT_PATH];
 	int rc;
 
 	memset(config, 0, sizeof(*config));
 	rc = conf_env_quick(config, secure_getenv, why, sizeof(why));
+	if (rc == 0 && !conf_node_path(hidden, secure_getenv))
+		log_warn(CONF_ENV_HIDES, hidden);
 	if (rc == 0 || (rc == -ENOENT && !conf_node_path(config->path, secure_getenv)))
 		return CTL_OK;
 	log_error("%s", rc != -ENOENT ? why : "no configuration: write ~/.config/punch/punch.conf (see punch.conf(5)), "

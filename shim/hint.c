@@ -55,6 +55,7 @@ void hint_name(const char *name)
 	if (punch && !(config && config_is_quick(config)) && !atomic_exchange(&told, true))
 		tell_suffix(config, name, size - tail);
 	else if (!punch && config && config_is_quick(config) && !is_own(name) && !atomic_exchange(&told, true))
-		log_warn("%s: no such host; in quick mode peers' names end in .punch: is %s.punch meant?", name, name);
+		log_warn("%s: no such host; PUNCH_SECRET is set, and in quick mode peers' names end in .punch: "
+			 "is %s.punch meant?", name, name);
 	errno = errno_kept;
 }

@@ -54,7 +54,7 @@ static const char help[] =
 "      --version                  the version\n"
 "\n"
 "  punch ssh bob\n"
-"  punch --secret WORD --as bob --rendezvous rdv.example.org sshd -D\n"
+"  punch --secret WORD --as bob --rendezvous rdv.example.org /usr/sbin/sshd -D\n"
 "  punch --secret WORD --rendezvous rdv.example.org ssh bob.punch\n"
 "  punch --any ./go-program -url http://bob/\n"
 "\n"
@@ -210,6 +210,15 @@ static void check_file(void)
 	set("PUNCH_CONF", path);
 }
 
+/* A word that was exported an hour ago: who has written a file since wonders why nothing in it holds */
+static void tell_hidden_file(void)
+{
+	char path[LIMIT_PATH];
+
+	if (conf_node_path(path, getenv) == 0)
+		fprintf(stderr, "punch: " CONF_ENV_HIDES "\n", path);
+}
+
 static void configure(const struct options *options)
 {
 	if (!options->secret && !*variable("PUNCH_SECRET") &&
@@ -220,6 +229,8 @@ static void configure(const struct options *options)
 		unsetenv("PUNCH_SECRET");	/* the nearer wish counts */
 	set_quick(options);
 	if (options->secret || *variable("PUNCH_SECRET")) {
+		if (!options->secret)
+			tell_hidden_file();
 		check_quick(options);
 		return;
 	}

@@ -61,6 +61,11 @@ commands punch | grep -oE '^(--?[a-z]+( [^- ]+)? ?)+' | grep -oE -- '--?[a-z]+' 
 grep -oE '\bPUNCH_[A-Z_]+\b' README.md | each 'variables are in a man page' is_variable
 sed -n 's/.*`man \(.*\) |.*/\1/p' README.md | cut -d'|' -f1 | grep -oE '[a-z]+[a-z.-]*[a-z]' | each 'man pages exist' is_page
 
+# sshd executes itself anew, and refuses to without a path
+no_bare_sshd() { ! grep -nE 'punch( [^`]*)? sshd -' "$1" >&2; }
+"$B/punch" --help >"$work/help"
+printf '%s\n' README.md man/* conf/*.conf docs/*.md "$work/help" | each 'sshd has its path' no_bare_sshd
+
 # --- the samples: a block of ```ini each, placeholders in (brackets)
 awk -v dir="$work" '/^```ini/ { file = dir "/" ++n ".conf"; next } /^```/ { file = "" } file { print >file }' README.md
 key=$("$B/punchctl" keygen "$work/node.key")

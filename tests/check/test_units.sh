@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 #
 # The systemd units let their servers make every system call that the servers' own sandboxes name, and enter those
-# sandboxes: systemd kills who makes another one.  And a relay's unit gives its user the secret that root has put there.
+# sandboxes: systemd kills who makes another one.  And they give their users the keys and secrets that root has put there.
 # parallel: yes
 cd "$(dirname "$0")/../.." || exit 1
 command -v systemd-analyze >/dev/null || { echo 'SKIP units: no systemd-analyze here' && exit 77; }
@@ -43,29 +43,37 @@ for server in relay rendezvous; do
 	fi
 done
 
-# --- the secret, as ExecStartPre= hands it over before each start
+# --- what root has put there, as ExecStartPre= hands it over before each start
 if [ "$(id -u)" != 0 ]; then
-	echo 'ok - the secret of a relay # SKIP only root can give files away' && exit $failed
+	echo 'ok - what root has put there # SKIP only root can give files away' && exit $failed
 fi
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
-pre=$(sed -n 's/^ExecStartPre=-+//p' conf/systemd/punch-relay.service)
-hand_over() { ${pre//%S/"$folder"}; }
 owner() { stat -c %u "$1"; }
-mkdir -m 700 "$folder/punch-relay"
-chown 65534 "$folder/punch-relay"
-install -m 0600 /dev/null "$folder/punch-relay/relay.secret"
-if hand_over && [ "$(owner "$folder/punch-relay/relay.secret")" = 65534 ]; then
-	echo "ok - the secret that root has copied becomes the service's"
-else
-	echo "not ok - the secret that root has copied stays root's" && failed=1
-fi
-install -m 0600 /dev/null "$folder/other"
-ln -sf ../other "$folder/punch-relay/relay.secret"
-hand_over
-if [ "$(owner "$folder/other")" = 0 ]; then
-	echo "ok - no other file does, by a link"
-else
-	echo "not ok - a link gives the service a file of root's" && failed=1
-fi
+gives() { # UNIT FOLDER FILE...: as its ExecStartPre says
+	local pre file
+	pre=$(sed -n 's/^ExecStartPre=-+//p' "conf/systemd/$1.service")
+	mkdir -m 700 "$folder/$2"
+	chown 65534 "$folder/$2"
+	for file in "${@:3}"; do
+		install -m 0600 /dev/null "$folder/$2/$file"
+		${pre//%S/"$folder"} 2>/dev/null	# the other one may be missing
+		if [ "$(owner "$folder/$2/$file")" = 65534 ]; then
+			echo "ok - $1: the $file that root has copied becomes the service's"
+		else
+			echo "not ok - $1: the $file that root has copied stays root's" && failed=1
+		fi
+		install -m 0600 /dev/null "$folder/other"
+		ln -sf ../other "$folder/$2/$file"
+		${pre//%S/"$folder"} 2>/dev/null
+		if [ "$(owner "$folder/other")" = 0 ]; then
+			echo "ok - $1: no other file does, by a link"
+		else
+			echo "not ok - $1: a link gives the service a file of root's" && failed=1
+		fi
+		rm -f "$folder/$2/$file" "$folder/other"
+	done
+}
+gives punch-relay punch-relay relay.secret
+gives punch-rendezvous punch rendezvous.key relay.secret
 exit $failed

@@ -117,8 +117,29 @@ done < <(sed -n '/^## Use it/,/^###* With keys/p' "$README")
 lab_expect_eq 'they are six commands' $count 6
 path 'quick mode'
 
-# --- with keys
-exports=()
+# --- the service in the place of what was tried: the same key, for alice and bob have it in mind
+lab_do mount -t tmpfs -o mode=755 lab /var/lib
+lab_stop rendezvous
+host=rdv
+while IFS= read -r line; do
+	case $line in
+	*systemctl*) begin service 'env STATE_DIRECTORY=/var/lib/punch punch-rendezvous' ;;
+	*)
+		run "${line#sudo }"
+		lab_expect_eq "rdv\$ $line" "$?$out" 0
+		;;
+	esac
+done < <(sed -n '/^To keep the server/,/^###* With keys/s/^    //p' "$README")
+lab_wait_log service listening
+lab_expect_eq 'the service has the key that others know' "$(sed -n 's/^public key: //p' "$(lab_log service)")" "$server_key"
+host=alice
+answers 'punch ssh -p 2222 bob.punch'
+
+# --- with keys, in the same shells
+unset_=$(sed -n '/^###* With keys/,/^###* When/s/^    \(unset .*\)$/\1/p' "$README")
+for host in alice bob; do
+	exports[$host]+=" $unset_;"
+done
 keygen=$(sed -n '/^###* With keys/,/^###* When/s/^    \(punchctl keygen\)$/\1/p' "$README")
 declare -A key
 for host in alice bob; do

@@ -121,12 +121,16 @@ for i in range(2):
     except OSError:
         pass' "$1" 2>&1
 }
-quick=(PUNCH_SECRET='a long secret that only you two know' PUNCH_RENDEZVOUS=rdv)
+quick=(XDG_CONFIG_HOME="$LAB_DIR/none" PUNCH_CONF= PUNCH_SECRET='a long secret that only you two know' PUNCH_RENDEZVOUS=rdv)
 lab_expect_match 'a name of quick mode, with a file' "$(nearly bob.punch)" \
 	'^punch: warning: bob.punch is a name of quick mode, and PUNCH_SECRET is not set here; by [^ ]*/punch.conf its name is bob$'
 lab_expect_match 'one of nobody' "$(nearly bub.punch)" '^punch: warning: bub.punch is a name of quick mode, and PUNCH_SECRET is not set here$'
 lab_expect_match 'a bare name, in quick mode' "$(nearly bob "${quick[@]}")" \
-	'^punch: warning: bob: no such host; in quick mode peers. names end in .punch: is bob.punch meant.$'
+	'^punch: warning: bob: no such host; PUNCH_SECRET is set, and in quick mode peers. names end in .punch: is bob.punch meant.$'
+lab_expect_match 'a word that hides the file: said' "$(nearly localhost "${quick[@]:2}")" \
+	'^punch: PUNCH_SECRET is set, so this is quick mode: [^ ]*/punch.conf is not read .to use it, unset PUNCH_SECRET.$'
+lab_expect_match 'so it is by punchctl' "$(lab_run alice env "${quick[@]:2}" punchctl status 2>&1 >/dev/null)" \
+	'^punchctl: warning: PUNCH_SECRET is set, so this is quick mode: [^ ]*/punch.conf is not read'
 lab_expect_eq 'any other name: nothing' "$(nearly www.example.org; nearly bobb; nearly www.example.org "${quick[@]}"; nearly localhost "${quick[@]}"
 	nearly "$(hostname)" "${quick[@]}")" ''
 
