@@ -36,7 +36,11 @@ const struct local_config *config_local(const struct config *config);
 /** config_tag() - where its resolver is looked for: local_address_of() */
 const char *config_tag(const struct config *config);
 
-/** config_problem() - the loader's message, or NULL when the file is right.  With a problem nobody is asked */
+/**
+ * config_problem() - the loader's message, or NULL when the file is right
+ * With a problem no name is asked for, no socket parked and none published; but what a resolver has begun by the file
+ * as it was is still claimed of it
+ */
 const char *config_problem(const struct config *config);
 
 /**

@@ -329,7 +329,8 @@ static int claim(int fd, struct sockaddr_storage *from, socklen_t *size)
 	struct local_reply reply;
 	int fresh, rc;
 
-	if (!config || config_problem(config))
+	/* also where the file has a mistake by now: the resolver goes on with what it has read before, and rings */
+	if (!config)
 		return 0;
 	ask_request(&request, config, LOCAL_CLAIM_DOORBELL);
 	rc = ask(&request, fd, ASK_RUNNING, &reply, &fresh);

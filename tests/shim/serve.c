@@ -196,6 +196,44 @@ static void a_claim_without_an_answer_is_no_local_client(void **state)
 	close(listener);
 }
 
+/* Words at the end of punch.conf; NULL: none any more. Return: how long it was */
+static off_t add_to_conf(const char *words, off_t before)
+{
+	int fd = open(getenv("PUNCH_CONF"), O_WRONLY | O_CLOEXEC);
+	off_t size = lseek(fd, 0, SEEK_END);
+	struct addrinfo *result;
+
+	assert_true(size > 0);
+	if (words)
+		assert_int_equal(write(fd, words, strlen(words)), strlen(words));
+	else
+		assert_int_equal(ftruncate(fd, before), 0);
+	close(fd);
+	assert_int_equal(getaddrinfo("localhost", "80", NULL, &result), 0);	/* any look-up reads it again */
+	freeaddrinfo(result);
+	return size;
+}
+
+/* The resolver goes on with what it has read before, and so it rings */
+static void a_mistake_in_the_file_lets_no_peer_in_as_a_local_client(void **state)
+{
+	int listener = serve("127.0.0.1", 0, 0), fd;
+	struct client bob;
+	off_t size;
+
+	(void)state;
+	published(listener);
+	size = add_to_conf("[nonsense]\n", 0);
+	bob = ring("bob");
+	fd = accept(listener, NULL, NULL);
+	add_to_conf(NULL, size);
+	assert_non_null(strstr(remote(fd), "239.192.0.101:"));
+	talk(&bob, fd);
+	hang_up(&bob);
+	close(fd);
+	close(listener);
+}
+
 static void defer_accept_does_not_keep_peers_out(void **state)
 {
 	int listener, fd, after;
@@ -344,6 +382,7 @@ int main(void)
 		cmocka_unit_test(local_clients_are_what_they_are),
 		cmocka_unit_test(a_peer_that_has_gone_is_passed_over),
 		cmocka_unit_test(a_claim_without_an_answer_is_no_local_client),
+		cmocka_unit_test(a_mistake_in_the_file_lets_no_peer_in_as_a_local_client),
 		cmocka_unit_test(defer_accept_does_not_keep_peers_out),
 		cmocka_unit_test(workers_forked_later_accept),
 		cmocka_unit_test(edge_triggered_epoll_wakes_for_a_peer),
