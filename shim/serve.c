@@ -40,7 +40,7 @@
 #define LISTEN_FDS_START	3	/* sd_listen_fds(3) */
 #define LISTEN_FDS_MOST		64
 
-/* A doorbell for an IPv6-only listener comes from ::1; looked at only where one was published */
+/* A doorbell for an IPv6-only listener comes from ::1.  One was published here, or in a process that forked this one */
 static _Atomic(bool) six_only;
 
 /*
@@ -282,15 +282,31 @@ int serve_setsockopt(int fd, const void *value, socklen_t size)
 
 /* ------------------------------------------------------------ accept() */
 
-static bool is_doorbell(const struct sockaddr_storage *from, socklen_t size)
+/*
+ * Who published @listener may be another program: it came through exec() or from another process.  Where the file has
+ * a mistake by now, its services are not known
+ */
+static bool has_six_only(int listener)
+{
+	const struct config *config = config_get();
+	struct endpoint bound = { 0 };
+
+	if (atomic_load_explicit(&six_only, memory_order_relaxed))
+		return true;
+	return config && (config_has_services(config) || config_problem(config)) &&
+	       (is_service(listener, config, &bound) || config_problem(config)) && is_six_only(listener, &bound);
+}
+
+/* Clients from ::1 alone cost a look at @listener */
+static bool is_doorbell(int listener, const struct sockaddr_storage *from, socklen_t size)
 {
 	const struct sockaddr *address = (const struct sockaddr *)from;
 	struct endpoint ep;
 
 	if (doorbell_is_sockaddr(address, size))
 		return true;
-	return from->ss_family == AF_INET6 && atomic_load_explicit(&six_only, memory_order_relaxed) &&
-	       endpoint_from_sockaddr(&ep, address, size) == 0 && ep.family == AF_INET6 && endpoint_is_loopback(&ep);
+	return from->ss_family == AF_INET6 && endpoint_from_sockaddr(&ep, address, size) == 0 &&
+	       ep.family == AF_INET6 && endpoint_is_loopback(&ep) && has_six_only(listener);
 }
 
 /* The peer's socket is here. @from: the doorbell's address, becomes the peer's */
@@ -381,7 +397,7 @@ int serve_accept(int fd, struct sockaddr *address, socklen_t *size, int flags, b
 			return -1;
 		if (address)
 			from_size = remote_look(accepted, address, given, *size, &from);
-		if (!is_doorbell(&from, from_size)) {
+		if (!is_doorbell(fd, &from, from_size)) {
 			remote_native(accepted, (struct sockaddr *)&from, from_size);
 			break;
 		}

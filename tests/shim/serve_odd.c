@@ -3,7 +3,7 @@
  * serve_odd.c - under the shim: who accepts, from where, and what waits
  *
  *	serve_odd			the tests
- *	serve_odd accept		take a listening socket from descriptor 3, accept one peer, say who it is
+ *	serve_odd accept ADDRESS	take a listening socket from descriptor 3, accept one peer: is it ADDRESS?
  */
 #include <grp.h>
 #include <linux/filter.h>
@@ -127,21 +127,21 @@ static void pass(int socket, int fd)
 	assert_int_equal(sendmsg(socket, &message, 0), 1);
 }
 
-static void a_process_started_elsewhere_accepts(void **state)
+/* @at: where it listens; @expected: under which address it sees the peer */
+static void accepted_elsewhere(const char *at, const char *expected)
 {
 	struct client bob;
 	int pair[2], listener;
 	pid_t pid;
 
-	(void)state;
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
 	pid = fork();			/* before there is a listener, and executed anew */
 	if (pid == 0) {
 		dup2(pair[1], 3);
-		execl("/proc/self/exe", "serve_odd", "accept", NULL);
+		execl("/proc/self/exe", "serve_odd", "accept", expected, NULL);
 		_exit(9);
 	}
-	listener = serve("127.0.0.1", 0, 0);
+	listener = serve(at, 1, 0);
 	published(listener);
 	pass(pair[0], listener);
 	close(listener);
@@ -151,6 +151,15 @@ static void a_process_started_elsewhere_accepts(void **state)
 	hang_up(&bob);
 	close(pair[0]);
 	close(pair[1]);
+}
+
+static void a_process_started_elsewhere_accepts(void **state)
+{
+	(void)state;
+	accepted_elsewhere("127.0.0.1", "239.192.0.101:");
+	/* to these a doorbell comes from ::1, as local clients do */
+	accepted_elsewhere("::1", "ff18:7075:6e63:6800::65:");
+	accepted_elsewhere("::", "ff18:7075:6e63:6800::65:");
 }
 
 static void duplicates_of_a_listener_accept(void **state)
@@ -399,8 +408,8 @@ int main(int argc, char **argv)
 		cmocka_unit_test(a_strict_sandbox_sees_no_call_of_ours),
 	};
 
-	if (argc == 2 && strcmp(argv[1], "accept") == 0)
-		return serves(receive(3), "239.192.0.101:");
+	if (argc == 3 && strcmp(argv[1], "accept") == 0)
+		return serves(receive(3), argv[2]);
 	web = (uint16_t)atoi(getenv("WEB"));
 	return cmocka_run_group_tests_name("listen and accept, elsewhere", tests, NULL, NULL);
 }
