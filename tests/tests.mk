@@ -102,6 +102,7 @@ UNIT_test_resolver_parked	= $(LOCAL_SIDE)
 UNIT_test_resolver_peers	= $(LOCAL_SIDE)
 UNIT_test_resolver_lot		= $(LOCAL_SIDE)
 UNIT_test_resolver_names	= resolver/names.c common/secret.c
+UNIT_test_tether	= tests/unit/world.c resolver/pair.c resolver/sockdiag.c $(LIBCOMMON)
 UNIT_test_resolver_sockdiag	= tests/unit/world.c resolver/sockdiag.c common/endpoint.c
 UNIT_test_resolver_splice	= tests/unit/world.c resolver/splice.c common/log.c
 UNIT_test_resolver_keeper	= tests/unit/world.c $(LIBCOMMON)
