@@ -17,7 +17,7 @@
  *
  * PORTS_READY ports are kept ready while a server is reachable, and more are made while
  * somebody waits, or while they tell more about a symmetric NAT.  When no server can be asked,
- * a port is handed out unprobed: it serves a LAN path.
+ * a port is handed out unprobed: it serves a LAN path.  As soon as one is seen again the unseen ones are made anew.
  */
 #include "resolver/ports_internal.h"
 
@@ -102,6 +102,17 @@ void ports_keep(struct ports *ports, struct port *port)
 	}
 	TAILQ_INSERT_TAIL(&ports->kept, kept, link);
 	ports->kept_count++;
+}
+
+void ports_drop_unseen(struct ports *ports)
+{
+	struct kept *kept, *next;
+
+	for (kept = TAILQ_FIRST(&ports->kept); kept; kept = next) {
+		next = TAILQ_NEXT(kept, link);
+		if (!kept->port->mapped[0].family)
+			kept_free(kept);
+	}
 }
 
 /* ---------------------------------------------------------------- the store */

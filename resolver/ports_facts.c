@@ -139,8 +139,10 @@ void ports_learn(struct ports *ports, const struct port *port)
 	count_unanswered(ports, port);
 	see(ports, port, a);
 	see(ports, port, b);
-	if (a->family)
+	if (a->family) {
 		recall(ports, a);
+		ports_drop_unseen(ports);	/* it can be known again, and a session wants to tell its peer */
+	}
 	if (!a->family || !b->family)
 		return;
 	if (!endpoint_equal(a, b)) {

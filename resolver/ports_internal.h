@@ -92,6 +92,9 @@ struct ports {
 /** ports_keep() - a port that is made: keep it ready; owned from here on */
 void ports_keep(struct ports *ports, struct port *port);
 
+/** ports_drop_unseen() - give up kept ports that no probe port has seen; ports_wake() makes others */
+void ports_drop_unseen(struct ports *ports);
+
 /** ports_wake() - serve who waits and make more, from the loop */
 void ports_wake(struct ports *ports);
 

@@ -2,6 +2,7 @@
 /*
  * session_describe.c - take local ports and tell the peer where we may be reached
  */
+#include <assert.h>
 #include <ifaddrs.h>
 #include <net/if.h>
 #include <netinet/in.h>
@@ -37,6 +38,19 @@ static struct port *take_port(struct session *s, const struct description *facts
 	return port;
 }
 
+static_assert(PLAN_LANES == 2, "two to be put in order");
+
+/* The plan pairs the n-th candidate of each side: who tells one port only is dialled at that, and is to dial from it */
+static void seen_first(struct session *s)
+{
+	struct port **first = &s->lanes[0].port, **second = &s->lanes[1].port, *port = *first;
+
+	if (port && *second && !port->mapped[0].family && (*second)->mapped[0].family) {
+		*first = *second;
+		*second = port;
+	}
+}
+
 int session_take_ports(struct session *s)
 {
 	struct description facts;
@@ -50,6 +64,7 @@ int session_take_ports(struct session *s)
 	for (i = 0; i < PLAN_LANES; i++)
 		if (!s->lanes[i].port)
 			s->lanes[i].port = take_port(s, &facts);
+	seen_first(s);
 	/* Where each connection gets a port of its own, the rule of them wants more than one lane's */
 	enough = facts.mapping != PUNCH__MAPPING__MAPPING_ADDRESS_PORT_DEPENDENT ||
 		 facts.port_rule != PUNCH__PORT_RULE__PORT_RULE_UNKNOWN || s->lanes[PLAN_LANES - 1].port;

@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * test_session_waiting.c - a caller that waits: for ports, for a server, for its turn
+ *
+ * The server is a structure of the test, which has the state that a case wants; the loop does not turn.
+ */
+#include "resolver/ports_internal.h"
+#include "resolver/session_internal.h"
+#include "resolver/uplink_impl.h"
+#include "tests/unit/scratch.h"
+#include "tests/unit/world.h"
+
+static struct node node;
+static struct uplink uplink;
+
+static int setup(void **state)
+{
+	(void)state;
+	memset(&node, 0, sizeof(node));
+	uplink = (struct uplink){ .node = &node, .name = "server", .state = UPLINK_READY };
+	node.base = event_base_new();
+	node.sessions = sessions_new(&node);
+	node.ports = ports_new(&node);
+	node.uplinks[0] = &uplink;
+	node.uplink_count = 1;
+	setenv("XDG_STATE_HOME", "/nonexistent", 1);
+	return node.base && node.sessions && node.ports ? 0 : -1;
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	sessions_free(node.sessions);
+	ports_free(node.ports);
+	event_base_free(node.base);
+	return 0;
+}
+
+static struct session *waiting(enum session_state at)
+{
+	struct session *s = session_new(&node, true);
+
+	assert_non_null(s);
+	strcpy(s->peer.name, "peer");
+	s->deadline = clock_now() + 60 * SECOND;
+	s->state = at;
+	return s;
+}
+
+/* @mapped: as the probe ports saw it; 0: none has answered */
+static struct port *port_of(uint16_t number, uint16_t mapped)
+{
+	struct port *port = calloc(1, sizeof(*port));
+
+	assert_non_null(port);
+	port->number = number;
+	port->holder = port->probes[0] = port->probes[1] = -1;
+	port->asked = true;
+	if (mapped)
+		assert_int_equal(endpoint_parse(&port->mapped[0], "198.51.100.1", mapped), 0);
+	return port;
+}
+
+/* ------------------------------------------------------------ ports */
+
+/* The n-th candidate is dialled from the n-th lane: one lane without a candidate would shift all that follow */
+static void a_lane_of_which_nothing_is_known_comes_last(void **state)
+{
+	struct session *s = waiting(SESSION_PORTS);
+
+	(void)state;
+	ports_keep(node.ports, port_of(1001, 0));
+	ports_keep(node.ports, port_of(1002, 2002));
+	assert_int_equal(session_take_ports(s), 0);
+	assert_int_equal(s->lanes[0].port->number, 1002);
+	assert_int_equal(s->lanes[1].port->number, 1001);
+}
+
+/* It was kept from one try to the next */
+static void also_when_the_other_lane_is_filled_later(void **state)
+{
+	struct session *s = waiting(SESSION_PORTS);
+
+	(void)state;
+	ports_keep(node.ports, port_of(1001, 0));
+	assert_int_equal(session_take_ports(s), 0);
+	assert_null(s->lanes[1].port);
+	ports_keep(node.ports, port_of(1002, 2002));
+	assert_int_equal(session_take_ports(s), 0);
+	assert_int_equal(s->lanes[0].port->number, 1002);
+	assert_int_equal(s->lanes[1].port->number, 1001);
+}
+
+/* They were made while no probe port answered, and would be what the next session gets */
+static void ports_of_which_nothing_is_known_are_made_anew_when_others_are_seen(void **state)
+{
+	struct port *seen = port_of(1003, 2003), *port;
+
+	(void)state;
+	ports_keep(node.ports, port_of(1001, 0));
+	ports_keep(node.ports, port_of(1002, 2002));
+	ports_keep(node.ports, port_of(1004, 0));
+	ports_learn(node.ports, seen);
+	ports_keep(node.ports, seen);
+	assert_int_equal(node.ports->kept_count, 2);
+	port = ports_take(node.ports);
+	assert_int_equal(port->number, 1002);
+	port_free(port);
+}
+
+static void while_none_is_seen_they_are_better_than_none(void **state)
+{
+	struct port *blind = port_of(1002, 0);
+
+	(void)state;
+	ports_keep(node.ports, port_of(1001, 0));
+	ports_learn(node.ports, blind);
+	ports_keep(node.ports, blind);
+	assert_int_equal(node.ports->kept_count, 2);
+}
+
+int main(void)
+{
+#define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+	const struct CMUnitTest tests[] = {
+		CASE(a_lane_of_which_nothing_is_known_comes_last),
+		CASE(also_when_the_other_lane_is_filled_later),
+		CASE(ports_of_which_nothing_is_known_are_made_anew_when_others_are_seen),
+		CASE(while_none_is_seen_they_are_better_than_none),
+	};
+
+	return cmocka_run_group_tests_name("session waiting", tests, NULL, NULL);
+}
