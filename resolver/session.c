@@ -211,17 +211,22 @@ void session_free(struct session *s)
 	free(s);
 }
 
-void session_restart(struct session *s)
+static void drop_ports(struct session *s)
 {
 	unsigned int i;
 
-	session_set_state(s, SESSION_UPLINK);
-	session_paths_close(s);
-	/* Fresh ones: the NATs may still know the old pairs of ports, and a second try is to differ from the first */
 	for (i = 0; i < PLAN_LANES; i++) {
 		port_free(s->lanes[i].port);
 		s->lanes[i].port = NULL;
 	}
+}
+
+void session_restart(struct session *s)
+{
+	session_set_state(s, SESSION_UPLINK);
+	session_paths_close(s);
+	/* Fresh ones: the NATs may still know the old pairs of ports, and a second try is to differ from the first */
+	drop_ports(s);
 	secret_wipe(&s->secret);
 	ephemeral_wipe(&s->ephemeral);
 	if (ephemeral_make(&s->ephemeral)) {
@@ -356,6 +361,9 @@ static void lost_uplink(struct session *s)
 		s->patience = clock_now() + SESSION_UPLINK_PATIENCE;
 		session_set_state(s, SESSION_UPLINK);
 	}
+	/* Maybe the network is another one: mappings of the old one are not to be in the next invitation */
+	if (s->state == SESSION_UPLINK)
+		drop_ports(s);
 }
 
 void session_on_uplink(struct node *node, struct uplink *uplink)
@@ -365,7 +373,7 @@ void session_on_uplink(struct node *node, struct uplink *uplink)
 	struct session *s;
 
 	TAILQ_FOREACH(s, &node->sessions->list, link) {
-		if (s->uplink == uplink && uplink_state(uplink) != UPLINK_READY)
+		if ((s->uplink == uplink || s->state == SESSION_UPLINK) && uplink_state(uplink) != UPLINK_READY)
 			lost_uplink(s);
 		if (s->state == SESSION_UPLINK)
 			session_arm(s, 0);

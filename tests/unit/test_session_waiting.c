@@ -119,6 +119,44 @@ static void while_none_is_seen_they_are_better_than_none(void **state)
 	assert_int_equal(node.ports->kept_count, 2);
 }
 
+/* ------------------------------------------------------------ a server that was lost */
+
+static bool has_ports(const struct session *s)
+{
+	return s->lanes[0].port || s->lanes[1].port;
+}
+
+/* Maybe with the network: the next invitation would name the old one's mappings */
+static void who_loses_the_server_loses_its_ports(void **state)
+{
+	static const enum session_state states[] = { SESSION_PORTS, SESSION_INVITED, SESSION_UPLINK };
+	struct session *s[COUNT(states)];
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(states); i++) {
+		s[i] = waiting(states[i]);
+		s[i]->uplink = states[i] == SESSION_UPLINK ? NULL : &uplink;	/* in UPLINK: it is to ask again */
+		s[i]->lanes[1].port = port_of(1001, 2001);
+		s[i]->lanes[0].port = i ? port_of(1002, 2002) : NULL;
+	}
+	uplink.state = UPLINK_IDLE;
+	session_on_uplink(&node, &uplink);
+	for (size_t i = 0; i < COUNT(states); i++) {
+		assert_int_equal(s[i]->state, SESSION_UPLINK);
+		assert_false(has_ports(s[i]));
+	}
+}
+
+static void a_server_that_comes_takes_no_ports(void **state)
+{
+	struct session *s = waiting(SESSION_UPLINK);
+
+	(void)state;
+	s->lanes[0].port = port_of(1001, 2001);
+	session_on_uplink(&node, &uplink);
+	assert_true(has_ports(s));
+}
+
 int main(void)
 {
 #define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -127,6 +165,8 @@ int main(void)
 		CASE(also_when_the_other_lane_is_filled_later),
 		CASE(ports_of_which_nothing_is_known_are_made_anew_when_others_are_seen),
 		CASE(while_none_is_seen_they_are_better_than_none),
+		CASE(who_loses_the_server_loses_its_ports),
+		CASE(a_server_that_comes_takes_no_ports),
 	};
 
 	return cmocka_run_group_tests_name("session waiting", tests, NULL, NULL);
