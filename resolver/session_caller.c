@@ -172,6 +172,7 @@ static void caller_timeout(struct session *s)
 static void caller_queue(struct session *s, uint64_t now)
 {
 	s->uplink = NULL;
+	s->patience = now + SESSION_UPLINK_PATIENCE;	/* it has one now: should it be lost, that is another wait */
 	session_arm(s, clock_before(now + SESSION_QUEUE_LOOK, s->deadline));
 }
 
@@ -190,6 +191,7 @@ void caller_advance(struct session *s)
 		}
 		s->uplink = caller_uplink(s);
 		if (!s->uplink && !s->node->serverless) {
+			s->queued = false;
 			caller_no_uplink(s, now);
 			return;
 		}

@@ -157,6 +157,28 @@ static void a_server_that_comes_takes_no_ports(void **state)
 	assert_true(has_ports(s));
 }
 
+/* ------------------------------------------------------------ its turn */
+
+/* The server restarts just when the turn of one who has waited for longer than a server is waited for may come */
+static void who_waited_for_its_turn_has_its_patience_for_the_server_yet(void **state)
+{
+	struct session *s;
+	unsigned int i;
+
+	(void)state;
+	for (i = 0; i < SESSIONS_CALLING; i++)
+		waiting(SESSION_INVITED);
+	s = waiting(SESSION_UPLINK);
+	s->patience = clock_now();	/* since it began */
+	session_advance(s);
+	assert_true(s->queued);
+	uplink.state = UPLINK_RESOLVING;
+	session_advance(s);
+	assert_int_equal(s->state, SESSION_UPLINK);
+	assert_false(s->queued);
+	assert_true(s->patience > clock_now());
+}
+
 int main(void)
 {
 #define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -167,6 +189,7 @@ int main(void)
 		CASE(while_none_is_seen_they_are_better_than_none),
 		CASE(who_loses_the_server_loses_its_ports),
 		CASE(a_server_that_comes_takes_no_ports),
+		CASE(who_waited_for_its_turn_has_its_patience_for_the_server_yet),
 	};
 
 	return cmocka_run_group_tests_name("session waiting", tests, NULL, NULL);
