@@ -11,7 +11,6 @@
 
 #include "common/clock.h"
 #include "common/places.h"
-#include "common/sources.h"
 #include "common/table.h"
 
 TAILQ_HEAD(place_list, place);
@@ -127,15 +126,13 @@ static int find_loser(struct places *places, const struct places_source *source,
 	return 0;
 }
 
-int places_take(struct places *places, struct place *place, const struct endpoint *from, uint64_t now,
-		struct place **loser)
+int places_take_for(struct places *places, struct place *place, const uint8_t prefix[SOURCE_PREFIX_SIZE], uint64_t now,
+		    struct place **loser)
 {
-	uint8_t prefix[SOURCE_PREFIX_SIZE];
 	struct places_source *source;
 	int err;
 
 	*loser = NULL;
-	source_prefix(from, prefix);
 	source = table_find(places->sources, prefix);
 	err = find_loser(places, source, now, loser);
 	if (!err && !source) {
@@ -156,6 +153,15 @@ int places_take(struct places *places, struct place *place, const struct endpoin
 	if (*loser)
 		places_leave(*loser);
 	return 0;
+}
+
+int places_take(struct places *places, struct place *place, const struct endpoint *from, uint64_t now,
+		struct place **loser)
+{
+	uint8_t prefix[SOURCE_PREFIX_SIZE];
+
+	source_prefix(from, prefix);
+	return places_take_for(places, place, prefix, now, loser);
 }
 
 bool places_inherit(struct place *heir, struct place *of, const struct endpoint *from)

@@ -20,7 +20,7 @@
 #include <stdint.h>
 #include <sys/queue.h>
 
-#include "common/endpoint.h"
+#include "common/sources.h"
 
 /* of a small table one address has a quarter at most: it takes 4 to fill one, and 40 connect at once */
 #define STRANGERS_SHARE_FIT	4
@@ -73,6 +73,10 @@ void places_free(struct places *places);
  */
 int places_take(struct places *places, struct place *place, const struct endpoint *from, uint64_t now,
 		struct place **loser);
+
+/** places_take_for() - the same, of a source that only its source_prefix() is known of */
+int places_take_for(struct places *places, struct place *place, const uint8_t prefix[SOURCE_PREFIX_SIZE], uint64_t now,
+		    struct place **loser);
 
 /**
  * places_inherit() - @heir, from @from, gets the place of @of, which is to hold none any more

@@ -55,7 +55,8 @@ struct broker *broker_new(const struct broker_ops *ops, void *ctx, unsigned int 
 	broker->sessions = sessions_new();
 	broker->places = places_new_kept(nodes, RDV_NODES_PART);
 	broker->calls = places_new_kept(RDV_OWN_SESSIONS, RDV_SESSIONS_PART);
-	if (broker->identities && broker->sessions && broker->places && broker->calls)
+	broker->remote_calls = places_new_kept(RDV_SESSIONS - RDV_OWN_SESSIONS, RDV_SESSIONS_PART);
+	if (broker->identities && broker->sessions && broker->places && broker->calls && broker->remote_calls)
 		return broker;
 	broker_free(broker);
 	return NULL;
@@ -63,10 +64,12 @@ struct broker *broker_new(const struct broker_ops *ops, void *ctx, unsigned int 
 
 /* ---------------------------------------------------------------- sessions */
 
-/* The name must be free. Return: NULL when the server has no room, or (@crowded) none for
- * another one of the caller's address */
-static struct session *session_open(struct broker *broker, const struct broker_call *call,
-				    struct broker_node *caller, uint64_t now, bool *crowded)
+/*
+ * The name must be free. @places: of callers here or elsewhere. Return: NULL when the server has no room, or (@crowded)
+ * none for another one of the caller's address
+ */
+static struct session *session_open(struct broker *broker, const struct broker_call *call, struct places *places,
+				    const uint8_t source[SOURCE_PREFIX_SIZE], uint64_t now, bool *crowded)
 {
 	struct session *session = session_new(broker->sessions, call);
 	struct place *loser;
@@ -75,14 +78,28 @@ static struct session *session_open(struct broker *broker, const struct broker_c
 	*crowded = false;
 	if (!session)
 		return NULL;
-	err = places_take(broker->calls, &session->place, &caller->from, now, &loser);
+	err = places_take_for(places, &session->place, source, now, &loser);
 	if (err) {
 		*crowded = err == -EUSERS;
 		session_free(broker->sessions, session);
 		return NULL;
 	}
+	memcpy(session->source, source, sizeof(session->source));
+	return session;
+}
+
+/* As session_open(), of a node here */
+static struct session *session_open_here(struct broker *broker, const struct broker_call *call,
+					 struct broker_node *caller, uint64_t now, bool *crowded)
+{
+	uint8_t source[SOURCE_PREFIX_SIZE];
+	struct session *session;
+
+	source_prefix(&caller->from, source);
+	session = session_open(broker, call, broker->calls, source, now, crowded);
+	if (!session)
+		return NULL;
 	session->caller = caller;
-	source_prefix(&caller->from, session->source);
 	LIST_INSERT_HEAD(&caller->calls, session, of_caller);
 	caller->identity->calls++;
 	return session;
@@ -234,7 +251,7 @@ void broker_invite(struct broker *broker, struct broker_node *node,
 	memcpy(call.caller, node->identity->key, KEY_SIZE);
 	memcpy(call.callee, to, KEY_SIZE);
 	if (!refusal)
-		session = session_open(broker, &call, node, now, &crowded);
+		session = session_open_here(broker, &call, node, now, &crowded);
 	if (crowded)
 		refusal = "too many unanswered invitations from this address for what is free on this rendezvous";
 	if (session)
@@ -261,18 +278,19 @@ void broker_remote_invite(struct broker *broker, const struct broker_origin *ori
 	};
 	struct broker_node *callee = receiver_of(broker, call->callee);
 	struct session *session = NULL;
+	bool crowded;
 
 	if (callee && !session_find(broker->sessions, call->session)) {
-		session = session_new(broker->sessions, call);
+		session = session_open(broker, call, broker->remote_calls, origin->source, now, &crowded);
 		failure.reason = PUNCH__FAIL_REASON__FAIL_LIMIT;
-		failure.text = "the peer's rendezvous is full";
+		failure.text = crowded ? "too many unanswered invitations from this address for what is free on the "
+					 "peer's rendezvous" : "the peer's rendezvous is full";
 	}
 	if (!session) {
 		broker->ops->forward_failed(broker->ctx, origin->server, call, &failure);
 		return;
 	}
 	strncpy(session->server, origin->server, sizeof(session->server) - 1);
-	memcpy(session->source, origin->source, sizeof(session->source));
 	session->caller_rtt_us = origin->rtt_us;
 	session->hop_us = origin->hop_us;
 	session_ring(broker, session, callee, payload, relays, now);
@@ -444,5 +462,6 @@ void broker_free(struct broker *broker)
 	identities_free(broker->identities);
 	places_free(broker->places);
 	places_free(broker->calls);
+	places_free(broker->remote_calls);
 	free(broker);
 }

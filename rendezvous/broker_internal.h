@@ -30,6 +30,7 @@ struct broker {
 	struct sessions *sessions;
 	struct places *places;		/* of the nodes */
 	struct places *calls;		/* of their sessions as callers */
+	struct places *remote_calls;	/* of sessions whose callers are nodes of other servers */
 	uint8_t seed[HASH_SEED_SIZE];	/* which addresses share a bucket of a callee */
 	struct broker_stats stats;
 	LIST_HEAD(, broker_node) nodes;

@@ -70,7 +70,7 @@
 #define RDV_SESSIONS		65536
 /* of nodes of this server as callers; what is left is for other servers' */
 #define RDV_OWN_SESSIONS	49152
-/* one address: fewer than one in 16 of the free ones; 2,891 where there are no others */
+/* one address: fewer than one in 16 of the free ones; 2,891 where there are no others, 963 of other servers' */
 #define RDV_SESSIONS_PART	16
 #define RDV_KEYS		131072		/* remembered, connected or not; about 200 bytes each */
 /* a key is remembered after its last connection: its rate and its fights */

@@ -30,7 +30,7 @@ struct session {
 	struct broker_call call;
 	struct broker_node *caller;	/* NULL: a node of @server */
 	struct broker_node *callee;	/* NULL: not known yet, or a node of another server */
-	struct place place;		/* of a caller that is ours; broker.c takes it */
+	struct place place;		/* of the caller's address, here or there; broker.c takes it */
 	char server[RDV_SERVER_ID];	/* of a caller that is not ours */
 	uint32_t caller_rtt_us, hop_us;	/* of such a caller */
 	uint8_t source[SOURCE_PREFIX_SIZE];	/* of a caller here or there */

@@ -164,13 +164,14 @@ static void test_payloads_are_kept_no_longer_than_needed(void **state)
 }
 
 /* Return: how many of @count invitations of an address elsewhere rang, each of a key of its own */
-static unsigned int ring_from(const struct broker_origin *origin, unsigned int count)
+static unsigned int ring_at(const uint8_t callee[KEY_SIZE], const struct broker_origin *origin, unsigned int count)
 {
 	struct broker_payload payload = text("invitation");
 	struct broker_call call = make_call('1', 'A', 'B');
 	static unsigned int sessions;
 	unsigned int rang = 0;
 
+	memcpy(call.callee, callee, KEY_SIZE);
 	for (unsigned int i = 0; i < count; i++) {
 		sessions++;
 		memcpy(call.session + 1, &sessions, sizeof(sessions));
@@ -179,6 +180,11 @@ static unsigned int ring_from(const struct broker_origin *origin, unsigned int c
 		rang += strncmp(heard(), "bob<invited", 11) == 0;
 	}
 	return rang;
+}
+
+static unsigned int ring_from(const struct broker_origin *origin, unsigned int count)
+{
+	return ring_at(key_of('B'), origin, count);
 }
 
 #define OTHERS 8	/* addresses: one in RDV_RING_SOURCES has the fate of another one, half of these never */
@@ -201,6 +207,41 @@ static void test_rings_of_an_address_elsewhere_are_limited(void **state)
 	assert_in_range(unharmed, OTHERS / 2, OTHERS);
 }
 
+#define CALLEES 80	/* that do not reply: more than RDV_SESSIONS / RDV_RINGING */
+
+/* Whoever calls his own nodes here, through other servers, takes no place of callers here, nor all of theirs */
+static void test_calls_of_63_addresses_elsewhere_leave_room(void **state)
+{
+	static struct peer callees[CALLEES];
+	const struct endpoint here = { .family = AF_INET, .address = { 10, 1, 1, 1 } };
+	struct broker_origin hostile = elsewhere, other = elsewhere;
+	uint8_t key[KEY_SIZE] = { 9 };
+	unsigned int rang = 0;
+
+	(void)state;
+	for (unsigned int i = 0; i < CALLEES; i++) {
+		callees[i].name = "bob";
+		key[1] = (uint8_t)i;
+		assert_int_equal(broker_join(broker, &callees[i], key, &here, true, WARM, &callees[i].node), 0);
+		heard();
+		for (hostile.source[4] = 1; hostile.source[4] < 64; hostile.source[4]++)
+			rang += ring_at(key, &hostile, 250);
+	}
+	assert_int_equal(broker_stats(broker)->sessions, rang);
+	assert_in_range(rang, 8192, RDV_SESSIONS - RDV_OWN_SESSIONS);
+	join(&alice, 'A', false, WARM);
+	join(&bob, 'B', true, WARM);
+	heard();
+	invite(&alice, '1', 'B', WARM);
+	assert_string_equal(heard(), "bob<invited 1 from A 'invitation' 20000 60000\n");
+	other.source[1] = 203;
+	assert_int_equal(ring_from(&other, 8), 8);
+	/* and when their time is over, all is well again */
+	broker_run(broker, WARM + RDV_REPLY_TIME);
+	heard();
+	assert_int_equal(broker_stats(broker)->sessions, 0);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, broker_setup, broker_teardown)
@@ -208,6 +249,7 @@ int main(void)
 		TEST(test_callee_on_another_server),
 		TEST(test_caller_on_another_server),
 		TEST(test_rings_of_an_address_elsewhere_are_limited),
+		TEST(test_calls_of_63_addresses_elsewhere_leave_room),
 		TEST(test_payloads_are_kept_no_longer_than_needed),
 		TEST(test_what_the_store_may_say),
 		TEST(test_what_the_other_server_may_say),
