@@ -95,6 +95,50 @@ static void test_expired_ones_make_room(void **state)
 	nonces_free(nonces);
 }
 
+/* Tickets of before a step of the clock are good for hours then: what is used after it is forgotten all the same */
+static void test_a_clock_that_steps_back(void **state)
+{
+	struct nonces *nonces = nonces_new(RELAY_NONCES, RELAY_NONCES_PART);
+	const struct endpoint from = address(1);
+	const uint64_t ahead = 100000;
+	uint8_t nonce[NONCE_SIZE];
+
+	(void)state;
+	next_nonce(nonce);
+	assert_int_equal(nonces_use(nonces, nonce, &from, ahead + 60, ahead), 0);
+	assert_int_equal(use_many(nonces, 1, 1000, ahead), 1000);
+	for (uint64_t now = ahead - 7200; now < ahead - 6600; now++)
+		assert_int_equal(use_many(nonces, 1, 60, now), 60);
+	/* nor is a ticket good twice that is shown again now */
+	assert_int_equal(nonces_use(nonces, nonce, &from, ahead + 60, ahead - 6600), -EALREADY);
+	nonces_free(nonces);
+}
+
+/* The later it expires the earlier it is shown: the place of a ticket is found at once all the same */
+static void test_tickets_in_the_worst_order(void **state)
+{
+	struct nonces *nonces = nonces_new(RELAY_NONCES, RELAY_NONCES_PART);
+	unsigned int late = 0, good = 0;
+	struct endpoint from;
+	uint8_t nonce[NONCE_SIZE];
+	uint64_t begin;
+
+	(void)state;
+	for (uint32_t i = 1; i < 64; i++)
+		late += use_many(nonces, i, 2000, 100);
+	assert_in_range(late, 90000, RELAY_NONCES);
+	begin = clock_now();
+	for (uint32_t i = 0; i < 10000; i++) {
+		next_nonce(nonce);
+		from = address(1000 + i);
+		good += !nonces_use(nonces, nonce, &from, 101 + i % 59, 100);
+	}
+	/* Behind 90,000 others each would take 0.1 ms at the very least */
+	assert_in_range(clock_now() - begin, 0, SECOND / 2);
+	assert_int_equal(good, 10000);
+	nonces_free(nonces);
+}
+
 /* Ten minutes of 1,000 joins a second from 100 addresses, in the size that the relay uses */
 static void test_a_busy_relay_fits(void **state)
 {
@@ -133,6 +177,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_once),
 		cmocka_unit_test(test_expired_ones_make_room),
+		cmocka_unit_test(test_a_clock_that_steps_back),
+		cmocka_unit_test(test_tickets_in_the_worst_order),
 		cmocka_unit_test(test_a_busy_relay_fits),
 		cmocka_unit_test(test_tickets_of_63_addresses_leave_room),
 	};
