@@ -19,6 +19,7 @@
 #include "common/drop.h"
 #include "common/limits.h"
 #include "common/log.h"
+#include "common/notify.h"
 #include "common/ticket.h"
 #include "conf/conf.h"
 #include "relay/carrier.h"
@@ -340,6 +341,9 @@ int main(int argc, char **argv)
 	room_open(options.buffer_kib < 0 ? (size_t)options.budget_mib << 20 : SIZE_MAX);
 	if (open_doors(&conf, options.buffer_kib < 0 ? 0 : options.buffer_kib))
 		return 1;
+	err = notify_ready();
+	if (err)
+		log_warn("cannot tell the service manager (NOTIFY_SOCKET): %s", strerror(-err));
 	err = drop_privileges();
 	if (err)
 		log_warn("cannot drop privileges: %s", strerror(-err));

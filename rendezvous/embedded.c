@@ -129,6 +129,7 @@ static void child_exec(pid_t parent, int out)
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	signal(SIGPIPE, SIG_DFL);
+	unsetenv("NOTIFY_SOCKET");	/* it is the rendezvous that says when it is ready */
 	/* The parent may have died before prctl() */
 	if (prctl(PR_SET_PDEATHSIG, SIGTERM) || getppid() != parent || dup2(out, STDOUT_FILENO) < 0)
 		_exit(126);

@@ -19,6 +19,7 @@
 #include "common/key.h"
 #include "common/limits.h"
 #include "common/log.h"
+#include "common/notify.h"
 #include "conf/conf.h"
 #include "rendezvous/allow.h"
 #include "rendezvous/allowed.h"
@@ -251,6 +252,9 @@ int main(int argc, char **argv)
 	accept_limit();
 	err = server_open(base, &conf, &key);
 	if (!err) {
+		err = notify_ready();
+		if (err)
+			log_warn("cannot tell the service manager (NOTIFY_SOCKET): %s", strerror(-err));
 		err = drop_privileges();
 		if (err)
 			log_warn("cannot drop privileges: %s", strerror(-err));

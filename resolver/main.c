@@ -18,6 +18,7 @@
 
 #include "common/limits.h"
 #include "common/log.h"
+#include "common/notify.h"
 #include "common/secret.h"
 #include "resolver/keeper.h"
 #include "resolver/load.h"
@@ -214,7 +215,7 @@ int main(int argc, char **argv)
 	enum life_end end = LIFE_END_STOP;
 	uint8_t token[LOCAL_TOKEN];
 	struct local_config config;
-	int listener, link = -1, status;
+	int listener, link = -1, status, err;
 	char why[LOAD_WHY];
 
 	parse(argc, argv, &options);
@@ -252,6 +253,12 @@ int main(int argc, char **argv)
 	listener = take_name(options.role, &config);
 	if (options.role != ROLE_KEEPER && options.role != ROLE_AGAIN)	/* those have it from who executed them */
 		sandbox_resolver();
+	if (options.role == ROLE_FOREGROUND) {
+		/* The socket listens. In other roles NOTIFY_SOCKET is that of the program which needs us */
+		err = notify_ready();
+		if (err)
+			log_warn("cannot tell the service manager (NOTIFY_SOCKET): %s", strerror(-err));
+	}
 	if (options.role == ROLE_BACKGROUND)
 		to_background();
 	if (options.role == ROLE_BACKGROUND || options.role == ROLE_KEEPER)

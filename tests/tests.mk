@@ -140,6 +140,10 @@ $(B)/lab/tell/punch-relay: $(call obj,$(RELAY))
 $(TELLING): $(B)/obj/tests/lab/tell.o $(LIBCOMMON)
 	$(call say,LD,$@)
 	$(Q)mkdir -p $(@D) && $(CC) $(LDFLAGS_PROGRAM) $(TELL) -o $@ $(filter %.o,$^) $(LIBCOMMON) $(LIB_RESOLVER) -lhiredis
+# What systemd does to the system calls of a service
+$(B)/lab/confine: $(B)/obj/tests/lab/confine.o
+	$(call say,LD,$@)
+	$(Q)mkdir -p $(@D) && $(CC) $(LDFLAGS_PROGRAM) -o $@ $^ -lseccomp
 $(B)/lab/%: $(B)/obj/tests/lab/%.o
 	$(call say,LD,$@)
 	$(Q)mkdir -p $(@D) && $(CC) $(LDFLAGS_PROGRAM) -o $@ $^
