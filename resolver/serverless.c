@@ -44,6 +44,8 @@
 #define SERVERLESS_AHEAD	4		/* places held beyond one that is engaged */
 /* names of peers are looked up again after this: dynamic DNS has such lifetimes */
 #define SERVERLESS_LOOKUP	(60 * SECOND)
+/* ... and after this where that failed; while nobody wants to go there the pause grows up to SERVERLESS_LOOKUP */
+#define SERVERLESS_AGAIN	(2 * SECOND)
 #define SERVERLESS_HOPS	(600 * SECOND)	/* how far the NAT is, is asked anew after this */
 
 static_assert(MEETING_PLACES == 64, "a bit for each in struct awaited");
@@ -63,6 +65,17 @@ uint64_t serverless_bucket(uint64_t *left)
 
 /* ------------------------------------------------------------ peers */
 
+static void lookup_failed(struct pal *pal, const char *text)
+{
+	char problem[sizeof(pal->problem)];
+
+	pal->failures++;
+	snprintf(problem, sizeof(problem), "%s", text);
+	if (strcmp(problem, pal->problem) != 0)
+		log_warn("[peer %s] address = %s: %s", pal->peer.name, pal->host, text);
+	memcpy(pal->problem, problem, sizeof(problem));
+}
+
 static void on_addresses(void *arg, int error, const char *text, const struct endpoint *results,
 			 unsigned int count)
 {
@@ -71,10 +84,10 @@ static void on_addresses(void *arg, int error, const char *text, const struct en
 
 	pal->query = NULL;
 	if (error || !count) {
-		snprintf(pal->problem, sizeof(pal->problem), "%s", text);
-		log_warn("[peer %s] address = %s: %s", pal->peer.name, pal->host, text);
+		lookup_failed(pal, text);
 		return;
 	}
+	pal->failures = 0;
 	pal->problem[0] = '\0';
 	/* IPv4 where there is any: programs with IPv4 sockets reach nothing else */
 	for (i = 0; i < count && results[i].family != AF_INET; i++)
@@ -83,17 +96,32 @@ static void on_addresses(void *arg, int error, const char *text, const struct en
 	pal->address.port = 0;
 }
 
-static void pal_look_up(struct pal *pal)
+/* From one look-up to the next */
+static uint64_t lookup_pause(const struct pal *pal, bool wanted)
+{
+	uint64_t pause = SERVERLESS_AGAIN;
+	unsigned int i;
+
+	if (!pal->failures)
+		return SERVERLESS_LOOKUP;
+	for (i = 1; i < pal->failures && pause < SERVERLESS_LOOKUP && !wanted; i++)
+		pause *= 2;
+	return clock_before(pause, SERVERLESS_LOOKUP);
+}
+
+void serverless_look_up(struct pal *pal, bool wanted)
 {
 	struct node *node = pal->serverless->node;
 
 	if (endpoint_parse(&pal->address, pal->host, 0) == 0)
 		return;
-	if (pal->query || (pal->asked && clock_now() - pal->asked < SERVERLESS_LOOKUP))
+	if (pal->query || (pal->asked && clock_now() - pal->asked < lookup_pause(pal, wanted)))
 		return;
 	pal->asked = clock_now();
 	/* Any port: it keeps the look-up from asking for SRV records */
 	pal->query = dns_lookup(node->dns, pal->host, 1, on_addresses, pal);
+	if (!pal->query)
+		lookup_failed(pal, strerror(ENOMEM));
 }
 
 struct pal *serverless_pal(struct serverless *serverless, const uint8_t key[KEY_SIZE])
@@ -102,7 +130,7 @@ struct pal *serverless_pal(struct serverless *serverless, const uint8_t key[KEY_
 
 	for (i = 0; i < serverless->pal_count; i++) {
 		if (serverless->node->quick_mode || memcmp(serverless->pals[i].peer.key, key, KEY_SIZE) == 0) {
-			pal_look_up(&serverless->pals[i]);
+			serverless_look_up(&serverless->pals[i], true);
 			return &serverless->pals[i];
 		}
 	}
@@ -123,7 +151,7 @@ static int pals_make(struct serverless *serverless)
 		serverless->pals->host = node->quick_address;
 		snprintf(serverless->pals->peer.name, sizeof(serverless->pals->peer.name), "the other side");
 		serverless->pal_count = 1;
-		pal_look_up(serverless->pals);
+		serverless_look_up(serverless->pals, false);
 		return quick_meeting(&node->quick, serverless->pals->meeting.key);
 	}
 	for (i = 0; i < node->conf.peer_count; i++) {
@@ -142,7 +170,7 @@ static int pals_make(struct serverless *serverless)
 		pal->serverless = serverless;
 		pal->host = conf->address;
 		serverless->pal_count++;
-		pal_look_up(pal);
+		serverless_look_up(pal, false);
 	}
 	return 0;
 }
@@ -255,7 +283,7 @@ static void pals_need(struct serverless *serverless, uint64_t first, uint64_t la
 	for (i = 0; i < serverless->pal_count; i++) {
 		struct pal *pal = &serverless->pals[i];
 
-		pal_look_up(pal);
+		serverless_look_up(pal, false);
 		if (!pal->address.family)
 			continue;
 		if (!serverless->hops && pal->address.family == AF_INET &&
@@ -299,7 +327,14 @@ void serverless_on_network(struct serverless *serverless)
 {
 	struct awaited *awaited;
 	struct hold *hold;
+	unsigned int i;
 
+	for (i = 0; i < serverless->pal_count; i++) {
+		dns_cancel(serverless->pals[i].query);
+		serverless->pals[i].query = NULL;
+		serverless->pals[i].asked = 0;
+		serverless->pals[i].failures = 0;
+	}
 	hops_cancel(serverless->hops);
 	serverless->hops = NULL;
 	serverless->hops_at = 0;

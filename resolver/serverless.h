@@ -14,6 +14,7 @@ struct dns_query;
 /**
  * struct pal - a [peer] with an address; in quick mode there is one, for all who know the word
  * @address:	of the last look-up, port 0; family 0: none yet
+ * @failures:	of look-ups in a row
  * @problem:	of the last look-up, "" none
  */
 struct pal {
@@ -24,6 +25,7 @@ struct pal {
 	struct endpoint address;
 	struct dns_query *query;
 	uint64_t asked;
+	unsigned int failures;
 	char problem[128];
 };
 
@@ -60,6 +62,12 @@ void serverless_free(struct serverless *serverless);
  * NULL when it has no address
  */
 struct pal *serverless_pal(struct serverless *serverless, const uint8_t key[KEY_SIZE]);
+
+/**
+ * serverless_look_up() - of its name, if it is time for it
+ * @wanted:	somebody is on the way to it
+ */
+void serverless_look_up(struct pal *pal, bool wanted);
 
 /** serverless_turns() - of this node's own connections */
 struct turns *serverless_turns(struct serverless *serverless);

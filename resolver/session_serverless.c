@@ -175,8 +175,10 @@ static int approach_place(struct approach *approach, uint64_t bucket)
 	struct meeting_when when = { .bucket = bucket, .port = s->port };
 	int place;
 
-	if (!approach->pal->address.family)
+	if (!approach->pal->address.family) {
+		serverless_look_up(approach->pal, true);
 		return -EAGAIN;
+	}
 	if (approach->pal->address.family == AF_INET6 && s->family == AF_INET)
 		return -EAFNOSUPPORT;
 	place = turns_take(serverless_turns(s->node->serverless), s->peer.key, s->port, bucket, MEETING_PLACES,

@@ -33,6 +33,7 @@ UNIT_test_crypt	= tests/unit/world.c resolver/crypt.c $(wildcard resolver/pump*.
 UNIT_test_session	= tests/unit/world.c $(filter-out resolver/main.c resolver/worker.c resolver/session_inlet.c,$(RESOLVER)) $(LIBCOMMON)
 UNIT_test_session_waiting = $(filter-out resolver/main.c resolver/worker.c,$(RESOLVER)) $(LIBCOMMON)
 UNIT_test_pump	= tests/unit/world.c resolver/pump_flow.c $(wildcard resolver/seal*.c) resolver/pair.c resolver/encrypt.c resolver/process.c $(LIBCOMMON)
+UNIT_test_serverless = tests/unit/world.c $(filter-out resolver/main.c resolver/worker.c resolver/serverless.c,$(RESOLVER)) $(LIBCOMMON)
 UNIT_test_serverless_hold = tests/unit/world.c $(filter-out resolver/main.c resolver/worker.c resolver/serverless_hold.c,$(RESOLVER)) $(LIBCOMMON)
 UNIT_test_birthday	= resolver/birthday.c
 UNIT_test_budget	= resolver/budget.c common/endpoint.c

@@ -1,0 +1,189 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * test_serverless.c - where a peer is that is met without a server: how often its name is asked for
+ *
+ * The answers come from the test, and time is what the peer's entry remembers.
+ */
+#include "resolver/dns.h"
+#include "resolver/session_internal.h"
+
+static struct dns_query *test_lookup(struct dns *dns, const char *text, uint16_t port, dns_done *done, void *arg);
+static void test_cancel(struct dns_query *query);
+
+#define dns_lookup test_lookup
+#define dns_cancel test_cancel
+#include "resolver/serverless.c"
+#undef dns_lookup
+#undef dns_cancel
+
+#include "tests/unit/scratch.h"
+#include "tests/unit/world.h"
+
+static struct node node;
+static struct serverless *serverless;
+static struct pal pal;
+static unsigned int lookups, cancelled;
+
+static struct dns_query *test_lookup(struct dns *dns, const char *text, uint16_t port, dns_done *done, void *arg)
+{
+	(void)dns;
+	(void)port;
+	assert_string_equal(text, "peer.example");
+	assert_true(done == on_addresses);
+	assert_ptr_equal(arg, &pal);
+	lookups++;
+	return (struct dns_query *)&lookups;
+}
+
+static void test_cancel(struct dns_query *query)
+{
+	cancelled += query != NULL;
+}
+
+static int setup(void **state)
+{
+	(void)state;
+	memset(&node, 0, sizeof(node));
+	pal = (struct pal){ .host = "peer.example" };
+	lookups = cancelled = 0;
+	node.base = event_base_new();
+	node.sessions = sessions_new(&node);
+	node.services = services_new(&node);
+	serverless = node.serverless = serverless_new(&node);
+	if (!node.base || !node.sessions || !node.services || !serverless)
+		return -1;
+	free(serverless->pals);
+	serverless->pals = &pal;
+	serverless->pal_count = 1;
+	pal.serverless = serverless;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	serverless->pals = NULL;
+	serverless->pal_count = 0;
+	sessions_free(node.sessions);
+	serverless_free(serverless);
+	services_free(node.services);
+	event_base_free(node.base);
+	return 0;
+}
+
+static void not_found(void)
+{
+	on_addresses(&pal, -ENOENT, "no such name", NULL, 0);
+}
+
+static void is_found(void)
+{
+	struct endpoint found;
+
+	assert_int_equal(endpoint_parse(&found, "192.0.2.1", 1), 0);
+	on_addresses(&pal, 0, "", &found, 1);
+}
+
+static bool has_looked_twice(void *arg)
+{
+	(void)arg;
+	return lookups == 2;
+}
+
+/* Its name server was not to be reached just then */
+static void a_caller_asks_again_soon_after_a_failure(void **state)
+{
+	struct session *s = session_new(&node, true);
+
+	(void)state;
+	s->deadline = clock_now() + 60 * SECOND;
+	approach_start(s);
+	assert_int_equal(lookups, 1);
+	not_found();
+	world_turn(node.base, 100);
+	assert_int_equal(lookups, 1);
+	pal.asked -= SERVERLESS_AGAIN;
+	assert_true(world_until(node.base, has_looked_twice, NULL));
+	assert_int_equal(s->state, SESSION_MEETING);
+	session_cancel(s);
+}
+
+/* Also of one whose old address is known: it may be elsewhere by now */
+static void another_caller_asks_again_soon_too(void **state)
+{
+	(void)state;
+	serverless_pal(serverless, pal.peer.key);
+	is_found();
+	pal.asked -= SERVERLESS_LOOKUP;
+	serverless_pal(serverless, pal.peer.key);
+	not_found();
+	assert_int_equal(lookups, 2);
+	serverless_pal(serverless, pal.peer.key);
+	assert_int_equal(lookups, 2);
+	pal.asked -= SERVERLESS_AGAIN;
+	serverless_pal(serverless, pal.peer.key);
+	assert_int_equal(lookups, 3);
+}
+
+static void what_was_found_is_not_asked_for_soon(void **state)
+{
+	(void)state;
+	serverless_pal(serverless, pal.peer.key);
+	is_found();
+	pal.asked -= SERVERLESS_LOOKUP / 2;
+	serverless_pal(serverless, pal.peer.key);
+	assert_int_equal(lookups, 1);
+}
+
+/* The name of a peer that nobody calls may be wrong for ever: less and less often */
+static void who_only_waits_for_it_spares_the_name_server(void **state)
+{
+	uint64_t wait;
+
+	(void)state;
+	pals_need(serverless, 1, 1);
+	not_found();
+	for (wait = SERVERLESS_AGAIN; wait < SERVERLESS_LOOKUP; wait *= 2) {
+		unsigned int before = lookups;
+
+		pal.asked -= wait / 2;
+		pals_need(serverless, 1, 1);
+		assert_int_equal(lookups, before);
+		pal.asked -= wait / 2;
+		pals_need(serverless, 1, 1);
+		assert_int_equal(lookups, before + 1);
+		not_found();
+	}
+	pal.asked -= SERVERLESS_LOOKUP;
+	lookups = 0;
+	pals_need(serverless, 1, 1);
+	assert_int_equal(lookups, 1);
+}
+
+static void on_another_network_it_is_asked_anew(void **state)
+{
+	(void)state;
+	serverless_pal(serverless, pal.peer.key);
+	not_found();
+	serverless_on_network(serverless);
+	serverless_pal(serverless, pal.peer.key);
+	assert_int_equal(lookups, 2);
+	serverless_on_network(serverless);	/* what was asked on the old one is not waited for */
+	assert_int_equal(cancelled, 1);
+	serverless_pal(serverless, pal.peer.key);
+	assert_int_equal(lookups, 3);
+}
+
+int main(void)
+{
+#define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+	const struct CMUnitTest tests[] = {
+		CASE(a_caller_asks_again_soon_after_a_failure),
+		CASE(another_caller_asks_again_soon_too),
+		CASE(what_was_found_is_not_asked_for_soon),
+		CASE(who_only_waits_for_it_spares_the_name_server),
+		CASE(on_another_network_it_is_asked_anew),
+	};
+
+	return cmocka_run_group_tests_name("serverless", tests, NULL, NULL);
+}
