@@ -168,18 +168,31 @@ static uint16_t another_port(void)
 	return (uint16_t)(1024 + random % (65536 - 1024));
 }
 
+static int refused(int code)
+{
+	log_debug("mapper: UPnP: %s", strupnperror(code) ? strupnperror(code) : "error");
+	return code < 0 ? lost(&igd.urls, &igd.known) : -EREMOTEIO;
+}
+
 /* See mapper_upnp(). Return: -ECONNREFUSED when nobody answers where the gateway was found */
 static int map(const struct endpoint *gateway, struct lease *lease, uint32_t lifetime)
 {
 	char address[16] = "";		/* as much as the library writes */
 	uint16_t port = lease->external.port ? lease->external.port : lease->internal;
+	struct endpoint external;
 	unsigned int i;
-	int code = CONFLICT, err = gateway->family == AF_INET ? find(gateway) : -EPROTONOSUPPORT;
+	int code, err = gateway->family == AF_INET ? find(gateway) : -EPROTONOSUPPORT;
 
 	if (err)
 		return err;
 	if (!lifetime)
 		return end(lease);
+	/* First: a gateway whose line is down tells none, and a mapping without it would be left there, of no use */
+	code = UPNP_GetExternalIPAddress(igd.urls.controlURL, igd.data.first.servicetype, address);
+	if (code)
+		return refused(code);
+	if (endpoint_parse(&external, address, 0) || external.family != AF_INET)
+		return -EREMOTEIO;
 	for (i = 0; i < TRIES; i++) {
 		code = add(port, lease->internal, lifetime);
 		if (code == PERMANENT_ONLY)
@@ -188,15 +201,9 @@ static int map(const struct endpoint *gateway, struct lease *lease, uint32_t lif
 			break;
 		port = another_port();
 	}
-	if (code) {
-		log_debug("mapper: UPnP: %s", strupnperror(code) ? strupnperror(code) : "error");
-		return code < 0 ? lost(&igd.urls, &igd.known) : -EREMOTEIO;
-	}
-	if (UPNP_GetExternalIPAddress(igd.urls.controlURL, igd.data.first.servicetype, address) ||
-	    endpoint_parse(&lease->external, address, port) || lease->external.family != AF_INET) {
-		memset(&lease->external, 0, sizeof(lease->external));
-		return -EREMOTEIO;
-	}
+	if (code)
+		return refused(code);
+	lease->external = external;
 	lease->external.port = port;
 	lease->granted = lifetime;
 	return 0;

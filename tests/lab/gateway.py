@@ -8,6 +8,7 @@ Speaks PCP (RFC 6887) on ADDRESS, or answers UPnP's search, in a bad way:
 	brief		a lease of one minute, and the external address OTHER-HOST: no lie
 	garbage		random bytes, on every port
 	slow		a description that comes by one byte a second
+	offline		by UPnP ports are mapped, but the line is down: there is no external address to be told
 	elsewhere	a description on OTHER-HOST; to who searches by IPv6, on OTHER-IPV6-HOST
 """
 import os
@@ -66,8 +67,40 @@ def search_udp6(interface):
     return s
 
 
+DESCRIPTION = """<?xml version="1.0"?><root xmlns="urn:schemas-upnp-org:device-1-0"><device>
+<deviceType>urn:schemas-upnp-org:device:InternetGatewayDevice:1</deviceType><deviceList><device>
+<deviceType>urn:schemas-upnp-org:device:WANDevice:1</deviceType><deviceList><device>
+<deviceType>urn:schemas-upnp-org:device:WANConnectionDevice:1</deviceType><serviceList><service>
+<serviceType>urn:schemas-upnp-org:service:WANIPConnection:1</serviceType><controlURL>/control</controlURL>
+</service></serviceList></device></deviceList></device></deviceList></device></root>"""
+
+
+def igd(connection):
+    """UPnP of a gateway whose line is down: 501 Action Failed"""
+    request = b""
+    while b"\r\n\r\n" not in request:
+        request += connection.recv(4096)
+    head, _, body = request.partition(b"\r\n\r\n")
+    size = [int(line.split(b":")[1]) for line in head.split(b"\r\n") if line.lower().startswith(b"content-length:")]
+    while size and len(body) < size[0]:
+        body += connection.recv(4096)
+    status, answer = "200 OK", DESCRIPTION
+    if head.startswith(b"POST"):
+        actions = "GetExternalIPAddress", "AddPortMapping", "DeletePortMapping"
+        action = next(a for a in actions if a.encode() in body)
+        print(action, flush=True)
+        answer = f"<u:{action}Response xmlns:u=\"urn:schemas-upnp-org:service:WANIPConnection:1\"/>"
+        if action == "GetExternalIPAddress":
+            status, answer = "500 Internal Server Error", "<UPnPError><errorCode>501</errorCode></UPnPError>"
+    connection.sendall(f"HTTP/1.1 {status}\r\nContent-Length: {len(answer)}\r\n\r\n{answer}".encode())
+
+
 def web(connection):
     try:
+        if MODE == "offline":
+            igd(connection)
+            connection.close()
+            return
         connection.recv(4096)
         if MODE == "garbage":
             connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 9999999999\r\n\r\n" + os.urandom(1 << 20))
@@ -91,7 +124,7 @@ mapper = search = search6 = None
 if MODE in ("private", "wrong", "short", "brief", "garbage"):
     mapper = udp(5351)
     waiting.register(mapper, selectors.EVENT_READ)
-if MODE in ("garbage", "slow", "elsewhere"):
+if MODE in ("garbage", "slow", "offline", "elsewhere"):
     search = udp(1900)
     waiting.register(search, selectors.EVENT_READ)
 if MODE == "wrong":

@@ -13,7 +13,7 @@ punch_debug
 lab_server rdv 203.0.113.10
 lab_server bystander 203.0.113.20 v6=2a02:db8:99::20
 punch_servers
-modes='private wrong short brief garbage slow elsewhere silent'
+modes='private wrong short brief garbage slow offline elsewhere silent'
 PUNCH_PEERS="bob"
 for mode in $modes; do PUNCH_PEERS+=" $mode"; done
 mapper() { pgrep -x punch-mapper --ns "${LAB_PID[$1]}" --nslist net; }
@@ -63,6 +63,9 @@ lab_expect 'wrong: a pinhole was asked for' grep -q 'pinhole asked for' "$(lab_l
 lab_expect 'wrong: no pinhole to an address that is not ours' lab_poll 20 \
 	'[ "$(lab_run wrong punchctl doctor --json | jq -r .ipv6.pinhole)" = none ]'
 lab_expect 'slow: the description was asked for' grep -q asked "$(lab_log gateway-slow)"
+lab_expect 'offline: the address was asked for' lab_poll 20 'grep -q GetExternalIPAddress "$(lab_log gateway-offline)"'
+lab_expect_eq 'offline: nothing is left at the gateway' "$(($(grep -c AddPortMapping "$(lab_log gateway-offline)") -
+	$(grep -c DeletePortMapping "$(lab_log gateway-offline)")))" 0
 lab_expect 'elsewhere: the gateway was searched for by IPv6, too' lab_poll 20 \
 	'grep -q "searched by IPv6" "$(lab_log gateway-elsewhere)"'
 lab_expect 'elsewhere: and it was given up' lab_poll 20 '! mapper elsewhere'
