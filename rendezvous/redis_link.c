@@ -3,7 +3,8 @@
  * redis_link.c - two connections to Redis that come back by themselves
  *
  * Two, because one that has subscribed takes no other commands.  A PING every RDV_STORE_BEAT measures the round-trip
- * time and finds a dead Redis; then both connections end and are tried again with growing waits.
+ * time and finds a dead Redis, TCP's keepalive a subscription that has died alone; then both connections end and are
+ * tried again with growing waits.
  *
  *	DOWN --wait over--> LOCATING --address--> CONNECTING --both connected, subscribed--> UP
  *	any --error, silence--> DOWN
@@ -173,7 +174,9 @@ static redisAsyncContext *context_new(struct redis_link *link, const char *addre
 {
 	redisAsyncContext *ac = redisAsyncConnect(address, link->store.port);
 
-	if (ac && !ac->err && redisLibeventAttach(ac, link->base) == REDIS_OK &&
+	/* A PING finds a dead one of the commands; of a subscription nothing is asked: the kernel finds it, in 30 s */
+	if (ac && !ac->err && redisEnableKeepAlive(&ac->c) == REDIS_OK &&
+	    redisLibeventAttach(ac, link->base) == REDIS_OK &&
 	    redisAsyncSetConnectCallback(ac, on_end) == REDIS_OK &&
 	    redisAsyncSetDisconnectCallback(ac, on_end) == REDIS_OK) {
 		ac->data = link;

@@ -125,6 +125,38 @@ static void test_invitation_crosses_servers(void **state)
 	punch__message__free_unpacked(message, NULL);
 }
 
+/* Their ends in /proc/net/tcp: connections from the servers to Redis that have, and that lack, a timer of keepalive */
+static void count_keepalive(unsigned int count[2])
+{
+	FILE *in = fopen("/proc/net/tcp", "re");
+	unsigned int port, state, timer;
+	char line[256];
+
+	assert_non_null(in);
+	count[0] = count[1] = 0;
+	while (fgets(line, sizeof(line), in))
+		if (sscanf(line, " %*u: %*x:%*x %*x:%x %x %*x:%*x %x:", &port, &state, &timer) == 3 &&
+		    port == redis_port && state == 1)
+			count[timer == 2]++;
+	fclose(in);
+}
+
+static bool all_have_keepalive(void *arg)
+{
+	unsigned int count[2];
+
+	(void)arg;
+	count_keepalive(count);
+	return count[0] == 0 && count[1] == 4;
+}
+
+/* Of a subscription nothing is asked, so that only the kernel can tell that its other end has gone */
+static void test_a_dead_connection_is_noticed(void **state)
+{
+	(void)state;
+	assert_true(live_until(all_have_keepalive, NULL));
+}
+
 static void test_unknown_and_silent_sound_the_same(void **state)
 {
 	struct node nobody = { .fd = -1 };
@@ -249,6 +281,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_invitation_crosses_servers),
+		cmocka_unit_test(test_a_dead_connection_is_noticed),
 		cmocka_unit_test(test_unknown_and_silent_sound_the_same),
 		cmocka_unit_test(test_newer_connection_on_another_server_replaces),
 		cmocka_unit_test(test_without_redis_a_server_serves_its_own),
