@@ -17,8 +17,8 @@
 /**
  * struct presence
  * @said:	when it was said last, 0 not yet
- * @announced:	the store knows that this server got the node (so that saying it again must not take it
- *		from a newer server)
+ * @announced:	the store has answered that it knows that this server got the node (so that saying it again must not
+ *		take it from a newer server)
  */
 struct presence {
 	struct table_entry entry;

@@ -7,9 +7,9 @@
  *
  * punch:node:KEY = server's name, expiring after RDV_PRESENCE_S; the server that has the node says it again every
  * RDV_REFRESH.  "Announce" takes the entry from whoever has it, and tells that server (ForwardReplaced): the
- * newer connection wins.  "Refresh" never takes it: it renews its own or an absent entry, and when it finds another
- * server's, our node is the older one (lost).  The message only makes the other server refresh at once; one
- * that missed it learns the same within RDV_REFRESH.
+ * newer connection wins.  It is said until it was answered.  "Refresh" never takes it: it renews its own or an
+ * absent entry, and when it finds another server's, our node is the older one (lost).  The message only makes the
+ * other server refresh at once; one that missed it learns the same within RDV_REFRESH.
  *
  * Forwards are published on punch:server:NAME.  PUBLISH says how many listened; none means that the server has gone.
  *
@@ -60,6 +60,7 @@ struct question {
 	struct redis *redis;
 	struct broker_call call;
 	uint8_t key[KEY_SIZE];
+	uint64_t asked;			/* EVAL: when */
 	bool reports;			/* PUBLISH: of an invitation */
 };
 
@@ -92,6 +93,12 @@ static void presence_name(char name[sizeof(NODE) + KEY_TEXT_SIZE], const uint8_t
 	key_text(key, name + sizeof(NODE) - 1);
 }
 
+/* An entry, or that there is none; not an error, nor the end of the connection */
+static bool is_entry(const redisReply *reply)
+{
+	return reply && (reply->type == REDIS_REPLY_STRING || reply->type == REDIS_REPLY_NIL);
+}
+
 /* A reply that is a server's name other than ours, or NULL */
 static const char *other_server(const struct redis *redis, const redisReply *reply)
 {
@@ -108,11 +115,10 @@ static void on_find(redisAsyncContext *ac, void *arg, void *data)
 	struct redis *redis = question->redis;
 	struct broker_call call = question->call;
 	const char *server = other_server(redis, reply);
-	bool is_sound = reply && (reply->type == REDIS_REPLY_STRING || reply->type == REDIS_REPLY_NIL);
 
 	(void)ac;
 	answered(question);
-	redis->events->found(redis->ctx, &call, server, is_sound ? 0 : -EIO);
+	redis->events->found(redis->ctx, &call, server, is_entry(reply) ? 0 : -EIO);
 }
 
 static void on_publish(redisAsyncContext *ac, void *arg, void *data)
@@ -170,11 +176,15 @@ static void on_announce(redisAsyncContext *ac, void *arg, void *data)
 {
 	struct question *question = data;
 	struct redis *redis = question->redis;
+	struct presence *presence = presence_find(redis->presences, question->key);
 	const char *older = other_server(redis, arg);
 	uint8_t *frame;
 	ssize_t size;
 
 	(void)ac;
+	/* Not by the answer to what was said of an older connection */
+	if (is_entry(arg) && presence && presence->said == question->asked)
+		presence->announced = true;
 	size = older ? forward_replaced(question->key, redis->self, &frame) : -1;
 	if (size > 0) {
 		redis_forward(&redis->store, older, frame, (size_t)size, NULL);
@@ -206,7 +216,7 @@ static void on_withdraw(redisAsyncContext *ac, void *arg, void *data)
 }
 
 static int run_script(struct redis *redis, const char *script, redisCallbackFn *fn,
-		      const uint8_t key[KEY_SIZE])
+		      const uint8_t key[KEY_SIZE], uint64_t now)
 {
 	struct question *question = ask(redis);
 	char name[sizeof(NODE) + KEY_TEXT_SIZE];
@@ -214,6 +224,7 @@ static int run_script(struct redis *redis, const char *script, redisCallbackFn *
 	if (!question)
 		return -ENOTCONN;
 	memcpy(question->key, key, KEY_SIZE);
+	question->asked = now;
 	presence_name(name, key);
 	if (redisAsyncCommand(redis_link_commands(redis->link), fn, question, "EVAL %s 1 %s %s %d",
 			      script, name, redis->self, RDV_PRESENCE_S) == REDIS_OK)
@@ -225,11 +236,12 @@ static int run_script(struct redis *redis, const char *script, redisCallbackFn *
 /* Return: false when the store takes no more now */
 static bool presence_say(struct redis *redis, struct presence *presence)
 {
+	uint64_t now = clock_now();
+
 	if (run_script(redis, presence->announced ? script_refresh : script_announce,
-		       presence->announced ? on_refresh : on_announce, presence->key))
+		       presence->announced ? on_refresh : on_announce, presence->key, now))
 		return false;
-	presence->announced = true;
-	presence_said(redis->presences, presence, clock_now());
+	presence_said(redis->presences, presence, now);
 	return true;
 }
 
@@ -249,7 +261,7 @@ static void redis_withdraw(struct store *store, const uint8_t key[KEY_SIZE])
 
 	if (presence)
 		presence_remove(redis->presences, presence);
-	run_script(redis, script_withdraw, on_withdraw, key);
+	run_script(redis, script_withdraw, on_withdraw, key, clock_now());
 }
 
 /* The message may be older than our latest announcement, so the entry decides */
@@ -257,7 +269,7 @@ static void redis_check(struct store *store, const uint8_t key[KEY_SIZE])
 {
 	struct redis *redis = (struct redis *)store;
 
-	run_script(redis, script_refresh, on_refresh, key);
+	run_script(redis, script_refresh, on_refresh, key, clock_now());
 }
 
 /* ---------------------------------------------------------------- the link */

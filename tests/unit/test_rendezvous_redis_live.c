@@ -53,6 +53,20 @@ static void redis_start(void)
 	assert_true(live_until(redis_answers, NULL));
 }
 
+/* A command, and how its answer begins */
+static void redis_says(const char *command, const char *answer)
+{
+	int fd = live_connect("127.0.0.1", redis_port);
+	char line[128], text[128] = "";
+
+	assert_true(fd >= 0);
+	snprintf(line, sizeof(line), "%s\r\n", command);
+	assert_int_equal(send(fd, line, strlen(line), MSG_NOSIGNAL), strlen(line));
+	assert_true(recv(fd, text, sizeof(text) - 1, 0) > 0);
+	close(fd);
+	assert_memory_equal(text, answer, strlen(answer));
+}
+
 static bool store_is_up(void *arg)
 {
 	return rdv_metric(arg, "store_up") == 1;
@@ -188,6 +202,28 @@ static void test_newer_connection_on_another_server_replaces(void **state)
 	assert_true(live_until(calls_through, &bob));
 }
 
+/* The older connection stays, half dead, and its server says so; the newer one's word does not arrive */
+static void test_an_announcement_that_is_lost_is_repeated(void **state)
+{
+	struct node moved = { .key = bob.key };
+
+	(void)state;
+	redis_says("CLIENT PAUSE 60000 WRITE", "+OK");
+	assert_true(rdv_online(&one, &moved, true));
+	redis_says("CLIENT KILL TYPE normal", ":");
+	redis_says("CLIENT UNPAUSE", "+OK");
+	assert_int_equal(rdv_failed(&bob, 0), PUNCH__FAIL_REASON__FAIL_REPLACED);
+	assert_true(rdv_ping(&moved));
+	node_close(&bob);
+	/* and back */
+	assert_true(live_until(store_is_up, &one));
+	assert_true(live_until(store_is_up, &two));
+	assert_true(rdv_online(&two, &bob, true));
+	assert_int_equal(rdv_failed(&moved, 0), PUNCH__FAIL_REASON__FAIL_REPLACED);
+	node_close(&moved);
+	assert_true(live_until(calls_through, &bob));
+}
+
 static void test_without_redis_a_server_serves_its_own(void **state)
 {
 	struct node local = { .fd = -1 };
@@ -222,6 +258,37 @@ static void test_server_that_was_killed(void **state)
 	assert_true(live_until(store_is_up, &two));
 	assert_true(rdv_online(&two, &bob, true));
 	assert_true(live_until(calls_through, &bob));
+}
+
+static bool said_no_memory(void *folder)
+{
+	return live_log_has(folder, "warning: store: redis refuses: OOM");
+}
+
+static bool said_no_ping(void *folder)
+{
+	return live_log_has(folder, "nodes of this server still reach each other") &&
+	       live_log_has(folder, "NOPERM");
+}
+
+static void test_what_redis_refuses_is_said(void **state)
+{
+	struct node local = { .fd = -1 };
+
+	(void)state;
+	redis_says("CONFIG SET maxmemory 1", "+OK");
+	assert_true(rdv_online(&one, &local, true));
+	assert_true(live_until(said_no_memory, one.folder));
+	redis_says("CONFIG SET maxmemory 0", "+OK");
+	assert_int_equal(rdv_metric(&one, "store_up"), 1);
+	/* as where its disk is full */
+	redis_says("ACL SETUSER default -ping", "+OK");
+	assert_true(live_until(said_no_ping, one.folder));
+	redis_says("ACL SETUSER default +ping", "+OK");
+	assert_true(live_until(store_is_up, &one));
+	assert_true(live_until(store_is_up, &two));
+	assert_true(live_until(calls_through, &bob));
+	node_free(&local);
 }
 
 /* What others may write into the database or on the channel is no message */
@@ -284,8 +351,10 @@ int main(void)
 		cmocka_unit_test(test_a_dead_connection_is_noticed),
 		cmocka_unit_test(test_unknown_and_silent_sound_the_same),
 		cmocka_unit_test(test_newer_connection_on_another_server_replaces),
+		cmocka_unit_test(test_an_announcement_that_is_lost_is_repeated),
 		cmocka_unit_test(test_without_redis_a_server_serves_its_own),
 		cmocka_unit_test(test_server_that_was_killed),
+		cmocka_unit_test(test_what_redis_refuses_is_said),
 		cmocka_unit_test(test_rubbish_on_the_channels),
 	};
 
