@@ -10,6 +10,7 @@
  *	any --error, silence--> DOWN
  */
 #include <assert.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <hiredis/hiredis.h>
@@ -17,10 +18,12 @@
 
 #include "common/clock.h"
 #include "common/log.h"
+#include "common/printable.h"
 #include "rendezvous/limits.h"
 #include "rendezvous/redis_link.h"
 
 #define CHANNEL 64	/* bytes of a channel's name */
+#define REFUSAL 160	/* bytes of an error */
 
 enum link_state {
 	LINK_DOWN,		/* waits for @timer to try again */
@@ -47,7 +50,8 @@ struct redis_link {
 	uint64_t back;			/* next wait before trying again */
 	uint64_t pinged, heard;		/* last PING, last PONG */
 	uint32_t rtt_us;
-	bool is_told;			/* that it is down */
+	char refusal[REFUSAL];		/* the answer to the last PING where that was an error */
+	bool is_told;			/* that it is down; until the next PONG */
 };
 
 static void link_set_state(struct redis_link *link, enum link_state state)
@@ -97,8 +101,16 @@ static void on_pong(redisAsyncContext *ac, void *arg, void *data)
 	struct redis_link *link = data;
 	const redisReply *reply = arg;
 
-	if (!reply || !ac->data || reply->type == REDIS_REPLY_ERROR)
+	if (!reply || !ac->data)
 		return;
+	if (reply->type == REDIS_REPLY_ERROR) {		/* its disk is full, for one */
+		snprintf(link->refusal, sizeof(link->refusal), "%s", reply->str);
+		printable(link->refusal, strlen(link->refusal));
+		return;
+	}
+	link->refusal[0] = '\0';
+	link->back = RDV_STORE_BACK_MIN;
+	link->is_told = false;
 	link->heard = clock_now();
 	link->rtt_us = (uint32_t)(link->heard - link->pinged);
 }
@@ -106,7 +118,7 @@ static void on_pong(redisAsyncContext *ac, void *arg, void *data)
 static void link_beat(struct redis_link *link, uint64_t now)
 {
 	if (now - link->heard > RDV_STORE_SILENCE) {
-		link_down(link, "no answer");
+		link_down(link, *link->refusal ? link->refusal : "no answer");
 		return;
 	}
 	if (link->heard >= link->pinged) {	/* the last one was answered */
@@ -121,8 +133,7 @@ static void link_up(struct redis_link *link)
 {
 	link_set_state(link, LINK_UP);
 	log_info("store: connected to redis at %s:%u", link->store.host, link->store.port);
-	link->back = RDV_STORE_BACK_MIN;
-	link->is_told = false;
+	link->refusal[0] = '\0';
 	link->heard = link->pinged = clock_now();
 	link->ops->up(link->ctx);
 	link_beat(link, link->heard);

@@ -26,6 +26,7 @@
 
 #include "common/clock.h"
 #include "common/key.h"
+#include "common/log.h"
 #include "common/printable.h"
 #include "rendezvous/forward.h"
 #include "rendezvous/presence.h"
@@ -52,6 +53,7 @@ struct redis {
 	const struct store_events *events;
 	void *ctx;
 	unsigned int pending;		/* questions without an answer */
+	uint64_t told;			/* when a refusal was logged last, 0 not yet */
 	struct presences *presences;
 };
 
@@ -172,6 +174,20 @@ static int redis_forward(struct store *store, const char *server, const uint8_t 
 
 /* ---------------------------------------------------------------- presence */
 
+/* Redis answers, but does not do it: out of memory, a replica, scripts forbidden. It is asked so for each node */
+static void tell_refusal(struct redis *redis, const redisReply *reply)
+{
+	uint64_t now = clock_now();
+	char text[160];
+
+	if (!reply || reply->type != REDIS_REPLY_ERROR || (redis->told && now - redis->told < RDV_REFRESH))
+		return;
+	redis->told = now;
+	snprintf(text, sizeof(text), "%s", reply->str);
+	printable(text, strlen(text));
+	log_warn("store: redis refuses: %s; other servers do not learn which nodes are here", text);
+}
+
 static void on_announce(redisAsyncContext *ac, void *arg, void *data)
 {
 	struct question *question = data;
@@ -182,6 +198,7 @@ static void on_announce(redisAsyncContext *ac, void *arg, void *data)
 	ssize_t size;
 
 	(void)ac;
+	tell_refusal(redis, arg);
 	/* Not by the answer to what was said of an older connection */
 	if (is_entry(arg) && presence && presence->said == question->asked)
 		presence->announced = true;
@@ -201,6 +218,7 @@ static void on_refresh(redisAsyncContext *ac, void *arg, void *data)
 	struct presence *presence = presence_find(redis->presences, question->key);
 
 	(void)ac;
+	tell_refusal(redis, arg);
 	if (newer && presence && presence->announced) {
 		presence_remove(redis->presences, presence);
 		redis->events->lost(redis->ctx, question->key, newer);
@@ -210,9 +228,11 @@ static void on_refresh(redisAsyncContext *ac, void *arg, void *data)
 
 static void on_withdraw(redisAsyncContext *ac, void *arg, void *data)
 {
+	struct question *question = data;
+
 	(void)ac;
-	(void)arg;
-	answered(data);
+	tell_refusal(question->redis, arg);
+	answered(question);
 }
 
 static int run_script(struct redis *redis, const char *script, redisCallbackFn *fn,
