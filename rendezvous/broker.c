@@ -49,7 +49,7 @@ struct broker *broker_new(const struct broker_ops *ops, void *ctx, unsigned int 
 		return NULL;
 	broker->ops = ops;
 	broker->ctx = ctx;
-	broker->started = now;
+	broker->renewed = now;
 	hash_seed(broker->seed);
 	broker->identities = identities_new(RDV_KEYS);
 	broker->sessions = sessions_new();
@@ -140,11 +140,17 @@ void session_fail(struct broker *broker, struct session *session, Punch__FailRea
 	session_end(broker, session);
 }
 
+/* May a node that is not known now be here, or in the store, in a moment? */
+static bool is_grace(const struct broker *broker, uint64_t now)
+{
+	return now - broker->renewed < RDV_GRACE;
+}
+
 /* One and the same for "unknown", "not connected" and "says nothing" */
 static void session_offline(struct broker *broker, struct session *session, uint64_t now)
 {
 	session_fail(broker, session, PUNCH__FAIL_REASON__FAIL_OFFLINE,
-		     now - broker->started < RDV_GRACE, "the peer is not connected to this rendezvous");
+		     is_grace(broker, now), "the peer is not connected to this rendezvous");
 }
 
 /* ---------------------------------------------------------------- from Invite to Reply */
@@ -411,12 +417,20 @@ void broker_remote_reply(struct broker *broker, const struct broker_call *call,
 }
 
 void broker_remote_failed(struct broker *broker, const struct broker_call *call,
-			  const struct broker_failure *failure)
+			  const struct broker_failure *failure, uint64_t now)
 {
 	struct session *session = session_away(broker, call);
+	/* "says nothing" there is to sound like "unknown" here */
+	bool is_offline = failure->reason == PUNCH__FAIL_REASON__FAIL_OFFLINE;
 
 	if (session)
-		session_fail(broker, session, failure->reason, failure->retry, failure->text);
+		session_fail(broker, session, failure->reason, failure->retry || (is_offline && is_grace(broker, now)),
+			     failure->text);
+}
+
+void broker_store_up(struct broker *broker, uint64_t now)
+{
+	broker->renewed = now;
 }
 
 void broker_undelivered(struct broker *broker, const struct broker_call *call)

@@ -170,7 +170,10 @@ void broker_remote_reply(struct broker *broker, const struct broker_call *call,
 
 /** broker_remote_failed() - likewise */
 void broker_remote_failed(struct broker *broker, const struct broker_call *call,
-			  const struct broker_failure *failure);
+			  const struct broker_failure *failure, uint64_t now);
+
+/** broker_store_up() - the store answers again, and may have lost all: other servers are about to say what they have */
+void broker_store_up(struct broker *broker, uint64_t now);
 
 /** broker_lost() - another server has a newer connection of this key that receives. @server: its name, for the log */
 void broker_lost(struct broker *broker, const uint8_t key[KEY_SIZE], const char *server, uint64_t now);

@@ -25,7 +25,7 @@ struct broker_node {
 struct broker {
 	const struct broker_ops *ops;
 	void *ctx;
-	uint64_t started;
+	uint64_t renewed;		/* the start, or when the store came back: nodes, or servers, find their way */
 	struct identities *identities;
 	struct sessions *sessions;
 	struct places *places;		/* of the nodes */

@@ -47,7 +47,7 @@ static void on_failed(struct broker *broker, const Punch__ForwardFailed *failed)
 
 	memcpy(call.session, failed->session.data, SESSION_SIZE);
 	memcpy(call.callee, failed->from.data, KEY_SIZE);
-	broker_remote_failed(broker, &call, &failure);
+	broker_remote_failed(broker, &call, &failure, clock_now());
 }
 
 void inbox_forward(struct broker *broker, struct store *store, const uint8_t *data, size_t size)

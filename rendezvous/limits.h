@@ -58,7 +58,7 @@
 /* the same where another server runs the first clock: its word comes first */
 #define RDV_AWAY_TIME		(11 * SECOND)
 #define RDV_SEEK_TIME		(2 * SECOND)	/* for the store to say where a node is */
-/* after a start, while nodes find their way back: they try again after at most 10 s */
+/* after a start, while nodes find their way back, or servers to a store: they try again after at most 10 s */
 #define RDV_GRACE		(15 * SECOND)
 /* longest wait we order: round-trip times of 2 s are beyond satellites, or lies */
 #define RDV_GO_MAX_US		1000000

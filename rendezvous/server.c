@@ -263,6 +263,12 @@ static void on_found(void *ctx, const struct broker_call *call, const char *wher
 	server_run();
 }
 
+static void on_store_up(void *ctx)
+{
+	(void)ctx;
+	broker_store_up(server.broker, clock_now());
+}
+
 static void on_undelivered(void *ctx, const struct broker_call *call)
 {
 	(void)ctx;
@@ -282,7 +288,7 @@ static void on_lost(void *ctx, const uint8_t key[KEY_SIZE], const char *where)
 static int open_store(void)
 {
 	static const struct store_events events = {
-		.found = on_found, .undelivered = on_undelivered, .received = on_received,
+		.up = on_store_up, .found = on_found, .undelivered = on_undelivered, .received = on_received,
 		.lost = on_lost,
 	};
 	uint8_t name[(RDV_SERVER_ID - 1) / 2];

@@ -19,12 +19,14 @@ struct store;
 
 /**
  * struct store_events - what a store tells its user; never from within a call of it
+ * @up:		it answers, for the first time or again, and may have lost all
  * @found:	for find: server that has the callee, or NULL; @err: -errno when the store could not say
  * @undelivered: for forward with a call: that server does not listen any more
  * @received:	a Forward for us
  * @lost:	@server holds @key now
  */
 struct store_events {
+	void (*up)(void *ctx);
 	void (*found)(void *ctx, const struct broker_call *call, const char *server, int err);
 	void (*undelivered)(void *ctx, const struct broker_call *call);
 	void (*received)(void *ctx, const uint8_t *data, size_t size);

@@ -300,6 +300,7 @@ static void on_up(void *ctx)
 
 	/* It may be an empty Redis that has just been started */
 	presences_forgotten(redis->presences);
+	redis->events->up(redis->ctx);
 }
 
 static_assert(RDV_STORE_REFRESHES * (RDV_REFRESH / RDV_STORE_BEAT) >= RDV_NODES &&

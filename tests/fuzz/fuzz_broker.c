@@ -199,7 +199,7 @@ static void step(struct broker *broker, const uint8_t *b, uint64_t now)
 			broker_remote_reply(broker, &call, &payload, b[3] * 1000u, b[3] * 1000u);
 		break;
 	case 12:
-		broker_remote_failed(broker, &call, &failure);
+		broker_remote_failed(broker, &call, &failure, now);
 		break;
 	case 13:
 		broker_lost(broker, call.callee, "0123456789abcdef", now);
@@ -207,6 +207,8 @@ static void step(struct broker *broker, const uint8_t *b, uint64_t now)
 	case 14:
 		store_says = (b[2] & 3) == 3 ? -EIO : b[2] & 1;
 		forwarding = b[2] & 4 ? -EIO : 0;
+		if (b[2] & 8)
+			broker_store_up(broker, now);
 		break;
 	default:
 		broker_run(broker, now);

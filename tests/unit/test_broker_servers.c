@@ -106,9 +106,9 @@ static void test_what_the_other_server_may_say(void **state)
 	invite(&alice, '1', 'B', WARM);
 	broker_found(broker, &call, "s2", 0, WARM);
 	heard();
-	broker_remote_failed(broker, &wrong, &refusal);
+	broker_remote_failed(broker, &wrong, &refusal, WARM);
 	assert_string_equal(heard(), "");
-	broker_remote_failed(broker, &call, &refusal);
+	broker_remote_failed(broker, &call, &refusal, WARM);
 	assert_string_equal(heard(), "alice<failed 1 2 retry\n");
 	invite(&alice, '1', 'B', WARM);
 	broker_found(broker, &call, "s2", 0, WARM);
@@ -120,6 +120,30 @@ static void test_what_the_other_server_may_say(void **state)
 	heard();
 	broker_run(broker, WARM + RDV_AWAY_TIME);
 	assert_string_equal(heard(), "alice<failed 1 6\n");
+}
+
+/* A store that comes back may be empty: whether it does not know the peer, or the peer says nothing, try again */
+static void test_a_store_that_comes_back_is_given_time(void **state)
+{
+	const struct broker_failure silent = { PUNCH__FAIL_REASON__FAIL_OFFLINE, "not connected", false };
+	struct broker_call call = make_call('1', 'A', 'B');
+	const uint64_t later = WARM + RDV_GRACE;
+
+	(void)state;
+	find_answer = 1;
+	join(&alice, 'A', false, WARM);
+	broker_store_up(broker, WARM);
+	invite(&alice, '1', 'B', later - 1);
+	broker_found(broker, &call, NULL, 0, later - 1);
+	assert_string_equal(heard(), "store<find B\nalice<failed 1 1 retry\n");
+	invite(&alice, '1', 'B', later - 1);
+	broker_found(broker, &call, "s2", 0, later - 1);
+	heard();
+	broker_remote_failed(broker, &call, &silent, later - 1);
+	assert_string_equal(heard(), "alice<failed 1 1 retry\n");
+	invite(&alice, '1', 'B', later);
+	broker_found(broker, &call, NULL, 0, later);
+	assert_string_equal(heard(), "store<find B\nalice<failed 1 1\n");
 }
 
 static void test_another_server_has_the_key_now(void **state)
@@ -253,6 +277,7 @@ int main(void)
 		TEST(test_payloads_are_kept_no_longer_than_needed),
 		TEST(test_what_the_store_may_say),
 		TEST(test_what_the_other_server_may_say),
+		TEST(test_a_store_that_comes_back_is_given_time),
 		TEST(test_another_server_has_the_key_now),
 	};
 

@@ -186,6 +186,35 @@ static void test_unknown_and_silent_sound_the_same(void **state)
 	node_free(&nobody);
 }
 
+static bool unknown_is_final(void *arg)
+{
+	struct node *nobody = arg;
+
+	poll(NULL, 0, 100);	/* below RDV_INVITE_RATE */
+	return rdv_invite(&alice, 40, nobody, "invitation") && rdv_failed(&alice, 40) == OFFLINE;
+}
+
+/* Redis has lost all, and the other server has not said again yet what it has */
+static void test_an_empty_redis_does_not_make_nodes_unknown(void **state)
+{
+	struct node nobody = { .fd = -1 };
+
+	(void)state;
+	assert_int_equal(key_generate(&nobody.key), 0);
+	assert_true(live_until(unknown_is_final, &nobody));
+	kill(two.program.pid, SIGSTOP);
+	live_stop(&redis);
+	assert_true(live_until(store_is_down, &one));
+	redis_start();
+	assert_true(live_until(store_is_up, &one));
+	assert_true(rdv_invite(&alice, 41, &bob, "invitation"));
+	assert_int_equal(rdv_failed(&alice, 41), OFFLINE + RETRY);
+	kill(two.program.pid, SIGCONT);
+	assert_true(live_until(store_is_up, &two));
+	assert_true(live_until(calls_through, &bob));
+	node_free(&nobody);
+}
+
 static void test_newer_connection_on_another_server_replaces(void **state)
 {
 	struct node moved = { .key = bob.key };
@@ -350,6 +379,7 @@ int main(void)
 		cmocka_unit_test(test_invitation_crosses_servers),
 		cmocka_unit_test(test_a_dead_connection_is_noticed),
 		cmocka_unit_test(test_unknown_and_silent_sound_the_same),
+		cmocka_unit_test(test_an_empty_redis_does_not_make_nodes_unknown),
 		cmocka_unit_test(test_newer_connection_on_another_server_replaces),
 		cmocka_unit_test(test_an_announcement_that_is_lost_is_repeated),
 		cmocka_unit_test(test_without_redis_a_server_serves_its_own),
