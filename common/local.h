@@ -6,8 +6,9 @@
  * network namespace and is found in a chroot).  One connection a request: the
  * client connects, checks SO_PEERCRED, sends one struct local_request (with
  * at most one descriptor by SCM_RIGHTS), receives one struct local_reply (with at
- * most one descriptor), closes.  STATUS, DOCTOR and PING replies are
- * followed by text packets until end of file.
+ * most one descriptor), closes.  STATUS, DOCTOR, PING and STOP replies are
+ * followed by text packets.  The last byte of the text is a NUL, then comes the end of file:
+ * text without it was cut off.
  *
  * Names: "\0punch/UID/TAG/N" with TAG naming the configuration (LOCAL_TAG_*) and
  * N = 0 .. LOCAL_NAMES - 1.  A name is only a place to look: the client goes
@@ -124,6 +125,12 @@ enum local_path {
 	LOCAL_PATH_DIRECT,
 	LOCAL_PATH_RELAY,
 };
+
+/** local_has_text() - do text packets follow the reply to this kind? */
+static inline int local_has_text(uint32_t kind)
+{
+	return kind == LOCAL_STATUS || kind == LOCAL_DOCTOR || kind == LOCAL_PING || kind == LOCAL_STOP;
+}
 
 /**
  * local_address() - abstract socket address of a resolver

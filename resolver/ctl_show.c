@@ -41,16 +41,23 @@ static bool tail_is_failure(struct tail *tail)
 	return !*line || strstr(line, LOCAL_PING_FAILED) || strstr(line, LOCAL_PING_FAILED_JSON);
 }
 
-/* The text packets up to end of file. Return: CTL_OK, or CTL_FAILED after a line on stderr */
-static int print_stream(int stream, struct tail *tail)
+/*
+ * The text packets up to end of file.  @whole: the text has its end; else it was cut off, because the resolver has
+ * died, or has left before it knew all, or had waited too long for whoever reads what we print.
+ * Return: CTL_OK, or CTL_FAILED after a line on stderr
+ */
+static int print_stream(int stream, struct tail *tail, bool *whole)
 {
 	char packet[LOCAL_PACKET];
 	int pass = -1;
 	ssize_t n;
 
+	*whole = false;
 	while ((n = local_recv(stream, packet, sizeof(packet), &pass)) > 0) {
 		if (pass >= 0)
 			close(pass);
+		*whole = !packet[n - 1];
+		n -= *whole;
 		if (fwrite(packet, 1, (size_t)n, stdout) != (size_t)n || fflush(stdout))
 			return CTL_FAILED;	/* main() says what is wrong with stdout */
 		tail_add(tail, packet, (size_t)n);
@@ -66,13 +73,15 @@ static int show(struct local_request *request, enum ctl_effort effort)
 	struct tail tail = { .size = 0 };
 	struct local_reply reply;
 	int stream, status = ctl_ask(request, -1, effort, &reply, NULL, &stream);
+	bool whole;
 
 	if (status)
 		return status;
-	if (reply.status == LOCAL_OK)
-		status = print_stream(stream, &tail);
-	else
-		status = ctl_explain(&reply);
+	status = reply.status == LOCAL_OK ? print_stream(stream, &tail, &whole) : ctl_explain(&reply);
+	if (!status && !whole && request->kind != LOCAL_STOP) {		/* that one is gone as it should be */
+		log_error("punch-resolver went away in mid-sentence");
+		status = CTL_FAILED;
+	}
 	if (!status && request->kind == LOCAL_PING && tail_is_failure(&tail))
 		status = CTL_FAILED;	/* its last line has said why */
 	close(stream);
@@ -122,13 +131,14 @@ static int stop_one(const char *name)
 	struct local_reply reply;
 	struct tail tail = { .size = 0 };
 	int stream, status;
+	bool whole;
 
 	memset(&any, 0, sizeof(any));
 	ctl_request(&request, &any, LOCAL_STOP);
 	status = ctl_ask_name(name, &request, &reply, &stream);
 	if (status || stream < 0)
 		return status;
-	status = reply.status == LOCAL_OK ? print_stream(stream, &tail) : ctl_explain(&reply);
+	status = reply.status == LOCAL_OK ? print_stream(stream, &tail, &whole) : ctl_explain(&reply);
 	close(stream);
 	return status;
 }

@@ -173,15 +173,20 @@ int request_reply(struct request *rq, const struct local_reply *reply, int pass)
 	return rc;
 }
 
-void request_text(struct request *rq, const char *text)
+/* Return: false when out of memory: it is over then */
+static bool text_add(struct request *rq, const char *text, size_t size)
 {
-	if (rq->state == REQUEST_OVER)
-		return;
 	if (!rq->text)
 		rq->text = evbuffer_new();
-	if (!rq->text || evbuffer_add(rq->text, text, strlen(text)) < 0)
-		request_over(rq);
-	else
+	if (rq->text && evbuffer_add(rq->text, text, size) == 0)
+		return true;
+	request_over(rq);
+	return false;
+}
+
+void request_text(struct request *rq, const char *text)
+{
+	if (rq->state != REQUEST_OVER && text_add(rq, text, strlen(text)))
 		request_flush(rq);
 }
 
@@ -203,6 +208,8 @@ void request_end(struct request *rq)
 		event_active(rq->end, EV_TIMEOUT, 0);
 		return;
 	}
+	if (local_has_text(rq->kind) && !text_add(rq, "", 1))	/* its NUL: that was all */
+		return;
 	request_set_state(rq, REQUEST_FLUSHING);
 	request_flush(rq);
 }

@@ -140,6 +140,26 @@ exits 'stop --all' 0 lab_run bob punchctl stop --all
 lab_expect_eq 'stop --all: says what goes' "$(grep -c '^port 912[1-8] (PID [0-9]* socat) is not reachable' "$LAB_DIR/out")" 8
 lab_expect_eq 'stop --all: nobody is left' "$(lab_run bob grep -c '@punch/' /proc/net/unix)" 0
 
+# --- what is cut off is no success.  The rendezvous says nothing: the doctor takes its time
+lab_kill rendezvous STOP
+silent=(env PUNCH_RENDEZVOUS=rdv PUNCH_SECRET='a long secret that only you two know')
+cut_off() { # NAME COMMAND...: what the doctor says when that happens while it is at work
+	local name=$1 status=0
+	shift
+	: >"$LAB_DIR/log/silent"
+	lab_bg bob "$name" env PUNCH_LOG=debug PUNCH_LOG_FILE="$LAB_DIR/log/silent" "${silent[@]}" punchctl doctor
+	lab_wait 20 "grep -q 'reading -> waiting' '$LAB_DIR/log/silent'"
+	"$@"
+	wait "${LAB_BGPID[$name]}" || status=$?
+	lab_expect_eq "$name: exit status" "$status" 1
+	lab_expect_match "$name: says so" "$(cat "$LAB_DIR/log/silent")" 'went away in mid-sentence'
+	lab_run bob "${silent[@]}" punchctl stop || true
+}
+silent_killed() { kill -9 "$(lab_run bob "${silent[@]}" punchctl status --json | jq .pid)"; }
+cut_off 'doctor whose resolver is killed' silent_killed
+cut_off 'doctor whose resolver is stopped' lab_run bob "${silent[@]}" punchctl stop
+lab_kill rendezvous CONT
+
 # --- stop
 exits 'stop' 0 lab_run alice punchctl stop
 exits 'status after stop' 1 lab_run alice punchctl status

@@ -724,7 +724,7 @@ static void read_text(enum local_kind kind, const char *peer, char *text, size_t
 	while ((n = local_recv(socket, text + used, size - used - 1, &pass)) > 0)
 		used += (size_t)n;
 	assert_int_equal(n, 0);
-	text[used] = '\0';
+	assert_true(used && !text[used - 1]);	/* it is whole */
 	close(socket);
 }
 
