@@ -249,6 +249,14 @@ static void look_at(struct life *life, const struct version *now)
 	memcpy(life->complaint, why, sizeof(why));
 }
 
+/* The file in force again, moved aside and back, perhaps: nothing waits, and nothing is wrong */
+static void go_back(struct life *life)
+{
+	life->seen = life->version;
+	next_free(life->node);
+	life->complaint[0] = '\0';
+}
+
 bool life_config_changed(struct node *node)
 {
 	struct life *life = node->life;
@@ -257,8 +265,11 @@ bool life_config_changed(struct node *node)
 	if (node->quick_mode || life->state != LIFE_RUNNING)
 		return life->end == LIFE_END_RESTART;
 	version_of(node->config.path, &now);
-	if (memcmp(&now, &life->version, sizeof(now)) == 0)
+	if (memcmp(&now, &life->version, sizeof(now)) == 0) {
+		if (memcmp(&now, &life->seen, sizeof(now)) != 0)
+			go_back(life);
 		return false;
+	}
 	if (memcmp(&now, &life->seen, sizeof(now)) != 0 ||
 	    (!life->good && clock_now() - life->tried >= LIFE_CHECK_S * SECOND))
 		look_at(life, &now);

@@ -705,6 +705,34 @@ static void what_was_wrong_for_a_moment_is_tried_again(void **state)
 	side_again();
 }
 
+/* Moved aside and back: as if it had never been looked at in between */
+static void the_same_file_again_is_no_change(void **state)
+{
+	char command[3 * sizeof(scratch) + 256], aside[sizeof(scratch) + 16];
+	int pending = side_connect(), listener = side_listen("127.0.0.1", SIDE_SERVICE);
+	struct local_request request;
+	struct local_reply reply;
+
+	(void)state;
+	dial(&request, "never", SIDE_PRIVATE);
+	assert_int_equal(local_send(pending, &request, sizeof(request), -1), 0);	/* so that a new one has to wait */
+	assert_int_equal(side_publish(listener, 0, &reply), LOCAL_OK);
+	snprintf(aside, sizeof(aside), "%s/aside", scratch);
+	assert_int_equal(rename(side_config()->path, aside), 0);
+	assert_true(side_status_has("No such file"));
+	assert_int_equal(rename(aside, side_config()->path), 0);
+	assert_true(side_status_lacks("No such file"));
+	assert_int_equal(side_call("bob", SIDE_SERVICE), 0);
+	snprintf(command, sizeof(command), "cd %s && mv punch.conf aside && "
+		 "sed '/peer bob/,/alias/d; s/= bob slow/= slow/' aside >punch.conf", scratch);
+	assert_int_equal(system(command), 0);
+	assert_int_equal(side_call("bob", SIDE_SERVICE), ECONNREFUSED);
+	assert_int_equal(rename(aside, side_config()->path), 0);
+	assert_int_equal(side_call("bob", SIDE_SERVICE), 0);
+	close(pending);
+	close(listener);
+}
+
 /* ------------------------------------------------------------ text */
 
 static void read_text(enum local_kind kind, const char *peer, char *text, size_t size)
@@ -829,6 +857,7 @@ int main(void)
 		cmocka_unit_test(strangers_keep_no_new_configuration_out),
 		cmocka_unit_test(strangers_do_not_keep_it_awake),
 		cmocka_unit_test(what_was_wrong_for_a_moment_is_tried_again),
+		cmocka_unit_test(the_same_file_again_is_no_change),
 		cmocka_unit_test(status_reads_well),
 		cmocka_unit_test(doctor_answers_when_it_has_done),
 		cmocka_unit_test(a_doctor_whose_patient_left_does_no_harm),
