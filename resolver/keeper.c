@@ -280,10 +280,14 @@ static int start_worker(struct keeper *keeper)
 	return -1;
 }
 
+/* The next one is started after this: it must find what this one saves when it leaves */
 static void worker_gone(struct keeper *keeper)
 {
+	struct pollfd link = { .fd = keeper->link };
 	int status;
 
+	if (keeper->worker <= 0)	/* not our child.  Its end of the link is the last thing that it closes */
+		poll(&link, 1, KEEPER_LEAVE_MS);
 	close(keeper->link);
 	keeper->link = -1;
 	if (keeper->worker <= 0)

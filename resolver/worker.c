@@ -169,7 +169,7 @@ static void stop_parts(struct node *node)
 	names_free(node->names);
 	if (node->dns)
 		dns_free(node->dns);
-	life_free(node->life);
+	life_free(node->life);		/* last of all: it closes the link, and then the next worker may start */
 }
 
 int worker_run(int *listener, int link, const struct local_config *config, const uint8_t token[LOCAL_TOKEN],

@@ -16,6 +16,7 @@
 #include "common/clock.h"
 #include "common/key.h"
 #include "common/local.h"
+#include "resolver/keeper.h"
 #include "tests/unit/world.h"
 
 #define PORT	8080	/* [service web] */
@@ -352,6 +353,51 @@ static void a_killed_keeper_is_replaced(void **state)
 	assert_true(worker() != old);
 }
 
+/* A keeper as a worker executes it, whose worker we are. Return: our end of the link */
+static int execute_keeper(void)
+{
+	int listener = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), ends[2];
+	char path[4096];
+	struct sockaddr_un sun;
+
+	assert_int_equal(bind(listener, (struct sockaddr *)&sun,
+			      (socklen_t)local_address(&sun, geteuid(), &config, 0)), 0);
+	assert_int_equal(listen(listener, 5), 0);
+	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends), 0);
+	world_program(path, "punch-resolver");
+	if (fork() == 0) {
+		listener = fcntl(listener, F_DUPFD, KEEPER_LINK_FD + 1);	/* out of the way of each other */
+		ends[1] = fcntl(ends[1], F_DUPFD, KEEPER_LINK_FD + 1);
+		dup2(listener, KEEPER_LISTENER_FD);
+		dup2(ends[1], KEEPER_LINK_FD);
+		execl(path, "punch-keeper", "--keeper", (char *)NULL);
+		_exit(127);
+	}
+	close(listener);
+	close(ends[1]);
+	return ends[0];
+}
+
+/* What the old one writes last the new one reads first */
+static void two_workers_never_run_at_once(void **state)
+{
+	struct local_request request = { .magic = LOCAL_MAGIC, .kind = LOCAL_STATUS, .config = config };
+	struct local_reply reply;
+	int link, fd, came;
+
+	(void)state;
+	assert_int_equal(ask(LOCAL_STOP, -1), LOCAL_OK);
+	link = execute_keeper();
+	assert_int_equal(send(link, &(char){ KEEPER_RESTART }, 1, 0), 1);
+	fd = reach(0);
+	assert_int_equal(local_send(fd, &request, sizeof(request), -1), 0);
+	assert_int_equal(poll(&(struct pollfd){ .fd = fd, .events = POLLIN }, 1, 1000), 0);
+	close(link);
+	assert_int_equal(local_recv(fd, &reply, sizeof(reply), &came), (ssize_t)sizeof(reply));
+	assert_int_equal(reply.status, LOCAL_OK);
+	close(fd);
+}
+
 static void the_keeper_is_not_found_by_the_resolvers_name(void **state)
 {
 	char path[64], text[256];
@@ -602,6 +648,7 @@ int main(void)
 		CASE(a_disk_that_takes_nothing_is_no_obstacle),
 		CASE(without_descriptors_it_waits_and_goes_on),
 		CASE(a_killed_keeper_is_replaced),
+		CASE(two_workers_never_run_at_once),
 		CASE(the_keeper_is_not_found_by_the_resolvers_name),
 		CASE(stop_ends_both),
 		CASE(a_keeper_that_is_told_to_leave_takes_its_worker_along),
