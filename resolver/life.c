@@ -100,8 +100,9 @@ bool node_receives(const struct node *node)
 /* Things that would be lost with this process */
 static unsigned int work_count(const struct node *node)
 {
-	return local_trusted(node->local) + parked_count(node->parked) + doorbells_count(node->doorbells) +
-	       splices_count(node->splices) + (node->sessions ? sessions_count(node->sessions) : 0);
+	return local_trusted(node->local) + parked_count(node->parked) + parked_owes(node->parked, clock_now()) +
+	       doorbells_count(node->doorbells) + splices_count(node->splices) +
+	       (node->sessions ? sessions_count(node->sessions) : 0);
 }
 
 static bool under_way(const struct node *node)

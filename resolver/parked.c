@@ -67,6 +67,7 @@
 #define PARKED_AGAIN	(50 * MS)	/* no descriptor: any session that ends frees some */
 #define PARKED_STUCK	200		/* ... for 10 s */
 #define PARKED_MEMORY	(60 * SECOND)	/* a failure's reason; event loops ask at once */
+#define PARKED_ASK	(5 * SECOND)	/* who has not asked by then may never do so, and fail again and again */
 
 static const char *const parked_names[] = {
 	"pending", "completing", "ready", "late", "claimed", "failing", "failed",
@@ -170,6 +171,19 @@ unsigned int parked_count(const struct parked *parked)
 			count += parked->counts[i];
 	}
 	return count;
+}
+
+bool parked_owes(const struct parked *parked, uint64_t now)
+{
+	const struct parked_socket *sock;
+
+	if (!parked || !parked->counts[PARKED_FAILED])
+		return false;
+	TAILQ_FOREACH(sock, &parked->sockets, link) {
+		if (sock->state == PARKED_FAILED && !sock->told && now - sock->failed < PARKED_ASK)
+			return true;
+	}
+	return false;
 }
 
 unsigned int parked_files(const struct parked *parked)
@@ -340,6 +354,7 @@ void parked_socket_fail(struct parked_socket *sock)
 {
 	bound_failures(sock->node->parked);
 	parked_socket_set_state(sock, PARKED_FAILED);
+	sock->failed = clock_now();
 	reset_end(sock);
 	timer_set(sock->timer, sock->told ? 0 : PARKED_MEMORY);
 }

@@ -264,6 +264,35 @@ static void a_failure_wakes_at_once_and_gives_its_reason_once(void **state)
 	close(fd);
 }
 
+/* The file has changed meanwhile: whoever is to be asked for the reason does not leave before */
+static void a_new_configuration_waits_for_who_asks_why(void **state)
+{
+	int pending = side_connect(), fd;
+	struct local_request request;
+	struct local_reply reply;
+	FILE *out;
+
+	(void)state;
+	side_request(&request, LOCAL_DIAL);
+	strcpy(request.peer, "never");
+	request.target.port = SIDE_PRIVATE;
+	assert_int_equal(local_send(pending, &request, sizeof(request), -1), 0);	/* it stays for this at first */
+	assert_true(side_status_has("\"name\""));
+	out = fopen(side_config()->path, "a");
+	assert_non_null(out);
+	fprintf(out, "# a new one\n");
+	fclose(out);
+	fd = parked("refuser");
+	assert_true(side_poll(fd, POLLIN, PATIENCE) & POLLERR);
+	close(pending);
+	world_turn(NULL, 100);
+	assert_int_equal(claim(fd, &reply), -1);
+	assert_int_equal(reply.status, LOCAL_FAILED);
+	assert_int_equal(reply.error, ECONNREFUSED);
+	close(fd);
+	side_again();
+}
+
 static void a_program_that_polls_for_reading_only_is_woken_too(void **state)
 {
 	int fd = parked("refuser");
@@ -620,6 +649,7 @@ int main(void)
 		cmocka_unit_test(sockets_of_all_families_can_wait),
 		cmocka_unit_test(many_wait_at_once),
 		cmocka_unit_test(a_failure_wakes_at_once_and_gives_its_reason_once),
+		cmocka_unit_test(a_new_configuration_waits_for_who_asks_why),
 		cmocka_unit_test(a_program_that_polls_for_reading_only_is_woken_too),
 		cmocka_unit_test(the_same_socket_may_try_again),
 		cmocka_unit_test(the_same_socket_may_turn_to_another_peer),
