@@ -413,8 +413,8 @@ static void on_resume(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd;
 	(void)what;
-	if (local->listener >= 0)
-		event_add(local->acceptable, NULL);
+	if (local->listener >= 0 && event_add(local->acceptable, NULL) < 0)
+		pause_listener(local);
 }
 
 struct local *local_new(struct node *node, int listener)

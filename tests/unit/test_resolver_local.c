@@ -8,7 +8,9 @@
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 
@@ -17,6 +19,30 @@
 
 #define NOBODY 65534	/* uid without rights here */
 #define PATIENCE 5000	/* ms; nothing that works takes longer */
+
+/* How often the kernel refuses to watch a listener from now on: shared with the resolver's process */
+static volatile int *unwatchable;
+
+int __real_event_add(struct event *event, const struct timeval *timeout);
+int __wrap_event_add(struct event *event, const struct timeval *timeout);
+
+int __wrap_event_add(struct event *event, const struct timeval *timeout)
+{
+	int listens = 0;
+	socklen_t size = sizeof(listens);
+
+	if (*unwatchable && getsockopt(event_get_fd(event), SOL_SOCKET, SO_ACCEPTCONN, &listens, &size) == 0 && listens) {
+		(*unwatchable)--;
+		return -1;
+	}
+	return __real_event_add(event, timeout);
+}
+
+static int begin(void **state)
+{
+	unwatchable = mmap(NULL, sizeof(*unwatchable), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	return unwatchable == MAP_FAILED ? -1 : side_setup(state);
+}
 
 /* Run @what in a child under another uid. Return: its result, or -1 when this machine has no other uid for us */
 static int as_nobody(int (*what)(const void *arg), const void *arg)
@@ -537,6 +563,31 @@ static void who_passes_such_things_is_heard_again(void **state)
 	end(many);
 }
 
+/* Out of room, it looks away for a while; what it cannot watch then it tries again */
+static void a_listener_that_cannot_be_watched_is_tried_again(void **state)
+{
+	struct local_request request;
+	struct local_reply reply;
+	struct rlimit enough, few;
+	int socket, pass, i;
+
+	(void)state;
+	side_request(&request, LOCAL_STATUS);
+	assert_int_equal(prlimit(side_pid(), RLIMIT_NOFILE, NULL, &enough), 0);
+	few = enough;
+	few.rlim_cur = 4;
+	*unwatchable = 2;
+	assert_int_equal(prlimit(side_pid(), RLIMIT_NOFILE, &few, NULL), 0);
+	socket = side_connect();
+	for (i = 0; i < PATIENCE / 20 && *unwatchable == 2; i++)
+		poll(NULL, 0, 20);
+	assert_int_equal(prlimit(side_pid(), RLIMIT_NOFILE, &enough, NULL), 0);
+	assert_int_equal(local_send(socket, &request, sizeof(request), -1), 0);
+	assert_int_equal(local_recv(socket, &reply, sizeof(reply), &pass), (ssize_t)sizeof(reply));
+	assert_int_equal(*unwatchable, 0);
+	close(socket);
+}
+
 static unsigned int files_of(pid_t pid)
 {
 	char path[64];
@@ -853,6 +904,7 @@ int main(void)
 		cmocka_unit_test(silent_clients_are_hung_up_on),
 		cmocka_unit_test(what_strangers_pass_holds_nobody_up),
 		cmocka_unit_test(who_passes_such_things_is_heard_again),
+		cmocka_unit_test(a_listener_that_cannot_be_watched_is_tried_again),
 		cmocka_unit_test(strangers_hold_none_of_our_descriptors),
 		cmocka_unit_test(strangers_keep_no_new_configuration_out),
 		cmocka_unit_test(strangers_do_not_keep_it_awake),
@@ -865,5 +917,5 @@ int main(void)
 		cmocka_unit_test(stop_frees_the_name_before_it_answers),
 	};
 
-	return cmocka_run_group_tests_name("resolver local", tests, side_setup, side_teardown);
+	return cmocka_run_group_tests_name("resolver local", tests, begin, side_teardown);
 }
