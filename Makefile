@@ -170,10 +170,12 @@ lint: deps
 	@tests/check/lint
 
 install: all
-	install -d $(DESTDIR)$(BINDIR) $(DESTDIR)$(LIBDIR) $(DESTDIR)$(DOCDIR) $(DESTDIR)$(MANDIR)/man1 $(DESTDIR)$(MANDIR)/man5 $(DESTDIR)$(MANDIR)/man8 $(DESTDIR)$(UNITDIR)
+	install -d $(DESTDIR)$(BINDIR) $(DESTDIR)$(LIBDIR) $(DESTDIR)$(DOCDIR)/docs $(DESTDIR)$(DOCDIR)/conf $(DESTDIR)$(MANDIR)/man1 $(DESTDIR)$(MANDIR)/man5 $(DESTDIR)$(MANDIR)/man8 $(DESTDIR)$(UNITDIR)
 	install -m 755 $(filter-out %.so,$(PROGRAMS)) $(DESTDIR)$(BINDIR)
 	install -m 755 $(B)/libpunch.so $(DESTDIR)$(LIBDIR)
-	install -m 644 README.md $(wildcard docs/*.md docs/*.svg conf/*.conf) $(DESTDIR)$(DOCDIR)
+	install -m 644 README.md $(DESTDIR)$(DOCDIR)
+	install -m 644 $(wildcard docs/*.md docs/*.svg) $(DESTDIR)$(DOCDIR)/docs
+	install -m 644 $(wildcard conf/*.conf) $(DESTDIR)$(DOCDIR)/conf
 	install -m 644 conf/systemd/*.service $(DESTDIR)$(UNITDIR)
 	for m in man/*.[158]; do install -m 644 $$m $(DESTDIR)$(MANDIR)/man$${m##*.}; done
 uninstall:

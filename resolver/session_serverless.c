@@ -302,13 +302,13 @@ void approach_no_show(struct session *s)
 		session_fail(s, ETIMEDOUT,
 			     "%s: did not come to %s port %u within %u s%s%s; does a program under punch "
 			     "serve that port there, with our %s? Are both clocks right to %u s? NATs that change port "
-			     "numbers need a rendezvous",
+			     "numbers need a rendezvous, a firewall must let TCP %u to %u in",
 			     s->peer.name, pal ? pal->host : "?", s->port,
 			     (unsigned int)((s->deadline - s->started) / SECOND), error ? ": " : "",
 			     error ? strerror(error) : "",
 			     s->node->quick_mode ? "word, and our address in its PUNCH_RENDEZVOUS" :
 						   "key and address in its [peer]",
-			     MEETING_MARGIN);
+			     MEETING_MARGIN, MEETING_PORT_LOW, MEETING_PORT_LOW + MEETING_PORT_COUNT - 1);
 }
 
 /* ------------------------------------------------------------ callee */

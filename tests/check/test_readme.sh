@@ -47,6 +47,7 @@ is_verb() { "$B/punchctl" --help | grep -qE "^  $1 "; }
 is_punch_option() { "$B/punch" --help | grep -qE -- "[ ,]$1 "; }
 is_verb_option() { "$B/punchctl" --help | grep -E "^  ${1%% *} " | grep -qE -- "[[ ]${1#* }[] ]"; }
 is_variable() { grep -qE "^\.(It|Ev).* $1\b" man/*.[158]; }
+is_man() { [ -e "man/$1" ]; }
 is_page() { compgen -G "man/$1.[158]" >/dev/null; }
 
 grep -oE '\]\([^)]+\)' README.md | sed 's/^](//; s/)$//; s/#.*//' | grep -v '://' |
@@ -61,6 +62,8 @@ commands punch | grep -oE '^(--?[a-z]+( [^- ]+)? ?)+' | grep -oE -- '--?[a-z]+' 
 grep -oE '\bPUNCH_[A-Z_]+\b' README.md | each 'variables are in a man page' is_variable
 sed -n 's/.*`man \(.*\) |.*/\1/p' README.md | cut -d'|' -f1 | grep -oE '[a-z]+[a-z.-]*[a-z]' | each 'man pages exist' is_page
 
+# .Xr punch... of man pages
+grep -hoE '^\.Xr punch[a-z.-]* [158]' man/* | sed 's/^.Xr //; s/ /./' | each 'man pages refer to man pages' is_man
 # sshd executes itself anew, and refuses to without a path
 no_bare_sshd() { ! grep -nE 'punch( [^`]*)? sshd -' "$1" >&2; }
 "$B/punch" --help >"$work/help"

@@ -18,11 +18,16 @@ lab_expect 'make install DESTDIR= PREFIX=' install DESTDIR="$stage" PREFIX=/opt/
 here=$stage/opt/punch
 wanted=$(printf '755 ./bin/%s\n' punch punch-relay punch-rendezvous punch-resolver punchctl
 	echo '755 ./lib/punch/libpunch.so'
-	cd "$LAB_SRC" && for f in README.md docs/*.md docs/*.svg conf/*.conf; do echo "644 ./share/doc/punch/${f##*/}"; done
+	cd "$LAB_SRC" && for f in README.md docs/*.md docs/*.svg conf/*.conf; do echo "644 ./share/doc/punch/$f"; done
 	for f in conf/systemd/*.service; do echo "644 ./lib/systemd/system/${f##*/}"; done
 	for f in man/*.[158]; do echo "644 ./share/man/man${f##*.}/${f##*/}"; done)
 lab_expect_eq 'these files, with these modes' "$(cd "$here" && find . -type f -printf '%m %p\n' | sort)" \
 	"$(sort <<<"$wanted")"
+dead=''
+for link in $(cd "$here/share/doc/punch" && grep -oE '\]\([^)#]+' README.md docs/*.md | grep -v '://' | sed 's/:\](/ /' | tr ' ' '|'); do
+	[ -e "$here/share/doc/punch/$(dirname "${link%|*}")/${link#*|}" ] || dead+="$link "
+done
+lab_expect_eq 'links of the installed documents lead somewhere' "$dead" ''
 lab_expect_eq 'everybody may enter the folders' "$(cd "$here" && find . -mindepth 1 -type d ! -perm 755)" ''
 lab_expect_eq 'nothing outside of PREFIX' "$(cd "$stage" && find . -type f ! -path './opt/punch/*')" ''
 lab_expect_eq 'no program looks for its libraries in the build folder' \

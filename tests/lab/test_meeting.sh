@@ -178,7 +178,21 @@ lab_expect_match 'punchctl status: whom alice is on her way to' "$(lab_run alice
 lab_stop calling
 why=$(echo x | PUNCH_TIMEOUT=3 lab_run alice punch nc -N bob 9000 2>&1)
 lab_expect_match 'a NAT that changes ports: the line says so' "$why" \
-	'bob: did not come to 198\.51\.100\.2 port 9000 within 3 s.*NATs that change port numbers need a rendezvous'
+	'bob: did not come to 198\.51\.100\.2 port 9000 within 3 s.*NATs that change port numbers need a rendezvous, a firewall must let TCP 20000 to 32767 in$'
+
+# --- nor with a firewall before a host without a NAT; what the manual says of that one helps
+lab_do lab_run carol nft -f - <<'NFT'
+table inet wall {
+	chain input {
+		type filter hook input priority 0; policy drop
+		iif lo accept
+		ct state established,related accept
+	}
+}
+NFT
+lab_expect_eq 'a firewall keeps the peer out' "$(export PUNCH_TIMEOUT=3; hello out alice carol)" ''
+lab_do lab_run carol nft add rule inet wall input tcp dport "$(sed -n 's/^TCP \([0-9]*\) to \([0-9]*\) in\.$/\1-\2/p' "$LAB_SRC/man/punch.conf.5")" accept
+lab_expect_eq 'and lets it in by the ports of the manual' "$(hello in alice carol)" in
 sed -i '/^address = 198.51.100.2/d' "$(punch_dir alice)/punch.conf"
 lab_run alice punchctl stop
 why=$(echo x | PUNCH_TIMEOUT=3 lab_run alice punch nc -N bob 9000 2>&1)
