@@ -158,7 +158,7 @@ soak: deps
 	@tests/bench/soak.sh
 bench-shim: deps
 	@tests/deps $(DEPS_BENCH)
-	@$(MAKE) --no-print-directory $(FAST) all $(BENCHTOOLS)
+	@$(MAKE) --no-print-directory $(FAST) all $(BENCHTOOLS) $(B)/tests/any/fixed
 	@tests/bench/shim.sh
 bench-loops: deps
 	@tests/deps $(DEPS_BENCH)

@@ -43,9 +43,13 @@ libpunch.so, no punch.conf|LD_PRELOAD=$B/libpunch.so HOME=$T XDG_CONFIG_HOME=$T
 torsocks|LD_PRELOAD=$TORSOCKS TORSOCKS_CONF_FILE=$T/torsocks.conf TORSOCKS_LOG_LEVEL=1
 proxychains-ng|LD_PRELOAD=$PROXYCHAINS PROXYCHAINS_CONF_FILE=$T/proxychains.conf PROXYCHAINS_QUIET_MODE=1
 CASES
+# --any starts a resolver, which wants a key
+mkdir "$T/any" && sed 's/^key = alice.key/key = any.key/' "$T/punch.conf" >"$T/any/punch.conf"
+"$B/punchctl" keygen "$T/any/any.key" >/dev/null 2>&1
 cat >"$T/wrappers" <<WRAPPERS
 true||true
 punch true|PUNCH_CONF=$T/punch.conf|$B/punch true
+punch --any true|PUNCH_CONF=$T/any/punch.conf|$B/punch --any true
 proxychains4 -q true|PROXYCHAINS_CONF_FILE=$T/proxychains.conf|proxychains4 -q true
 torsocks true|TORSOCKS_CONF_FILE=$T/torsocks.conf TORSOCKS_LOG_LEVEL=1|torsocks true
 WRAPPERS

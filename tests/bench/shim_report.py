@@ -6,6 +6,7 @@ of each round's own ratio. Instructions (callgrind) and system calls (strace) do
 """
 import os
 import re
+import socket
 import statistics
 import subprocess
 import sys
@@ -68,6 +69,31 @@ def wrappers():
           [[f"`{name}`", f"{wall:.0f}", f"{wall - rows[0][1]:+.0f}", f"{cpu:.0f}", f"{cpu - rows[0][2]:+.0f}"]
            for name, wall, cpu, _ in rows])
     return rows[1][2] - rows[0][2]
+
+
+def any_cost():
+    """What `punch --any` adds to a static program's calls: to one that it lets pass, and to one that it is asked about"""
+    program = f"{BUILD}/tests/any/fixed"
+    if not os.path.exists(program):
+        print("`punch --any`: no static program here (musl-gcc is missing)\n")
+        return
+    variables = environment(f"PUNCH_CONF={FOLDER}/any/punch.conf")
+    took = {}
+    for _ in range(ROUNDS):
+        for name, front in (("alone", []), ("any", [f"{BUILD}/punch", "--any"])):
+            # nobody accepts: that would be measured, too
+            with socket.create_server(("127.0.0.1", 0), backlog=4096) as listener:
+                out = subprocess.run([*front, program, "cost", "2000", str(listener.getsockname()[1])], env=variables,
+                                     check=True, capture_output=True, text=True).stdout
+            for what, value in zip(("getppid()", "connect() to loopback"), re.findall(r"([0-9.]+) us", out)):
+                took.setdefault((what, name), []).append(float(value))
+    print(f"A static program under `punch --any`, medians of {ROUNDS} rounds of 2000 calls, microseconds:\n")
+    subprocess.run([f"{BUILD}/punchctl", "stop"], env=variables, capture_output=True, check=False)
+    rows = []
+    for what in ("getppid()", "connect() to loopback"):
+        alone, served = (statistics.median(took[what, name]) for name in ("alone", "any"))
+        rows.append([what, f"{alone:.2f}", f"{served:.2f}", f"{served - alone:+.2f}"])
+    table(["call", "alone", "`punch --any`", "more"], rows)
 
 
 def call(what, count, variables, wrapper=()):
@@ -139,6 +165,7 @@ def main():
     cases = [(name, variables) for name, variables in lines("cases")]
     start = starts(cases)
     wrapper = wrappers()
+    any_cost()
     times([case for case in cases if "no punch.conf" not in case[0]])
     counts([case for case in cases if "no punch.conf" not in case[0] and "empty" not in case[0]])
     print(f"Start-up beyond that of an empty library: {start:.0f} us of processor time (goal: 50). "

@@ -67,6 +67,10 @@ lab_expect_eq 'all of them in, at ports of the agreed range, for 14 s at most' "
 lab_expect_match 'for people' "$(lab_run bob punchctl status)" \
 	'meeting from alice port 9000: [a-z]+, from our port [23][0-9]{4} to 198\.51\.100\.1:[23][0-9]{4}, [0-9]+ s'
 
+syns=$(lab_nat_syns natB)
+sleep 14
+syns=$(($(lab_nat_syns natB) - syns))
+lab_expect "bob awaits two peers at three ports, and both refuse his SYNs: $syns in 14 s" test "$syns" -ge 50 -a "$syns" -le 240
 lab_expect_eq 'ssh through two NATs without a server' \
 	"$(lab_run alice punch ssh "${PUNCH_SSH[@]}" bob echo met 2>"$LAB_DIR/err")" met
 lab_expect_eq 'nothing of punch on stderr' "$(cat "$LAB_DIR/err")" ''
