@@ -20,10 +20,12 @@
  * it again.  Its requests wait in the backlog for that moment, connections that exist are not touched: a fresh
  * process is a simpler thing than one whose peers, keys and servers change under it.  Only those of a peer that
  * is none any more, or not allowed any more, are ended at once (revoke.h), and by the fresh process once more,
- * for those that were made meanwhile.  In the foreground, where there is no keeper, main() executes itself.
+ * for those that were made meanwhile.  While a keeper that died is being replaced, it waits for the new one.  In the
+ * foreground, where there is no keeper, main() executes itself.
  */
 #include <assert.h>
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -258,6 +260,15 @@ static void go_back(struct life *life)
 	life->complaint[0] = '\0';
 }
 
+/* It has died, and another one is to be started: until then nobody would start us again */
+static bool keeper_is_missed(const struct life *life)
+{
+	char byte;
+
+	return event_pending(life->renew, EV_TIMEOUT, NULL) ||
+	       (life->keeper >= 0 && recv(life->keeper, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0);
+}
+
 bool life_config_changed(struct node *node)
 {
 	struct life *life = node->life;
@@ -277,7 +288,7 @@ bool life_config_changed(struct node *node)
 	if (!life->good)
 		return false;
 	revoke_connections(node, node->next);
-	if (under_way(node))
+	if (under_way(node) || keeper_is_missed(life))
 		return false;
 	life_close(life, LIFE_END_RESTART);
 	return true;
@@ -299,11 +310,11 @@ static void on_word(evutil_socket_t fd, short what, void *arg);
 
 static int watch_keeper(struct life *life, int link)
 {
+	life->keeper = link;
 	life->word = event_new(life->node->base, link, EV_READ | EV_PERSIST, on_word, life);
 	if (!life->word || event_add(life->word, NULL) < 0)
 		return -ENOMEM;
 	evutil_make_socket_nonblocking(link);
-	life->keeper = link;
 	life->keeper_since = clock_now();
 	return 0;
 }
@@ -322,6 +333,17 @@ static void forget_keeper(struct life *life)
 	life->keeper_pid = 0;
 }
 
+/* At once the first time */
+static void renew_later(struct life *life)
+{
+	const struct timeval pause = { .tv_sec = life->renew_s };
+
+	life->renew_s = life->renew_s ? life->renew_s * 2 : LIFE_RENEW_MIN_S;
+	if (life->renew_s > LIFE_RENEW_MAX_S)
+		life->renew_s = LIFE_RENEW_MAX_S;
+	event_add(life->renew, &pause);
+}
+
 static void on_renew(evutil_socket_t fd, short what, void *arg)
 {
 	struct life *life = arg;
@@ -330,29 +352,24 @@ static void on_renew(evutil_socket_t fd, short what, void *arg)
 	(void)fd;
 	(void)what;
 	link = keeper_renew(local_listener(life->node->local), &life->keeper_pid);
-	if (link < 0) {
-		log_error("cannot start a keeper: %s", strerror(-link));
-	} else {
-		life->keeper_is_child = true;
-		if (watch_keeper(life, link) < 0)
-			forget_keeper(life);
-	}
+	life->keeper_is_child = link >= 0;
+	if (link >= 0 && watch_keeper(life, link) == 0)
+		return;
+	log_error("cannot start a keeper: %s", strerror(link < 0 ? -link : ENOMEM));
+	if (link >= 0)
+		kill(life->keeper_pid, SIGKILL);	/* it would start another worker */
+	forget_keeper(life);
+	renew_later(life);
 }
 
-/* It was killed: start another one, at once the first time */
+/* It was killed: start another one */
 static void keeper_died(struct life *life)
 {
-	struct timeval pause = { 0 };
-
 	if (clock_now() - life->keeper_since > LIFE_RENEW_MAX_S * SECOND)
 		life->renew_s = 0;
-	pause.tv_sec = life->renew_s;
-	life->renew_s = life->renew_s ? life->renew_s * 2 : LIFE_RENEW_MIN_S;
-	if (life->renew_s > LIFE_RENEW_MAX_S)
-		life->renew_s = LIFE_RENEW_MAX_S;
 	log_warn("the keeper died, starting another one");
 	forget_keeper(life);
-	event_add(life->renew, &pause);
+	renew_later(life);
 }
 
 static void on_word(evutil_socket_t fd, short what, void *arg)

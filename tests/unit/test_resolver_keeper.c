@@ -398,6 +398,45 @@ static void two_workers_never_run_at_once(void **state)
 	close(fd);
 }
 
+static bool is_another_worker(void *arg)
+{
+	return worker() != *(pid_t *)arg;
+}
+
+/* Without a keeper nobody would start it again: it waits for one, which comes after a pause the second time */
+static void a_new_configuration_waits_for_the_keeper(void **state)
+{
+	pid_t kept = keeper(), old = worker();
+
+	(void)state;
+	kill(kept, SIGKILL);
+	assert_true(world_until(NULL, has_keeper, &kept));
+	kept = keeper();
+	kill(kept, SIGKILL);
+	assert_gone(kept);
+	write_conf("# changed while there was none\n");
+	assert_int_equal(ask(LOCAL_STATUS, -1), LOCAL_OK);
+	assert_true(world_until(NULL, is_another_worker, &old));
+	assert_true(has_keeper(&kept));
+	write_conf("");
+}
+
+static void a_keeper_that_cannot_be_started_is_tried_again(void **state)
+{
+	struct rlimit files, few;
+	pid_t kept = keeper(), pid = worker();
+
+	(void)state;
+	assert_int_equal(prlimit(pid, RLIMIT_NOFILE, NULL, &files), 0);
+	few = (struct rlimit){ .rlim_cur = 3, .rlim_max = files.rlim_max };
+	assert_int_equal(prlimit(pid, RLIMIT_NOFILE, &few, NULL), 0);
+	kill(kept, SIGKILL);
+	world_turn(NULL, 500);		/* it has no descriptor for a word about it, either */
+	assert_int_equal(prlimit(pid, RLIMIT_NOFILE, &files, NULL), 0);
+	assert_true(world_until(NULL, has_keeper, &kept));
+	assert_int_equal(worker(), pid);
+}
+
 static void the_keeper_is_not_found_by_the_resolvers_name(void **state)
 {
 	char path[64], text[256];
@@ -649,6 +688,8 @@ int main(void)
 		CASE(without_descriptors_it_waits_and_goes_on),
 		CASE(a_killed_keeper_is_replaced),
 		CASE(two_workers_never_run_at_once),
+		CASE(a_new_configuration_waits_for_the_keeper),
+		CASE(a_keeper_that_cannot_be_started_is_tried_again),
 		CASE(the_keeper_is_not_found_by_the_resolvers_name),
 		CASE(stop_ends_both),
 		CASE(a_keeper_that_is_told_to_leave_takes_its_worker_along),
