@@ -21,7 +21,7 @@
  * process is a simpler thing than one whose peers, keys and servers change under it.  Only those of a peer that
  * is none any more, or not allowed any more, are ended at once (revoke.h), and by the fresh process once more,
  * for those that were made meanwhile.  While a keeper that died is being replaced, it waits for the new one.  In the
- * foreground, where there is no keeper, main() executes itself.
+ * foreground, where there is no keeper, main() executes itself, and buries children of before as they end.
  */
 #include <assert.h>
 #include <errno.h>
@@ -42,6 +42,7 @@
 #include "resolver/load.h"
 #include "resolver/local_internal.h"
 #include "resolver/parked.h"
+#include "resolver/process.h"
 #include "resolver/revoke.h"
 #include "resolver/services.h"
 #include "resolver/session.h"
@@ -300,6 +301,7 @@ static void on_check(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd;
 	(void)what;
+	process_bury();
 	if (node_receives(life->node) || connections_open(life->node))
 		life_config_changed(life->node);
 }

@@ -238,6 +238,8 @@ int main(int argc, char **argv)
 		      options.role == ROLE_AGAIN ? KEEPER_LISTENER_FD + 1 :
 		      options.role == ROLE_PUMP ? PUMP_LINK_FD + 1 : STDERR_FILENO + 1);
 	set_level(options.level);
+	if (options.role == ROLE_AGAIN)
+		process_inherit();
 	if (options.role == ROLE_BACKGROUND)	/* stderr is that of a program, which waits for us */
 		log_never_wait();
 	if (options.role == ROLE_PUMP)

@@ -9,12 +9,15 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/auxv.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "common/drop.h"
@@ -22,6 +25,11 @@
 
 #define PROCESS_FDS	2	/* most descriptors that a child gets */
 #define PROCESS_FILES	65536	/* descriptors wanted at most: tables of the kernel and of libevent grow with it */
+
+#define PROCESS_INHERITED 128	/* pumps with connections, 8 of each time, and mappers and porters that are leaving */
+
+static pid_t inherited[PROCESS_INHERITED];
+static unsigned int inherited_count;
 
 /* Where the kernel shows the arguments of main() to others */
 static struct {
@@ -136,6 +144,37 @@ int process_again(char *const argv[])
 	if (file.path && file.path[0] == '/')	/* a chroot without /proc */
 		execv(file.path, argv);
 	return -errno;
+}
+
+void process_inherit(void)
+{
+	char path[64], text[PROCESS_INHERITED * 12], *at = text, *end;
+	ssize_t n;
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/self/task/%d/children", (int)getpid());
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
+	if (fd >= 0)
+		close(fd);
+	text[n < 0 ? 0 : n] = '\0';
+	for (inherited_count = 0; inherited_count < PROCESS_INHERITED; at = end) {
+		inherited[inherited_count] = (pid_t)strtol(at, &end, 10);
+		if (*end != ' ')	/* follows each of them */
+			break;
+		inherited_count++;
+	}
+	process_bury();
+}
+
+void process_bury(void)
+{
+	unsigned int i, kept = 0;
+
+	for (i = 0; i < inherited_count; i++)
+		if (waitpid(inherited[i], NULL, WNOHANG) == 0)
+			inherited[kept++] = inherited[i];
+	inherited_count = kept;
 }
 
 /*

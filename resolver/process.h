@@ -34,6 +34,15 @@ void process_title(const char *name, const char *title);
 int process_again(char *const argv[]);
 
 /**
+ * process_inherit() - the children that this process has already, of the program that it executed itself from
+ * Where /proc does not name them they stay zombies until we end, as those above 128 do until the next time.
+ */
+void process_inherit(void);
+
+/** process_bury() - those of them that have ended; no others, for which somebody waits */
+void process_bury(void);
+
+/**
  * process_start() - a child that executes this very program
  * @argv:	as for execv()
  * @fds:	@count descriptors, at most 2, which are PROCESS_FD and the next one there; they stay open here

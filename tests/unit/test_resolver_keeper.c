@@ -674,6 +674,52 @@ static void in_the_foreground_it_is_one_process(void **state)
 	assert_int_equal(reach(0), -1);
 }
 
+/* A foreground resolver that has a child of another image, as a pump is that outlives a reload. Return: its pid */
+static pid_t start_with_child(pid_t *child)
+{
+	char path[4096];
+	int ends[2];
+	pid_t pid;
+
+	assert_int_equal(pipe(ends), 0);
+	world_program(path, "punch-resolver");
+	pid = fork();
+	if (pid == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		*child = fork();
+		if (*child == 0) {
+			prctl(PR_SET_PDEATHSIG, SIGKILL);
+			pause();
+		}
+		if (write(ends[1], child, sizeof(*child)) != (ssize_t)sizeof(*child))
+			_exit(1);
+		execl(path, path, NULL);
+		_exit(1);
+	}
+	close(ends[1]);
+	assert_int_equal(read(ends[0], child, sizeof(*child)), (ssize_t)sizeof(*child));
+	close(ends[0]);
+	return pid;
+}
+
+static void children_of_before_a_reload_are_buried(void **state)
+{
+	pid_t pid, child;
+
+	(void)state;
+	assert_int_equal(ask(LOCAL_STOP, -1), LOCAL_OK);
+	pid = start_with_child(&child);
+	assert_true(world_until(NULL, answers, NULL));
+	assert_int_equal(worker(), pid);
+	write_conf("# changed\n");
+	assert_int_equal(ask(LOCAL_STATUS, -1), LOCAL_OK);
+	kill(child, SIGKILL);
+	assert_true(world_until(NULL, is_gone, &child));	/* a zombie would be there */
+	assert_int_equal(worker(), pid);
+	write_conf("");
+	assert_int_equal(world_stop(pid), 0);
+}
+
 int main(void)
 {
 #define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -701,6 +747,7 @@ int main(void)
 		CASE(two_words_under_one_name_get_two_places),
 		CASE(a_squatted_place_is_passed_by),
 		CASE(in_the_foreground_it_is_one_process),
+		CASE(children_of_before_a_reload_are_buried),
 	};
 
 	return cmocka_run_group_tests_name("resolver keeper", tests, begin, end);
