@@ -206,7 +206,6 @@ static void run(enum uplink_state state, const char *problem)
 	getsockname(evconnlistener_get_fd(listener), (struct sockaddr *)&sin, &size);
 	snprintf(to, sizeof(to), "127.0.0.1:%u", ntohs(sin.sin_port));
 	node.uplinks[0] = uplink_new(&node, to);
-	node.uplink_count = 1;
 	wanted = state;
 	if (!world_until(base, in_state, NULL))
 		fail_msg("still %s: %s", uplink_state_name(uplink_state(node.uplinks[0])),
@@ -219,6 +218,7 @@ static int begin(void **state)
 {
 	(void)state;
 	told = messages = accepted = 0;
+	node.uplink_count = 1;
 	heard = script_size = 0;
 	left = false;
 	speaks_tls = true;
@@ -417,6 +417,16 @@ static void refusals_end_in_refused(void **state)
 	}
 }
 
+/* Two servers of one store, both named, give the key to each other's connection */
+static void of_several_servers_two_may_share_a_store(void **state)
+{
+	(void)state;
+	node.uplink_count = 2;
+	say_welcome(PROTOCOL_VERSION, 0, NULL);
+	say_failed(PUNCH__FAIL_REASON__FAIL_REPLACED, "because");
+	run(UPLINK_REFUSED, "share one store: name one of them alone");
+}
+
 static void messages_behind_a_refusal_are_not_heard(void **state)
 {
 	(void)state;
@@ -534,6 +544,7 @@ int main(void)
 		LIVE(pings_are_answered_at_any_time),
 		LIVE(servers_words_cannot_move_the_cursor),
 		LIVE(refusals_end_in_refused),
+		LIVE(of_several_servers_two_may_share_a_store),
 		LIVE(messages_behind_a_refusal_are_not_heard),
 		LIVE(impossible_probes_are_left_out),
 		LIVE(flood_of_messages_is_digested),
