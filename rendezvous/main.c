@@ -232,6 +232,8 @@ int main(int argc, char **argv)
 	struct key key = { .private = NULL };
 	int status, err;
 
+	/* Until watch_signals(): what there is to read again is read after that anyway */
+	signal(SIGHUP, SIG_IGN);
 	status = options_parse(&options, argc, argv);
 	if (status >= 0)
 		return status;

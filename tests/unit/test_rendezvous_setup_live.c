@@ -9,12 +9,16 @@
 #include <cmocka.h>
 
 #include <dirent.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "tests/unit/rdv_client.h"
@@ -378,6 +382,91 @@ static void test_new_key_in_place_of_an_old_one_is_said(void **state)
 	live_folder_remove(folder);
 }
 
+/* The other child of our parent, that is, 0 when there is none */
+static pid_t sibling(void)
+{
+	char path[64];
+	int pids[2] = { 0, 0 };
+	FILE *in;
+
+	snprintf(path, sizeof(path), "/proc/%d/task/%d/children", getppid(), getppid());
+	in = fopen(path, "re");
+	if (!in || fscanf(in, "%d %d", &pids[0], &pids[1]) < 1)
+		abort();
+	fclose(in);
+	return pids[0] == getpid() ? pids[1] : pids[0];
+}
+
+static bool writes_to_stderr(void *arg)
+{
+	char path[64], text[32] = "", wanted[32];
+	pid_t *pid = arg;
+	FILE *in;
+
+	*pid = sibling();
+	if (!*pid)
+		return false;
+	snprintf(path, sizeof(path), "/proc/%d/syscall", *pid);
+	snprintf(wanted, sizeof(wanted), "%d 0x2 ", SYS_write);
+	in = fopen(path, "re");
+	if (!in)
+		return false;
+	if (!fgets(text, sizeof(text), in))
+		text[0] = '\0';
+	fclose(in);
+	return strncmp(text, wanted, strlen(wanted)) == 0;
+}
+
+/* In a child: when the server waits for its log, which is full, to take a line, send it SIGHUP, and make room */
+static void hang_up_at_the_first_line(int log)
+{
+	char bytes[4096] = "";
+	pid_t pid;
+
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (!live_until(writes_to_stderr, &pid) || kill(pid, SIGHUP))
+		_exit(1);
+	fcntl(log, F_SETFL, 0);
+	while (read(log, bytes, sizeof(bytes)) > 0)
+		;
+	_exit(0);
+}
+
+/* Of a key that is new, which it tells before it can reload anything */
+static void test_reload_while_it_starts_does_not_end_it(void **state)
+{
+	char name[] = "punch-rendezvous", dash_c[] = "-c", path[256], text[128];
+	char *argv[] = { name, dash_c, path, NULL }, folder[64], files[64], bytes[4096] = "";
+	struct program program;
+	pid_t helper;
+	int log;
+
+	(void)state;
+	if (geteuid() != 0)
+		skip();		/* /proc/PID/syscall */
+	live_folder(folder);
+	live_folder(files);
+	snprintf(text, sizeof(text), "[rendezvous]\nlisten = 127.0.0.1:%u\nrelay = none\n", live_port());
+	live_write(files, "r.conf", text);
+	snprintf(path, sizeof(path), "%s", live_path(files, "r.conf"));
+	live_write(folder, "rendezvous.key", "old");
+	assert_int_equal(mkfifo(live_path(folder, "log"), 0600), 0);
+	log = open(live_path(folder, "log"), O_RDWR | O_NONBLOCK | O_CLOEXEC);
+	while (write(log, bytes, sizeof(bytes)) > 0)
+		;
+	helper = fork();
+	if (!helper)
+		hang_up_at_the_first_line(log);
+	live_start(&program, "punch-rendezvous", argv, folder, "listening:", 0);
+	assert_int_equal(live_stop(&program), 0);
+	assert_non_null(strstr(program.said, "listening:"));
+	kill(helper, SIGKILL);
+	waitpid(helper, NULL, 0);
+	close(log);
+	live_folder_remove(files);
+	live_folder_remove(folder);
+}
+
 static void test_where_a_service_may_write_is_said(void **state)
 {
 	char name[] = "punch-rendezvous", dash_c[] = "-c", path[256], expected[256];
@@ -430,6 +519,7 @@ int main(void)
 		cmocka_unit_test(test_allow_list_that_cannot_be_read_again),
 		cmocka_unit_test(test_check_names_file_and_line),
 		cmocka_unit_test(test_new_key_in_place_of_an_old_one_is_said),
+		cmocka_unit_test(test_reload_while_it_starts_does_not_end_it),
 		cmocka_unit_test(test_where_a_service_may_write_is_said),
 		cmocka_unit_test(test_port_in_use_is_said),
 	};
