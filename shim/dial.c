@@ -61,29 +61,35 @@ static bool is_ours(const struct sockaddr *address, socklen_t size, struct endpo
 	       config_owns_address(config, target);
 }
 
-/* A socket that was parked or swapped before. Return: false when it was not */
-static bool is_known(struct dial *dial, int *rc)
+/* A socket that was parked before: this connect() is told what became of that. Return: false when it was not */
+static bool is_parked(struct dial *dial, int *rc)
 {
 	int error = 0;
 
-	if (pending_any()) {
-		switch (pending_settle(dial->fd, "another connect()", &error)) {
-		case PENDING_NOT:
-			break;
-		case PENDING_CONNECTING:
-			dial->again = is_blocking(dial);
-			*rc = -EALREADY;
-			return true;
-		case PENDING_DONE:
-			remote_acknowledge(dial->fd);
-			*rc = 0;
-			return true;
-		case PENDING_FAILED:
-			pending_forget(dial->fd);
-			*rc = -error;
-			return true;
-		}
+	switch (pending_settle(dial->fd, "another connect()", &error)) {
+	case PENDING_NOT:
+		return false;
+	case PENDING_CONNECTING:
+		dial->again = is_blocking(dial);
+		*rc = -EALREADY;
+		break;
+	case PENDING_DONE:
+		remote_acknowledge(dial->fd);
+		*rc = 0;
+		break;
+	case PENDING_FAILED:
+		pending_forget(dial->fd);
+		*rc = -error;
+		break;
 	}
+	return true;
+}
+
+/* A socket that was parked or swapped before. Return: false when it was not */
+static bool is_known(struct dial *dial, int *rc)
+{
+	if (pending_any() && is_parked(dial, rc))
+		return true;
 	*rc = remote_acknowledge(dial->fd);
 	return *rc != -ENOENT;
 }
@@ -284,6 +290,21 @@ enum dial_step dial_begin(int fd, const struct sockaddr *address, socklen_t size
 	return DIAL_DONE;
 }
 
+enum dial_step dial_begin_elsewhere(int fd, int *result)
+{
+	struct dial dial = { .fd = fd };
+	bool parked = false;
+	struct guard guard;
+
+	if (!pending_any())
+		return DIAL_NATIVE;
+	guard_enter(&guard);
+	dial.flags = raw_fcntl(fd, F_GETFL, 0);
+	parked = is_parked(&dial, result);
+	guard_leave(&guard);
+	return !parked ? DIAL_NATIVE : dial.again ? DIAL_WAIT_AGAIN : DIAL_DONE;
+}
+
 bool dial_is_ours(const struct sockaddr *address, socklen_t size)
 {
 	struct endpoint target;
@@ -315,20 +336,40 @@ static int disconnect(int fd, const struct sockaddr *address, socklen_t size)
 	return libc_connect(fd, address, size);
 }
 
+/* To nobody of ours. As to a host: while a socket connects, the next connect() tells what comes of that, wherever to */
+static int connect_elsewhere(int fd, const struct sockaddr *address, socklen_t size)
+{
+	int result = 0;
+
+	switch (dial_begin_elsewhere(fd, &result)) {
+	case DIAL_WAIT_AGAIN:
+		return pending_wait(fd, 1, false);
+	case DIAL_DONE:
+		if (result == 0)
+			return 0;
+		errno = -result;
+		return -1;
+	default:
+		remote_native(fd, address, size);
+		return libc_connect(fd, address, size);
+	}
+}
+
 int dial_connect(int fd, const struct sockaddr *address, socklen_t size)
 {
 	struct endpoint target;
 
 	if (env_any())
 		return libc_connect(fd, address, size);
-	if (!is_ours(address, size, &target)) {
-		if (raw_plausible(address) && size >= (socklen_t)sizeof(sa_family_t) &&
-		    address->sa_family == AF_UNSPEC && !env_off())
+	if (is_ours(address, size, &target))
+		return dial_peer(&(struct dial){
+			.fd = fd, .config = config_get(), .address = address, .size = size, .target = target,
+		});
+	if (raw_plausible(address) && size >= (socklen_t)sizeof(sa_family_t) && size <= sizeof(struct sockaddr_storage)) {
+		if (address->sa_family == AF_UNSPEC && !env_off())
 			return disconnect(fd, address, size);
-		remote_native(fd, address, size);
-		return libc_connect(fd, address, size);
+		return connect_elsewhere(fd, address, size);
 	}
-	return dial_peer(&(struct dial){
-		.fd = fd, .config = config_get(), .address = address, .size = size, .target = target,
-	});
+	remote_native(fd, address, size);
+	return libc_connect(fd, address, size);
 }

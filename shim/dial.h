@@ -29,6 +29,13 @@ bool dial_is_ours(const struct sockaddr *address, socklen_t size);
  */
 enum dial_step dial_begin(int fd, const struct sockaddr *address, socklen_t size, int *result);
 
+/**
+ * dial_begin_elsewhere() - the same to nobody of ours, on a socket that may be parked for a peer
+ * @result:	out, of DIAL_DONE
+ * No system call while no socket is parked.  Return: never DIAL_WAIT; DIAL_NATIVE: it is not parked, or not any more
+ */
+enum dial_step dial_begin_elsewhere(int fd, int *result);
+
 /** dial_forget() - @fd is about to be disconnected by connect(AF_UNSPEC) */
 void dial_forget(int fd);
 

@@ -84,30 +84,9 @@ static bool may_be_ip(socklen_t size)
 	       size > sizeof(struct sockaddr_un);
 }
 
-static enum call_wait on_connect(struct call *call)
+static enum call_wait take_step(struct call *call, enum dial_step step, int result)
 {
-	struct sockaddr_storage ss;
-	const struct sockaddr *address = (const struct sockaddr *)&ss;
-	socklen_t size = 0;
-	int rc, result = 0;
-
-	rc = read_address(call, call->task.args[1], call->task.args[2], &ss, &size);
-	if (rc == -EPERM && may_be_ip(size))
-		return refuse_unseen(call);
-	if (rc < 0)
-		return answer_leave(call);
-	if (!dial_is_ours(address, size)) {
-		if (address->sa_family == AF_UNSPEC && (pending_any() || remote_any()) && answer_take_socket(call) == 0)
-			dial_forget(call->socket);
-		return answer_leave(call);
-	}
-	rc = answer_take_socket(call);
-	if (rc < 0)
-		return answer_finish(call, rc == -EPERM ? -EACCES : rc);
-	answer_borrow_stderr(call);
-	if (!deliver_kept(call))
-		return CALL_ANSWERED;
-	switch (dial_begin(call->socket, address, size, &result)) {
+	switch (step) {
 	case DIAL_WAIT:
 		call->first = true;
 		return CALL_CONNECTING;
@@ -119,6 +98,51 @@ static enum call_wait on_connect(struct call *call)
 		break;
 	}
 	return answer_leave(call);
+}
+
+/* To nobody of ours, but the socket may have been one of ours */
+static enum call_wait on_connect_elsewhere(struct call *call, const struct sockaddr *address)
+{
+	bool undoes = address->sa_family == AF_UNSPEC;
+	enum dial_step step;
+	int result = 0;
+
+	if (!(pending_any() || (undoes && remote_any())) || answer_take_socket(call) < 0)
+		return answer_leave(call);
+	if (undoes) {
+		dial_forget(call->socket);
+		return answer_leave(call);
+	}
+	answer_borrow_stderr(call);
+	if (!deliver_kept(call))
+		return CALL_ANSWERED;
+	step = dial_begin_elsewhere(call->socket, &result);
+	return take_step(call, step, result);
+}
+
+static enum call_wait on_connect(struct call *call)
+{
+	struct sockaddr_storage ss;
+	const struct sockaddr *address = (const struct sockaddr *)&ss;
+	socklen_t size = 0;
+	enum dial_step step;
+	int rc, result = 0;
+
+	rc = read_address(call, call->task.args[1], call->task.args[2], &ss, &size);
+	if (rc == -EPERM && may_be_ip(size))
+		return refuse_unseen(call);
+	if (rc < 0)
+		return answer_leave(call);
+	if (!dial_is_ours(address, size))
+		return on_connect_elsewhere(call, address);
+	rc = answer_take_socket(call);
+	if (rc < 0)
+		return answer_finish(call, rc == -EPERM ? -EACCES : rc);
+	answer_borrow_stderr(call);
+	if (!deliver_kept(call))
+		return CALL_ANSWERED;
+	step = dial_begin(call->socket, address, size, &result);
+	return take_step(call, step, result);
 }
 
 /* Another thread has settled it, or undone it with shutdown() */

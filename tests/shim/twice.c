@@ -30,6 +30,7 @@
 
 /* Where the sockets of a case go: to one that accepts, one that refuses, one that does not answer */
 static struct address there, refusing, silent;
+static struct address plain;		/* that accepts, and is no peer for either side: mapped(), and says why */
 static int listener;
 static int family = AF_INET;
 
@@ -108,6 +109,15 @@ static void named(int fd)
 	else
 		note("getpeername: %s\n", strncmp(name, side ? "239.192." : "127.0.0.1:", 8) == 0 ||
 		     strncmp(name, side ? "ff18:7075:" : "::1:", side ? 10 : 4) == 0 ? "the far side" : name);
+}
+
+static void named_as_host(int fd)
+{
+	const char *name = remote(fd);
+
+	note("getpeername: %s\n", strncmp(name, "127.0.0.1:", 10) == 0 || strncmp(name, "::ffff:127.0.0.1:", 17) == 0 ?
+	     "the host" :
+	     name[0] ? name : strerrorname_np(errno));
 }
 
 static int fresh(int flags)
@@ -865,6 +875,74 @@ static int shut(int fd)
 static void shut_by_another_thread(void) { ended_by_another_thread(shut); }
 static void undone_by_another_thread(void) { ended_by_another_thread(undo); }
 
+/* Without waiting; that it was there for somebody else is over.  @fd is closed */
+static void connected_to_the_host(int fd)
+{
+	begun("connect", join(fd, &plain));
+	polled(fd);
+	told("write", write(fd, "", 0));
+	named_as_host(fd);
+	error_told(fd);
+	talked(fd);
+	named_as_host(fd);
+	close(fd);
+}
+
+static void a_host_after_a_refusal(void)
+{
+	int fd = fresh(SOCK_NONBLOCK);
+
+	begun("connect", join(fd, &refusing));
+	woken(fd);
+	named(fd);
+	told("connect", join(fd, &plain));
+	connected_to_the_host(fd);
+	fd = fresh(0);
+	told("connect", join(fd, &refusing));
+	told("connect", join(fd, &plain));
+	named_as_host(fd);
+	talked(fd);
+	close(fd);
+}
+
+static void a_host_after_it_was_shut(void)
+{
+	int fd = fresh(SOCK_NONBLOCK);
+
+	begun("connect", join(fd, &silent));
+	told("connect", join(fd, &plain));
+	told("shutdown", shutdown(fd, SHUT_RDWR));
+	connected_to_the_host(fd);
+}
+
+/* It is one socket: who connects it meanwhile gets what the first connect() comes to */
+static void a_host_while_it_connects(void)
+{
+	int fd = fresh(SOCK_NONBLOCK);
+
+	begun("connect", join(fd, &there));
+	fcntl(fd, F_SETFL, 0);
+	told("connect", join(fd, &plain));
+	named(fd);
+	told("connect", join(fd, &plain));
+	talked(fd);
+	close(fd);
+	fd = fresh(SOCK_NONBLOCK);
+	begun("connect", join(fd, &there));
+	polled(fd);
+	told("connect", join(fd, &plain));
+	told("connect", join(fd, &plain));
+	named(fd);
+	talked(fd);
+	close(fd);
+	fd = fresh(SOCK_NONBLOCK);
+	begun("connect", join(fd, &refusing));
+	fcntl(fd, F_SETFL, 0);
+	told("connect", join(fd, &plain));
+	fcntl(fd, F_SETFL, O_NONBLOCK);
+	connected_to_the_host(fd);
+}
+
 /* ------------------------------------------------------------ both sides */
 
 static const struct { const char *name; void (*run)(void); } cases[] = {
@@ -881,6 +959,9 @@ static const struct { const char *name; void (*run)(void); } cases[] = {
 	CASE(shut_and_the_resolver_is_gone),
 	CASE(shut_by_another_thread),
 	CASE(undone_by_another_thread),
+	CASE(a_host_after_a_refusal),
+	CASE(a_host_after_it_was_shut),
+	CASE(a_host_while_it_connects),
 	CASE(it_waits_after_all),
 	CASE(its_time_is_over),
 	CASE(questions_while_it_connects),
@@ -913,6 +994,19 @@ static struct address local(uint16_t port)
 	struct address address = { .size = family == AF_INET ? sizeof(in) : sizeof(in6) };
 
 	memcpy(&address.ss, family == AF_INET ? (const void *)&in : &in6, address.size);
+	return address;
+}
+
+/*
+ * The same, of a socket of IPv6 by a v4-mapped address: so a peer's socket waits, and Linux sends for ever by IPv4 what
+ * was connected to such a one once (tcp_v6_connect() changes the socket's operations, nothing changes them back)
+ */
+static struct address mapped(uint16_t port)
+{
+	struct address address = local(port);
+
+	if (family == AF_INET6)
+		inet_pton(AF_INET6, "::ffff:127.0.0.1", &((struct sockaddr_in6 *)&address.ss)->sin6_addr);
 	return address;
 }
 
@@ -995,6 +1089,7 @@ int main(int argc, char **argv)
 			continue;
 		memset(account, 0, sizeof(account));
 		for (side = 0; side < 2; side++) {
+			plain = mapped(port);
 			there = side ? peer("bob", family, port) : local(port);
 			refusing = side ? peer("refuser", family, port) : nobody;
 			silent = side ? peer("never", family, port) : queue;
