@@ -270,6 +270,7 @@ static _Noreturn void supervise(int pair)
 	if (local_send(3, &own, sizeof(own), -1) < 0 || local_recv(3, &byte, sizeof(byte), &notify) != 1 || notify < 0)
 		_exit(EX_OSERR);
 	close(3);
+	serve_for_others();
 	_exit(loop_run(notify) < 0 ? EX_OSERR : 0);
 }
 

@@ -44,6 +44,14 @@
 static _Atomic(bool) six_only;
 
 /*
+ * A bit for each descriptor that listened here and is no such listener: a client from ::1 costs it no system call, which
+ * a sandbox may punish.  A number that was closed, and came back by SCM_RIGHTS with a published one, is mistaken for it
+ */
+#define NUMBERS		4096	/* higher descriptors have none */
+static _Atomic(uint64_t) others[NUMBERS / 64];
+static bool without_numbers;
+
+/*
  * Quick mode publishes what listens, and asks nobody which port.  What listens on loopback alone was not meant for
  * other hosts: it stays where it is, unless that is said
  */
@@ -90,6 +98,22 @@ static bool is_six_only(int fd, const struct endpoint *bound)
 	       (!endpoint_is_any(bound) || raw_sockopt_int(fd, IPPROTO_IPV6, IPV6_V6ONLY) > 0);
 }
 
+static void know(int fd, bool other)
+{
+	if (fd < 0 || fd >= NUMBERS || without_numbers)
+		return;
+	if (other)
+		atomic_fetch_or_explicit(&others[fd / 64], 1ull << fd % 64, memory_order_relaxed);
+	else
+		atomic_fetch_and_explicit(&others[fd / 64], ~(1ull << fd % 64), memory_order_relaxed);
+}
+
+static bool is_other(int fd)
+{
+	return fd >= 0 && fd < NUMBERS &&
+	       (atomic_load_explicit(&others[fd / 64], memory_order_relaxed) >> fd % 64 & 1);
+}
+
 /* The resolver knows of no such service.  It reads a changed punch.conf by itself, but a broken one not */
 static void tell_not_ours(const struct config *config, const struct endpoint *bound)
 {
@@ -130,6 +154,7 @@ static void publish(int fd, const struct config *config, const struct endpoint *
 		return;
 	}
 	accept_at_once(fd);
+	know(fd, !is_six_only(fd, bound));	/* whatever is answered: it may come too late */
 	ask_request(&request, config, LOCAL_LISTEN);
 	rc = ask(&request, fd, ASK_START, &reply, &got);
 	if (got >= 0)
@@ -182,6 +207,7 @@ static void look_at(int fd, const struct config *config)
 	int errno_kept = errno;
 	struct endpoint bound = { 0 };
 
+	know(fd, true);
 	if (is_service(fd, config, &bound))
 		publish_guarded(fd, config, &bound);
 	else
@@ -220,6 +246,7 @@ static int listen_here(int fd, int backlog, const struct config *config)
 	rc = libc_listen(fd, backlog);
 	if (rc < 0)
 		return rc;
+	know(fd, true);
 	if (ours && bound.port)
 		publish_guarded(fd, config, &bound);
 	else if (bound.family && !bound.port)
@@ -260,6 +287,11 @@ void serve_init(void)
 	}
 }
 
+void serve_for_others(void)
+{
+	without_numbers = true;
+}
+
 int serve_setsockopt(int fd, const void *value, socklen_t size)
 {
 	const struct config *config = config_get();
@@ -293,7 +325,7 @@ static bool has_six_only(int listener)
 
 	if (atomic_load_explicit(&six_only, memory_order_relaxed))
 		return true;
-	return config && (config_has_services(config) || config_problem(config)) &&
+	return config && !is_other(listener) && (config_has_services(config) || config_problem(config)) &&
 	       (is_service(listener, config, &bound) || config_problem(config)) && is_six_only(listener, &bound);
 }
 

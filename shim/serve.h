@@ -11,6 +11,9 @@
 /** serve_init() - publish listening sockets that systemd passed; constructor only */
 void serve_init(void);
 
+/** serve_for_others() - what listens here are copies of other processes' sockets, so their numbers say nothing */
+void serve_for_others(void);
+
 /** serve_is_service() - is @fd a TCP socket bound to a port that is published? */
 bool serve_is_service(int fd);
 
