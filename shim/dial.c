@@ -365,7 +365,8 @@ int dial_connect(int fd, const struct sockaddr *address, socklen_t size)
 		return dial_peer(&(struct dial){
 			.fd = fd, .config = config_get(), .address = address, .size = size, .target = target,
 		});
-	if (raw_plausible(address) && size >= (socklen_t)sizeof(sa_family_t) && size <= sizeof(struct sockaddr_storage)) {
+	if (raw_plausible(address) && size >= (socklen_t)sizeof(sa_family_t) &&
+	    size <= (socklen_t)sizeof(struct sockaddr_storage)) {
 		if (address->sa_family == AF_UNSPEC && !env_off())
 			return disconnect(fd, address, size);
 		return connect_elsewhere(fd, address, size);

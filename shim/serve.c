@@ -44,8 +44,9 @@
 static _Atomic(bool) six_only;
 
 /*
- * A bit for each descriptor that listened here and is no such listener: a client from ::1 costs it no system call, which
- * a sandbox may punish.  A number that was closed, and came back by SCM_RIGHTS with a published one, is mistaken for it
+ * A bit for each descriptor that listened here and is no such listener: a client from ::1 costs it no system call,
+ * which a sandbox may punish.  A number that was closed, and came back by SCM_RIGHTS with a published one, is
+ * mistaken for it
  */
 #define NUMBERS		4096	/* higher descriptors have none */
 static _Atomic(uint64_t) others[NUMBERS / 64];
