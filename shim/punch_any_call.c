@@ -360,6 +360,19 @@ void call_expire(struct call *call, enum call_wait wait)
 		task_answer(&call->task, -EAGAIN);
 }
 
+/* The peer's socket that another thread's call has put in the place of the one that this one waits for, too? */
+void call_replaced(struct call *call, enum call_wait wait)
+{
+	struct remote remote;
+	int result = -EBADF;
+
+	if (wait == CALL_CONNECTING && answer_take_socket(call) == 0 && remote_get(call->socket, &remote)) {
+		remote_acknowledge(call->socket);
+		result = 0;
+	}
+	answer_finish(call, result);
+}
+
 uint64_t call_limit(const struct call *call, enum call_wait wait)
 {
 	struct timeval limit = { 0 };

@@ -36,6 +36,9 @@ enum call_wait call_ready(struct call *call, enum call_wait wait);
 /** call_expire() - the program's SO_SNDTIMEO or SO_RCVTIMEO is over */
 void call_expire(struct call *call, enum call_wait wait);
 
+/** call_replaced() - its number means another socket by now, or none */
+void call_replaced(struct call *call, enum call_wait wait);
+
 /** call_limit() - microseconds that the program lets it block, 0: for ever */
 uint64_t call_limit(const struct call *call, enum call_wait wait);
 

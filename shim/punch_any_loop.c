@@ -117,6 +117,13 @@ static bool retake(struct held *held)
 	return false;
 }
 
+/* retake() said no */
+static void end(struct loop *loop, struct held *held)
+{
+	call_replaced(&held->call, held->wait);
+	drop(loop, held);
+}
+
 static int hold(struct loop *loop, struct call *call, enum call_wait wait)
 {
 	struct held *held = malloc(sizeof(*held));
@@ -181,8 +188,7 @@ static void ready(struct loop *loop, struct held *held)
 	if (poll(&process, 1, 0) <= 0) {
 		unwatch(loop, held);
 		if (!retake(held)) {
-			task_answer(&held->call.task, -EBADF);
-			drop(loop, held);
+			end(loop, held);
 			return;
 		}
 		held->wait = call_ready(&held->call, held->wait);
@@ -214,8 +220,7 @@ static uint64_t sweep(struct loop *loop, uint64_t now)
 			answer_let_go(&held->call);
 			next_time = clock_before(next_time, clock_before(held->until, now + SWEEP));
 		} else {
-			task_answer(&held->call.task, -EBADF);
-			drop(loop, held);
+			end(loop, held);
 		}
 	}
 	return next_time;

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * hostile.c - under the shim: connect() in surroundings that other such libraries break in
+ *
+ *	hostile [PATTERN]	cases whose names match
  */
 #include <pthread.h>
 #include <sched.h>
@@ -533,7 +535,7 @@ static void files_and_pages_are_sent_and_peeked_at(void **state)
 	close(fd);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(threads_connect_one_socket),
@@ -555,6 +557,8 @@ int main(void)
 		cmocka_unit_test(files_and_pages_are_sent_and_peeked_at),
 	};
 
+	if (argc > 1)
+		cmocka_set_test_filter(argv[1]);
 	listener = server(&port);
 	return cmocka_run_group_tests_name("hostile surroundings", tests, NULL, NULL);
 }

@@ -42,6 +42,8 @@ check "programs of the library's own tests: signals" prints 'ok - signals_.*ok -
 check "programs of the library's own tests: a host where a peer was" prints \
 	'ok - a_host_after_a_refusal.ok - a_host_after_it_was_shut.ok - a_host_while_it_connects' \
 	sh -c "'$P' --any '$B/tests/shim/twice' a_host 2>/dev/null"
+check "programs of the library's own tests: threads that connect one socket" prints '.*# ok - .*' \
+	"$P" --any "$B/tests/shim/hostile" threads_connect_one_socket
 check "programs of the library's own tests: look-ups" prints '.*# ok - .*' "$P" --any "$B/tests/shim/names"
 
 # --- clients
