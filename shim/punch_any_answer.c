@@ -5,12 +5,25 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/syscall.h>
 
+#include "common/clock.h"
 #include "common/log.h"
 #include "shim/punch_any_answer.h"
 #include "shim/raw.h"
 
 #define STDERR	2
+
+#define LOST		64		/* most results that wait for a call to be made again */
+#define LOST_LIMIT	(1 * SECOND)	/* the program's signal handler runs meanwhile, and no longer as a rule */
+
+/* Results of connect() that nobody got, of the newest such calls. Who is gone never asks, and is overwritten */
+static struct lost {
+	pid_t tid;
+	uint64_t cookie;	/* of the socket; 0: free */
+	int result;
+	uint64_t until;
+} losses[LOST];
 
 static bool stderr_borrowed;
 
@@ -60,7 +73,10 @@ void answer_tell_once(const char *text)
 int answer_take_socket(struct call *call)
 {
 	call->socket = task_descriptor(&call->task, (int)call->task.args[0]);
-	return call->socket < 0 ? call->socket : 0;
+	if (call->socket < 0)
+		return call->socket;
+	call->cookie = raw_cookie(call->socket);
+	return 0;
 }
 
 /*
@@ -81,10 +97,38 @@ enum call_wait answer_leave(struct call *call)
 	return CALL_ANSWERED;
 }
 
+bool answer_lost(const struct call *call, int *result)
+{
+	uint64_t now = clock_now();
+	bool found = false;
+	struct lost *lost;
+
+	for (lost = losses; lost < losses + LOST; lost++) {
+		if (!lost->cookie || lost->cookie != call->cookie)
+			continue;
+		lost->cookie = 0;
+		if (lost->tid == call->task.tid && call->task.nr == SYS_connect && now < lost->until) {
+			*result = lost->result;
+			found = true;
+		}
+	}
+	return found;
+}
+
+static void lose(const struct call *call, int result)
+{
+	static unsigned int next;
+
+	losses[next++ % LOST] = (struct lost){
+		.tid = call->task.tid, .cookie = call->cookie, .result = result, .until = clock_now() + LOST_LIMIT,
+	};
+}
+
 enum call_wait answer_finish(struct call *call, int result)
 {
 	answer_let_go(call);
-	task_answer(&call->task, result);
+	if (task_answer(&call->task, result) == -ENOENT && call->task.nr == SYS_connect && call->cookie)
+		lose(call, result);
 	return CALL_ANSWERED;
 }
 

@@ -5,6 +5,7 @@
 #ifndef PUNCH_ANY_ANSWER_H
 #define PUNCH_ANY_ANSWER_H
 
+#include <stdbool.h>
 #include <sys/socket.h>
 
 #include "shim/punch_any_call.h"
@@ -17,6 +18,13 @@ void answer_let_go(struct call *call);
 
 /** answer_finish() - the call returns @result: 0 or more, or -errno. Return: CALL_ANSWERED */
 enum call_wait answer_finish(struct call *call, int result);
+
+/**
+ * answer_lost() - the result that this thread's connect() of this socket should have had, when a signal ended it
+ * With SA_RESTART the kernel makes the call again, and what it has done is done: another connect() would say EALREADY.
+ * After any other call on the socket it is forgotten.  Return: false when there is none; @result is out, once
+ */
+bool answer_lost(const struct call *call, int *result);
 
 /** answer_leave() - the kernel makes the call. Return: CALL_ANSWERED */
 enum call_wait answer_leave(struct call *call);

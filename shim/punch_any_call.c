@@ -110,10 +110,13 @@ static enum call_wait on_connect_elsewhere(struct call *call, const struct socka
 	if (!(pending_any() || (undoes && remote_any())) || answer_take_socket(call) < 0)
 		return answer_leave(call);
 	if (undoes) {
+		answer_lost(call, &result);
 		dial_forget(call->socket);
 		return answer_leave(call);
 	}
 	answer_borrow_stderr(call);
+	if (answer_lost(call, &result))
+		return answer_finish(call, result);
 	if (!deliver_kept(call))
 		return CALL_ANSWERED;
 	step = dial_begin_elsewhere(call->socket, &result);
@@ -139,6 +142,8 @@ static enum call_wait on_connect(struct call *call)
 	if (rc < 0)
 		return answer_finish(call, rc == -EPERM ? -EACCES : rc);
 	answer_borrow_stderr(call);
+	if (answer_lost(call, &result))
+		return answer_finish(call, result);
 	if (!deliver_kept(call))
 		return CALL_ANSWERED;
 	step = dial_begin(call->socket, address, size, &result);
@@ -195,6 +200,7 @@ static bool settle(struct call *call, const char *name, enum pending_answer *ans
 	*answer = PENDING_NOT;
 	if (answer_take_socket(call) < 0)
 		return false;
+	answer_lost(call, error);
 	if (pending_any()) {
 		answer_borrow_stderr(call);
 		if (deliver_kept(call))
@@ -218,8 +224,11 @@ static enum call_wait on_getsockopt(struct call *call)
 	if (task_write(&call->task, value, &error, (size_t)size) < 0 ||
 	    task_write(&call->task, length, &size, sizeof(size)) < 0)
 		return answer_finish(call, -EFAULT);
-	pending_forget(call->socket);
-	return answer_finish(call, 0);
+	/* not before it was told: a signal may end the call in this moment */
+	if (task_answer(&call->task, 0) == 0)
+		pending_forget(call->socket);
+	answer_let_go(call);
+	return CALL_ANSWERED;
 }
 
 /* The peer behind the socket, by our memory or by the socket's own tag. Return: false when it is none of ours */

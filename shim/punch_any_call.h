@@ -17,12 +17,14 @@ enum call_wait {
  * struct call - a system call under way
  * @task:	whose
  * @socket:	copy of the socket that it is about, or -1
+ * @cookie:	of the last one that @socket was, 0: it never was one
  * @first:	CALL_CONNECTING: the socket's first connect()
  * @again:	CALL_CONNECTING: the second try
  */
 struct call {
 	struct task task;
 	int socket;
+	uint64_t cookie;
 	bool first;
 	bool again;
 };

@@ -6,6 +6,9 @@
  * to Unix sockets too, but of getsockopt() only SO_ERROR, of setsockopt() only TCP_DEFER_ACCEPT, of
  * sendto(), sendmsg() and sendmmsg() only MSG_FASTOPEN.  All else passes at the price of a few instructions.
  * Calls of another machine's numbers (32-bit programs) pass: a stand-in address leads nowhere.
+ *
+ * SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV (Linux 5.19) would keep signals from a call once it was received. It is for
+ * the whole filter, and a connect() or accept() that blocks is held in it: no signal would end these any more.
  */
 #include <errno.h>
 #include <linux/audit.h>

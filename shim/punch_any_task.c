@@ -150,9 +150,9 @@ static int reply(const struct task *task, int result, uint32_t flags)
 	return ioctl(task->notify, SECCOMP_IOCTL_NOTIF_SEND, &resp) < 0 ? -errno : 0;
 }
 
-void task_answer(const struct task *task, int result)
+int task_answer(const struct task *task, int result)
 {
-	reply(task, result, 0);
+	return reply(task, result, 0);
 }
 
 void task_continue(const struct task *task)

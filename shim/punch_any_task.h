@@ -54,8 +54,8 @@ int task_read(const struct task *task, uint64_t address, void *data, size_t size
 /** task_write() - the same in the other direction */
 int task_write(const struct task *task, uint64_t address, const void *data, size_t size);
 
-/** task_answer() - the call returns @result: 0 or more, or -errno */
-void task_answer(const struct task *task, int result);
+/** task_answer() - the call returns @result: 0 or more, or -errno. Return: 0, or -ENOENT: a signal has ended it */
+int task_answer(const struct task *task, int result);
 
 /** task_continue() - the kernel makes the call as the program has it */
 void task_continue(const struct task *task);

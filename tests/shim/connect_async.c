@@ -380,6 +380,38 @@ static void threads_that_ask_at_once_all_get_the_real_socket(void **state)
 	}
 }
 
+static volatile sig_atomic_t signals;
+
+static void on_alarm(int number)
+{
+	(void)number;
+	signals++;
+}
+
+/* "punch --any" may have begun what a signal ends, before it can say so */
+static void signals_that_restart_change_nothing(void **state)
+{
+	enum { ROUNDS = 100 };
+	const struct itimerval often = { { 0, 1000 }, { 0, 1000 } }, never = { { 0, 0 }, { 0, 0 } };
+	struct sigaction action = { .sa_handler = on_alarm, .sa_flags = SA_RESTART };
+	struct address slow = peer("slow", AF_INET, port);
+	int errors[ROUNDS], i;
+
+	(void)state;
+	assert_int_equal(sigaction(SIGALRM, &action, NULL), 0);
+	for (i = 0; i < ROUNDS; i++) {
+		int fd = tcp(AF_INET, SOCK_NONBLOCK);
+
+		setitimer(ITIMER_REAL, &often, NULL);
+		errors[i] = join(fd, &slow) < 0 ? errno : 0;
+		setitimer(ITIMER_REAL, &never, NULL);
+		close(fd);
+	}
+	signal(SIGALRM, SIG_DFL);
+	for (i = 0; i < ROUNDS; i++)
+		assert_int_equal(errors[i], EINPROGRESS);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -391,6 +423,7 @@ int main(void)
 		cmocka_unit_test(a_failure_is_told_once_by_so_error),
 		cmocka_unit_test(a_failure_is_told_once_by_connect),
 		cmocka_unit_test(closing_early_is_harmless),
+		cmocka_unit_test(signals_that_restart_change_nothing),
 		cmocka_unit_test(epoll_stays_level_triggered),
 		cmocka_unit_test(epoll_stays_edge_triggered),
 		cmocka_unit_test(epoll_from_before_connect_stays),
