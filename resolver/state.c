@@ -14,6 +14,10 @@
  * hold.  So services are written at once, before LOCAL_LISTEN is answered; names within STATE_DELAY.  A
  * file that cannot be read or parsed is as good as none: the programs' next calls fill the tables again.
  *
+ * Cookies are counted from the start of the kernel.  Services and connections of another boot are left alone,
+ * else a program that was started without punch where one of before was published might be, too.  Where the
+ * kernel does not say which boot this is, they are left alone as well.
+ *
  * What need not be remembered is not written: a name whose slot follows from
  * its hash, in file mode, where the configuration has all names.  When nothing is left
  * the file is removed.
@@ -43,10 +47,13 @@
 #define STATE_SLOW_S	10		/* new connections: a browser makes many, and each write syncs the disk */
 /* full tables of names and services are below 400 KiB, connections below 2 MiB */
 #define STATE_BYTES	(4096 * 1024)
+#define STATE_BOOT_FILE	"/proc/sys/kernel/random/boot_id"
+#define STATE_BOOT	37		/* bytes of what it says, a UUID, with a NUL */
 #define STATE_BASENAME	32		/* bytes of the configuration's name kept in the file's name */
 
 struct state {
 	char path[LIMIT_PATH];		/* empty: no folder, nothing is kept */
+	char boot[STATE_BOOT];		/* empty: unknown */
 	struct event *later;
 	bool loading;
 	bool connected;			/* the write is for connections, and may wait longer */
@@ -90,6 +97,20 @@ static int state_path(const struct node *node, char path[LIMIT_PATH])
 		 node->quick_mode ? "quick" : base ? base + 1 : "conf", hash[0], hash[1], hash[2], hash[3],
 		 hash[4], hash[5], (unsigned long long)ns.st_ino);
 	return conf_state_path(path, name, secure_getenv);
+}
+
+/* Which boot of the kernel this is */
+static void find_boot(char boot[STATE_BOOT])
+{
+	FILE *in = fopen(STATE_BOOT_FILE, "re");
+
+	if (!in || !fgets(boot, STATE_BOOT, in)) {
+		log_warn(STATE_BOOT_FILE " cannot be read: published services, and connections that a revocation is to "
+			 "end, are not remembered");
+		boot[0] = '\0';
+	}
+	if (in)
+		fclose(in);
 }
 
 /* ------------------------------------------------------------ reading */
@@ -153,6 +174,20 @@ static void take_first(struct node *node, const Punch__SavedFirst *saved)
 	memory_restore(&node->memory, &entry, (uint64_t)time(NULL));
 }
 
+/* The kernel counts cookies from its start: those of another boot are other sockets' now */
+static void take_sockets(struct node *node, const Punch__SavedState *saved)
+{
+	const char *boot = node->state->boot;
+	size_t i;
+
+	if (!*boot || strcmp(saved->boot, boot) != 0)
+		return;
+	for (i = 0; i < saved->n_services; i++)
+		take_service(node, saved->services[i]);
+	for (i = 0; i < saved->n_connections && !node->quick_mode; i++)
+		state_take_connection(node, saved->connections[i]);
+}
+
 void state_load(struct node *node)
 {
 	struct state *state = calloc(1, sizeof(*state));
@@ -171,6 +206,7 @@ void state_load(struct node *node)
 		state->path[0] = '\0';
 		return;
 	}
+	find_boot(state->boot);
 	size = saved_read(state->path, &data);
 	if (size >= 0)
 		saved = punch__saved_state__unpack(NULL, (size_t)size, data);
@@ -178,12 +214,9 @@ void state_load(struct node *node)
 		state->loading = true;
 		for (i = 0; i < saved->n_names; i++)
 			names_restore(node->names, saved->names[i]->name, saved->names[i]->slot);
-		for (i = 0; i < saved->n_services; i++)
-			take_service(node, saved->services[i]);
 		for (i = 0; i < saved->n_firsts; i++)
 			take_first(node, saved->firsts[i]);
-		for (i = 0; i < saved->n_connections && !node->quick_mode; i++)
-			state_take_connection(node, saved->connections[i]);
+		take_sockets(node, saved);
 		state->loading = false;
 		punch__saved_state__free_unpacked(saved, NULL);
 	} else if (size != -ENOENT) {
@@ -281,6 +314,7 @@ static int save(struct node *node)
 	if (!picture)
 		return rc;
 	punch__saved_state__init(&picture->state);
+	picture->state.boot = node->state->boot;
 	draw_services(node, picture);
 	draw_names(node, picture);
 	draw_firsts(node, picture);

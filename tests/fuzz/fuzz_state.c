@@ -2,8 +2,8 @@
 /*
  * fuzz_state.c - what the resolver kept on the disk: names, services and tactics; and what it knows of networks
  *
- * The first byte says which file.  What was accepted is within the bounds of its header, is written again, and is the
- * same when it is read once more.
+ * The first byte says which file, and whether it is of this boot of the kernel or of another.  What was accepted is
+ * within the bounds of its header, is written again, and is the same when it is read once more.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -20,10 +20,12 @@
 #include "tests/fuzz/fuzz.h"
 #include "tests/unit/scratch.h"
 
+#define BOOT	36		/* bytes of what the kernel says of it */
 #define NOW	1000000		/* Unix time, of all that is read */
 
 static struct event_base *base;
 static struct conf_service service = { .name = "web", .port = 8080, .allow = "*" };
+static uint8_t boot[2 + BOOT] = { 5 << 3 | 2, BOOT };	/* field 5 of a SavedState */
 static char state_path[2 * SCRATCH_PATH], networks_path[2 * SCRATCH_PATH];
 
 time_t __wrap_time(time_t *out);
@@ -82,6 +84,13 @@ static void find_state(void)
 	MUST(state_path[0]);
 }
 
+static void find_boot(void)
+{
+	FILE *in = fopen("/proc/sys/kernel/random/boot_id", "r");
+
+	MUST(in && fread(boot + 2, 1, BOOT, in) == BOOT && fclose(in) == 0);
+}
+
 int LLVMFuzzerInitialize(int *argc, char ***argv)
 {
 	(void)argc;
@@ -92,16 +101,19 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 	setenv("STATE_DIRECTORY", scratch, 1);
 	base = event_base_new();
 	MUST(base);
+	find_boot();
 	find_state();
 	snprintf(networks_path, sizeof(networks_path), "%s/networks", scratch);
 	return 0;
 }
 
-static void put(const char *path, const uint8_t *data, size_t size)
+static void put(const char *path, const uint8_t *data, size_t size, bool of_this_boot)
 {
 	FILE *out = fopen(path, "w");
 
-	MUST(out && fwrite(data, 1, size, out) == size && fclose(out) == 0);
+	MUST(out && fwrite(data, 1, size, out) == size);
+	MUST(!of_this_boot || fwrite(boot, 1, sizeof(boot), out) == sizeof(boot));
+	MUST(fclose(out) == 0);
 }
 
 /* ------------------------------------------------------------ names, services, tactics */
@@ -133,12 +145,12 @@ static unsigned int tactics_check(const struct node *node)
 	return count;
 }
 
-static void with_state(const uint8_t *data, size_t size)
+static void with_state(const uint8_t *data, size_t size, bool of_this_boot)
 {
 	unsigned int names, tactics;
 	struct node node;
 
-	put(state_path, data, size);
+	put(state_path, data, size, of_this_boot);
 	node_make(&node);
 	names = names_check(&node);
 	tactics = tactics_check(&node);
@@ -165,7 +177,7 @@ static void with_networks(const uint8_t *data, size_t size)
 	struct description facts = { .lifetime = 77 }, again = { 0 };
 	int rc;
 
-	put(networks_path, data, size);
+	put(networks_path, data, size, false);
 	rc = netcache_load(networks_path, known, NOW, &facts);
 	MUST(rc == 0 || (rc == -ENOENT && facts.lifetime == 77 && !facts.hops));
 	facts_check(&facts);
@@ -187,6 +199,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (*data % 2)
 		with_networks(data + 1, size - 1);
 	else
-		with_state(data + 1, size - 1);
+		with_state(data + 1, size - 1, !(*data & 2));
 	return 0;
 }

@@ -154,6 +154,26 @@ static void a_damaged_memory_is_ignored(void **state)
 	close(fd);
 }
 
+/* Cookies begin anew with each boot: one of before may be anybody's now */
+static void the_memory_of_another_boot_is_ignored(void **state)
+{
+	char command[SCRATCH_PATH + 128];
+	int fd = side_listen("127.0.0.1", SIDE_OPEN);
+	struct local_reply reply;
+
+	(void)state;
+	assert_int_equal(side_publish(fd, 0, &reply), LOCAL_OK);
+	snprintf(command, sizeof(command), "LC_ALL=C sed -i \"s/$(cat /proc/sys/kernel/random/boot_id)/a-boot-of-before-has-an-id-of-its-own/\" "
+		 "%s/punch/*.state", scratch);
+	assert_int_equal(system(command), 0);
+	side_again();
+	assert_true(side_status_lacks("8081"));
+	assert_int_equal(side_publish(fd, 0, &reply), LOCAL_OK);
+	side_again();
+	assert_true(side_status_has("127.0.0.1:8081"));
+	close(fd);
+}
+
 static void a_socket_of_another_network_is_refused(void **state)
 {
 	struct local_reply reply;
@@ -182,6 +202,7 @@ int main(void)
 		cmocka_unit_test(a_newcomer_on_the_port_gets_no_peer),
 		cmocka_unit_test(a_resolver_that_was_killed_publishes_again),
 		cmocka_unit_test(a_damaged_memory_is_ignored),
+		cmocka_unit_test(the_memory_of_another_boot_is_ignored),
 		cmocka_unit_test(a_socket_of_another_network_is_refused),
 	};
 
