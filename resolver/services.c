@@ -28,6 +28,7 @@
 
 #include "common/log.h"
 #include "resolver/holder.h"
+#include "resolver/reply.h"
 #include "resolver/revoke.h"
 #include "resolver/services_internal.h"
 #include "resolver/sockdiag.h"
@@ -72,6 +73,14 @@ static bool match_cookie(void *arg, const struct sockdiag_socket *socket)
 	return false;
 }
 
+/* @rc: of sockdiag_listeners() */
+static const char *why_not_told(int rc)
+{
+	if (rc == -EAFNOSUPPORT || rc == -EPERM || rc == -EACCES)
+		return "AF_NETLINK is forbidden here: add it to RestrictAddressFamilies= of its unit";
+	return rc == -EOPNOTSUPP ? "the module tcp_diag is missing" : strerror(-rc);
+}
+
 /* Return: 0 and the kernel's view of the listener, -ENOENT, or -errno when it could not be asked */
 static int look_up(const struct service *service, struct sockdiag_socket *found)
 {
@@ -82,9 +91,8 @@ static int look_up(const struct service *service, struct sockdiag_socket *found)
 		static struct log_limit limit;
 
 		if (log_limited(&limit))
-			log_error("cannot ask the kernel for listening sockets (NETLINK_SOCK_DIAG, module tcp_diag): "
-				  "%s",
-				  strerror(-rc));
+			log_error("cannot ask the kernel for listening sockets (NETLINK_SOCK_DIAG): %s",
+				  why_not_told(rc));
 		return rc;
 	}
 	if (!wanted.any || wanted.found.uid != service->uid ||
@@ -276,8 +284,20 @@ static int examine(int fd, struct service *service, char *text, size_t size)
 	return 0;
 }
 
+/* @rc: of look_up(), which takes what is not shown for gone */
+static void tell_not_seen(const struct service *service, int rc, struct local_reply *reply)
+{
+	if (rc == -ENOENT)
+		reply_fail(reply, EOPNOTSUPP, "the kernel does not show the listener on port %u (NETLINK_SOCK_DIAG)",
+			   service->listener.port);
+	else
+		reply_fail(reply, -rc, "cannot ask the kernel for listening sockets (NETLINK_SOCK_DIAG): %s",
+			   why_not_told(rc));
+}
+
 void services_listen(struct node *node, int fd, uint16_t port, struct local_reply *reply)
 {
+	struct sockdiag_socket found;
 	struct service service;
 	int rc;
 
@@ -295,11 +315,9 @@ void services_listen(struct node *node, int fd, uint16_t port, struct local_repl
 		snprintf(reply->text, sizeof(reply->text), "no [service] has port = %u", service.port);
 		return;
 	}
-	if (!service_alive(&service)) {
-		reply->error = EOPNOTSUPP;
-		snprintf(reply->text, sizeof(reply->text),
-			 "the kernel does not show the listener on port %u (NETLINK_SOCK_DIAG): not published",
-			 service.listener.port);
+	rc = look_up(&service, &found);
+	if (rc < 0) {
+		tell_not_seen(&service, rc, reply);
 		return;
 	}
 	rc = put(node, &service);

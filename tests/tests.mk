@@ -109,7 +109,8 @@ UNIT_test_resolver_sockdiag	= tests/unit/world.c resolver/sockdiag.c common/endp
 UNIT_test_resolver_splice	= tests/unit/world.c resolver/splice.c common/log.c
 UNIT_test_resolver_keeper	= tests/unit/world.c $(LIBCOMMON)
 
-# What the kernel refuses to watch
+# What the kernel refuses to watch, and to tell
+UNIT_LINK_test_resolver_services = -Wl,--wrap=socket
 UNIT_LINK_test_resolver_local	= -Wl,--wrap=event_add
 
 # Another user is faster than the resolver: the test steps in between two of its calls

@@ -6,11 +6,32 @@
 #include <netinet/in.h>
 #include <poll.h>
 #include <sched.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 
 #include "tests/unit/side_scratch.h"
 #include "common/standin.h"
+
+/* What socket(AF_NETLINK) fails with from now on, 0: it does not.  Shared with the resolver's process */
+static volatile int *netlink_error;
+
+int __real_socket(int family, int type, int protocol);
+int __wrap_socket(int family, int type, int protocol);
+
+int __wrap_socket(int family, int type, int protocol)
+{
+	if (family != AF_NETLINK || !netlink_error || !*netlink_error)
+		return __real_socket(family, type, protocol);
+	errno = *netlink_error;
+	return -1;
+}
+
+static int begin(void **state)
+{
+	netlink_error = mmap(NULL, sizeof(*netlink_error), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	return netlink_error == MAP_FAILED ? -1 : side_setup(state);
+}
 
 static void a_listener_on_a_service_port_is_published(void **state)
 {
@@ -154,6 +175,34 @@ static void a_damaged_memory_is_ignored(void **state)
 	close(fd);
 }
 
+/* A unit with RestrictAddressFamilies= of its own, another sandbox, no more memory */
+static void a_kernel_that_cannot_be_asked_is_told_apart(void **state)
+{
+	static const struct {
+		int error;
+		const char *text;
+	} cases[] = {
+		{ EAFNOSUPPORT, "AF_NETLINK is forbidden here: add it to RestrictAddressFamilies= of its unit" },
+		{ EACCES, "AF_NETLINK is forbidden here" },
+		{ EPERM, "AF_NETLINK is forbidden here" },
+		{ ENOBUFS, "No buffer space available" },
+	};
+	int fd = side_listen("127.0.0.1", SIDE_OPEN);
+	struct local_reply reply;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < COUNT(cases); i++) {
+		*netlink_error = cases[i].error;
+		assert_int_equal(side_publish(fd, 0, &reply), LOCAL_FAILED);
+		*netlink_error = 0;
+		assert_int_equal(reply.error, cases[i].error);
+		assert_non_null(strstr(reply.text, cases[i].text));
+	}
+	assert_int_equal(side_publish(fd, 0, &reply), LOCAL_OK);
+	close(fd);
+}
+
 /* Cookies begin anew with each boot: one of before may be anybody's now */
 static void the_memory_of_another_boot_is_ignored(void **state)
 {
@@ -202,9 +251,10 @@ int main(void)
 		cmocka_unit_test(a_newcomer_on_the_port_gets_no_peer),
 		cmocka_unit_test(a_resolver_that_was_killed_publishes_again),
 		cmocka_unit_test(a_damaged_memory_is_ignored),
+		cmocka_unit_test(a_kernel_that_cannot_be_asked_is_told_apart),
 		cmocka_unit_test(the_memory_of_another_boot_is_ignored),
 		cmocka_unit_test(a_socket_of_another_network_is_refused),
 	};
 
-	return cmocka_run_group_tests_name("resolver services", tests, side_setup, side_teardown);
+	return cmocka_run_group_tests_name("resolver services", tests, begin, side_teardown);
 }
