@@ -16,12 +16,12 @@ static void broker_replace(struct broker *broker, struct broker_node *old, const
 
 	if (fights >= RDV_FIGHT && log_limited(&limit))
 		log_warn("key %02x%02x%02x%02x...: %s and %s take it from each other (%u times in %u s): "
-			 "two hosts with one key; give each its own (punchctl keygen)",
+			 "two hosts, or two users of one, with one key; give each its own (punchctl keygen)",
 			 key[0], key[1], key[2], key[3], broker->ops->describe(old->peer), by, fights,
 			 (unsigned int)(RDV_LINGER / SECOND));
 	broker->stats.replaced++;
 	node_failed(broker, old, NULL, PUNCH__FAIL_REASON__FAIL_REPLACED, false,
-		    "the same key connected again; if that was another host, give each host its own key");
+		    "the same key connected again; if that was another host or user, give each its own key");
 	broker->ops->drop(old->peer);
 }
 

@@ -179,7 +179,7 @@ static void on_refusal(struct uplink *u, const Punch__Failed *failed)
 		break;
 	case PUNCH__FAIL_REASON__FAIL_REPLACED:
 		uplink_fail(u, UPLINK_REFUSED, "another punch-resolver has connected with this node's key %s: "
-			    "each node needs a key of its own (punchctl keygen)%s",
+			    "each node (each user of a host) needs a key of its own (punchctl keygen)%s",
 			    key_text(u->node->key.public, own), u->node->uplink_count < 2 ? "" :
 			    "; or two servers of [node] rendezvous share one store: name one of them alone");
 		break;

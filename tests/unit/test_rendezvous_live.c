@@ -355,7 +355,7 @@ static void test_hello_again_changes_what_is_received(void **state)
 static bool warned_of_fight(void *arg)
 {
 	(void)arg;
-	return live_log_has(rdv.folder, "two hosts with one key");
+	return live_log_has(rdv.folder, "two hosts, or two users of one, with one key");
 }
 
 static void test_two_hosts_with_one_key_are_told_apart_in_the_log(void **state)

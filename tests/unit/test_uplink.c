@@ -510,7 +510,7 @@ static void second_receiver_of_a_key_takes_the_place_of_the_first(void **state)
 	side_connect(&b, SERVER);
 	await(&b, UPLINK_READY);
 	await(&a, UPLINK_REFUSED);
-	assert_problem(&a, "a key of its own");
+	assert_problem(&a, "each node (each user of a host) needs a key of its own");
 	assert_int_equal(uplink_state(b.node.uplinks[0]), UPLINK_READY);
 	side_free(&a);
 	side_free(&b);

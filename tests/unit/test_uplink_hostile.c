@@ -400,7 +400,7 @@ static void refusals_end_in_refused(void **state)
 	} cases[] = {
 		{ PUNCH__FAIL_REASON__FAIL_NOT_ALLOWED, "has to allow" },
 		{ PUNCH__FAIL_REASON__FAIL_VERSION, "refuses version 1" },
-		{ PUNCH__FAIL_REASON__FAIL_REPLACED, "a key of its own" },
+		{ PUNCH__FAIL_REASON__FAIL_REPLACED, "each node (each user of a host) needs a key of its own" },
 	};
 	size_t i;
 
