@@ -240,6 +240,16 @@ bool config_owns_name(const struct config *config, const char *name)
 	return conf_peer_find(&config->node, name) != NULL;
 }
 
+bool config_is_peer(const struct config *config, const char *name, const char *peer)
+{
+	const struct conf_peer *found;
+
+	if (config->quick)
+		return true;		/* the name itself says it */
+	found = conf_peer_find(&config->node, name);
+	return found && strcasecmp(found->name, peer) == 0;
+}
+
 bool config_has_addresses(const struct config *config)
 {
 	return config->alias_count > 0;

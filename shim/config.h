@@ -49,6 +49,9 @@ const char *config_problem(const struct config *config);
  */
 bool config_owns_name(const struct config *config, const char *name);
 
+/** config_is_peer() - does @name, one of config_owns_name(), mean the peer whose own name is @peer? */
+bool config_is_peer(const struct config *config, const char *name, const char *peer);
+
 /** config_has_addresses() - is any literal address an alias of a peer? */
 bool config_has_addresses(const struct config *config);
 

@@ -151,7 +151,7 @@ static int judge(struct dial *dial, const struct local_reply *reply)
 
 static int park(struct dial *dial)
 {
-	const char *name = names_asked(standin_slot(&dial->target));
+	const char *name = names_peer(standin_slot(&dial->target));
 	struct local_request request;
 	struct local_reply reply;
 	int fd, rc;

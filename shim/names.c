@@ -3,7 +3,8 @@
  * names.c - peers' names and their stand-in slots, as the resolver gave them
  *
  * A list that only grows, at its head, up to a limit: entries never change or
- * move, so readers need nothing.  The newest entry of a name counts.
+ * move, so readers need nothing.  A slot is that of a peer's own name, for good; which peer an alias means the file
+ * says, and may say otherwise when it has been changed: only entries count that it agrees with.
  */
 #include <errno.h>
 #include <netdb.h>
@@ -35,23 +36,24 @@ struct name {
 static _Atomic(struct name *) names;
 static _Atomic(unsigned int) count;
 
-static struct name *find(const char *asked)
+/* @config: by which the name must still be that peer's; NULL: any */
+static struct name *find(const struct config *config, const char *asked)
 {
 	struct name *name;
 
 	for (name = atomic_load(&names); name; name = name->next) {
-		if (strcasecmp(name->asked, asked) == 0)
+		if (strcasecmp(name->asked, asked) == 0 && (!config || config_is_peer(config, asked, name->peer)))
 			return name;
 	}
 	return NULL;
 }
 
-static const struct name *find_slot(uint32_t slot, bool only_asked)
+static const struct name *find_slot(uint32_t slot)
 {
 	const struct name *name;
 
 	for (name = atomic_load(&names); name; name = name->next) {
-		if (name->slot == slot && (name->asked[0] || !only_asked))
+		if (name->slot == slot)
 			return name;
 	}
 	return NULL;
@@ -92,7 +94,7 @@ static int slot_of_reply(const char *name, const struct local_reply *reply, uint
 
 int names_slot(const struct config *config, const char *name, uint32_t *slot)
 {
-	const struct name *known = find(name);
+	const struct name *known = find(config, name);
 	struct local_request request;
 	struct local_reply reply;
 	struct guard guard;
@@ -118,14 +120,15 @@ int names_slot(const struct config *config, const char *name, uint32_t *slot)
 	if (rc < 0)
 		return EAI_AGAIN;
 	rc = slot_of_reply(name, &reply, slot);
-	if (rc == 0)
+	/* or the resolver has not read the file yet: it waits until nothing is under way */
+	if (rc == 0 && config_is_peer(config, name, reply.peer))
 		remember(name, &reply);
 	return rc;
 }
 
 bool names_of_slot(const struct config *config, uint32_t slot, char text[LIMIT_HOST])
 {
-	const struct name *known = find_slot(slot, false);
+	const struct name *known = find_slot(slot);
 	struct local_request request;
 	struct local_reply reply;
 	struct guard guard;
@@ -151,23 +154,23 @@ bool names_of_slot(const struct config *config, uint32_t slot, char text[LIMIT_H
 	return true;
 }
 
-const char *names_asked(uint32_t slot)
+const char *names_peer(uint32_t slot)
 {
-	const struct name *known = find_slot(slot, true);
+	const struct name *known = find_slot(slot);
 
-	return known ? known->asked : NULL;
+	return known ? known->peer : NULL;
 }
 
 char *names_kept(const char *name)
 {
-	struct name *known = find(name);
+	struct name *known = find(NULL, name);
 
 	return known ? known->asked : NULL;
 }
 
 const char *names_label(uint32_t slot)
 {
-	const char *name = names_asked(slot);
+	const char *name = names_peer(slot);
 
 	return name ? name : "a peer";
 }

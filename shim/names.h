@@ -12,7 +12,7 @@
 #include "shim/config.h"
 
 /**
- * names_slot() - slot of a peer's name, asked of the resolver once; starts it
+ * names_slot() - slot of a peer's name, asked of the resolver once while the file stays; starts it
  * @name:	config_owns_name()
  * @slot:	out
  * Return: 0, or a code of getaddrinfo(): EAI_AGAIN no resolver, EAI_FAIL the configuration is broken
@@ -27,8 +27,12 @@ int names_slot(const struct config *config, const char *name, uint32_t *slot);
  */
 bool names_of_slot(const struct config *config, uint32_t slot, char name[LIMIT_HOST]);
 
-/** names_asked() - name under which this process asked for a slot. Return: NULL when it did not. No system call */
-const char *names_asked(uint32_t slot);
+/**
+ * names_peer() - own name of the peer with this slot, as the resolver gave it to this process; never an alias, which
+ * may be another peer's by now
+ * Return: NULL when it did not. No system call
+ */
+const char *names_peer(uint32_t slot);
 
 /**
  * names_kept() - a name that names_slot() has found, in memory that stays as long as the process

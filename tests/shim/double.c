@@ -13,6 +13,7 @@
  *	never		ETIMEDOUT when the request's time is over; where he rings, the claim is hung up on
  *	denied		refused with EACCES when asked
  *	crowd-N		is a name, and nothing more
+ *	moved		an alias of whoever the file says
  *
  *	double --background		as punch-resolver
  *	double ring PEER PORT		be PEER and connect to the published PORT; stdin and stdout go there
@@ -105,6 +106,22 @@ static uint64_t cookie_of(int fd)
 	return cookie;
 }
 
+/* The peer in whose section of the file the alias is now; "" none */
+static void find_moved(char *name, size_t size)
+{
+	FILE *file = fopen(config.path, "re");
+	char line[256], section[64] = "";
+
+	name[0] = '\0';
+	while (file && fgets(line, sizeof(line), file)) {
+		sscanf(line, "[peer %63[^]]", section);
+		if (strcmp(line, "alias = moved\n") == 0)
+			snprintf(name, size, "%s", section);
+	}
+	if (file)
+		fclose(file);
+}
+
 /* "bob", "BOB", "bob.punch", "bob." Return: index, 0 unknown */
 static uint32_t peer_of(const struct local_request *in)
 {
@@ -113,6 +130,8 @@ static uint32_t peer_of(const struct local_request *in)
 
 	snprintf(name, sizeof(name), "%s", in->peer);
 	name[strcspn(name, ".")] = '\0';
+	if (strcmp(name, "moved") == 0)
+		find_moved(name, sizeof(name));
 	memcpy(&address, in->target.address, sizeof(address));
 	if (!name[0] && in->target.family == AF_INET && ntohl(address) == ALIAS)
 		return 1;

@@ -274,6 +274,62 @@ static void addresses_have_names(void **state)
 	assert_string_equal(host, "239.195.9.9");
 }
 
+static char conf[8192];		/* punch.conf as it was */
+
+static void read_conf(void)
+{
+	FILE *file = fopen(getenv("PUNCH_CONF"), "re");
+
+	assert_non_null(file);
+	conf[fread(conf, 1, sizeof(conf) - 1, file)] = '\0';
+	fclose(file);
+}
+
+/* @section: the peer's that the alias "moved" is to be; NULL: nobody's */
+static void move_alias(const char *section)
+{
+	const char *rest = section ? strstr(conf, section) : conf;
+	FILE *file = fopen(getenv("PUNCH_CONF"), "we");
+
+	assert_non_null(rest);
+	assert_non_null(file);
+	rest += section ? strlen(section) : 0;
+	fwrite(conf, 1, (size_t)(rest - conf), file);
+	if (section)
+		fputs("alias = moved\n", file);
+	fputs(rest, file);
+	assert_int_equal(fclose(file), 0);
+}
+
+static void an_alias_that_was_moved_means_another_peer(void **state)
+{
+	uint16_t port;
+	int listener = server(&port), fd = tcp(AF_INET, 0);
+	struct address slow, moved[2];
+	char before[64], after[64];
+
+	(void)state;
+	read_conf();
+	move_alias("[peer slow]\n");
+	slow = peer("slow", AF_INET, port);
+	moved[0] = peer("moved", AF_INET, port);
+	move_alias("[peer lazy]\n");
+	slow = peer("slow", AF_INET, port);
+	join(fd, &slow);		/* the address is that of "slow", whatever else it was asked for by */
+	snprintf(before, sizeof(before), "%s", remote(fd));
+	close(fd);
+	moved[1] = peer("moved", AF_INET, port);
+	fd = tcp(AF_INET, 0);
+	join(fd, &moved[1]);
+	snprintf(after, sizeof(after), "%s", remote(fd));
+	move_alias(NULL);
+	assert_memory_equal(&moved[0].ss, &slow.ss, slow.size);
+	assert_non_null(strstr(before, "239.192.0.102:"));
+	assert_non_null(strstr(after, "239.192.0.103:"));
+	close(fd);
+	close(listener);
+}
+
 /* Look @first and the next ones up at once, in one of the two ways */
 static void look_up_some(unsigned int first, int mode)
 {
@@ -329,6 +385,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(others_are_not_touched),
 		cmocka_unit_test(the_old_calls_work_too),
 		cmocka_unit_test(addresses_have_names),
+		cmocka_unit_test(an_alias_that_was_moved_means_another_peer),
 	};
 	const struct CMUnitTest crowd[] = { cmocka_unit_test(any_number_of_peers_is_looked_up) };
 
