@@ -6,7 +6,8 @@
  * of what looks odd here: no malloc, no stdio streams, no descriptor kept, one
  * write() a line, errno restored.  Such programs also close and renumber their
  * descriptors, so descriptor 2 may have become a database or a client's
- * connection: log_stderr_usable() looks before each line.
+ * connection: log_stderr_usable() looks before each line.  Nor is libc asked to poll, open, write, close
+ * or wait: there a thread that was cancelled would end, in the midst of what the shim must finish (shim/raw.h).
  *
  * The configuration is written once, by log_init(), before threads exist.
  */
@@ -29,6 +30,7 @@
 #include "common/printable.h"
 
 #define LINE_MAX_BYTES	2048	/* below PIPE_BUF (4096), so that a line written to a pipe stays whole */
+#define SIGSET_SIZE	8	/* bytes of the kernel's sigset_t, whatever libc's has */
 #define BURST		5	/* limited lines a second: enough to see what happens, harmless on disk */
 
 static struct {
@@ -170,7 +172,13 @@ static bool takes_more(int fd)
 {
 	struct pollfd pollfd = { .fd = fd, .events = POLLOUT };
 
-	return !state.never_wait || poll(&pollfd, 1, 0) == 1;
+	if (!state.never_wait)
+		return true;
+#ifdef SYS_poll		/* as libc has it, for the sake of sandboxes */
+	return syscall(SYS_poll, &pollfd, 1, 0) == 1;
+#else
+	return syscall(SYS_ppoll, &pollfd, 1, &(struct timespec){ 0 }, NULL, SIGSET_SIZE) == 1;
+#endif
 }
 
 /*
@@ -191,12 +199,13 @@ static void put(int fd, const char *data, size_t size)
 	was_pending = sigismember(&pending, SIGPIPE) == 1;
 	sigprocmask(SIG_BLOCK, &pipe_only, &before);
 	while (size > 0 && takes_more(fd)) {
-		ssize_t n = write(fd, data, size);
+		ssize_t n = syscall(SYS_write, fd, data, size);
 
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0 && errno == EPIPE && !was_pending)
-			while (sigtimedwait(&pipe_only, NULL, &at_once) < 0 && errno == EINTR)
+			while (syscall(SYS_rt_sigtimedwait, &pipe_only, NULL, &at_once, SIGSET_SIZE) < 0 &&
+			       errno == EINTR)
 				;
 		if (n <= 0)
 			break;
@@ -209,7 +218,8 @@ static void put(int fd, const char *data, size_t size)
 /* O_NONBLOCK: a FIFO that nobody reads must not stop the program */
 static int file_open(void)
 {
-	return open(state.file, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0600);
+	return (int)syscall(SYS_openat, AT_FDCWD, state.file,
+			    O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0600);
 }
 
 void log_keep(void)
@@ -242,7 +252,7 @@ void log_write(enum log_level level, const char *format, ...)
 		fd = file_open();
 	if (fd >= 0) {
 		put(fd, line, size);
-		close(fd);
+		syscall(SYS_close, fd);
 	} else if (log_stderr_usable()) {
 		put(STDERR_FILENO, line, size);
 	}

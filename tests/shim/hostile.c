@@ -17,6 +17,7 @@
 #include "tests/shim/under.h"
 
 #define STACK 65536
+#define PLACES 256		/* sockets, of which the next one has the place of the first (TURNS in shim/pending.c) */
 
 extern char **environ;
 
@@ -156,6 +157,43 @@ static void a_thread_is_cancelled_in_connect(void **state)
 	fd = settled("bob");		/* nothing stays locked */
 	assert_connected(fd, listener);
 	close(fd);
+}
+
+static void *connect_cancelled(void *argument)
+{
+	const struct joiner *joiner = argument;
+	int before;
+
+	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &before);
+	pthread_cancel(pthread_self());		/* from now on the next call that can end the thread ends it */
+	pthread_setcancelstate(PTHREAD_CANCEL_ENABLE, &before);
+	join(joiner->fd, &joiner->address);
+	pthread_testcancel();
+	return NULL;
+}
+
+/* The message about it is written while no other thread may park this socket, or one of the same place */
+static void a_thread_that_is_to_end_is_refused(void **state)
+{
+	struct joiner joiner = { .fd = tcp(AF_INET, SOCK_NONBLOCK), .address = peer("denied", AF_INET, port) };
+	double limit;
+	pthread_t thread;
+	void *result;
+	int i, fd;
+
+	(void)state;
+	assert_int_equal(pthread_create(&thread, NULL, connect_cancelled, &joiner), 0);
+	assert_int_equal(pthread_join(thread, &result), 0);
+	assert_ptr_equal(result, PTHREAD_CANCELED);
+	close(joiner.fd);
+	limit = seconds() + LIMIT_MS / 1000.0;
+	for (i = 0; i < PLACES && seconds() < limit; i++) {
+		fd = tcp(AF_INET, SOCK_NONBLOCK);
+		joiner.error = join(fd, &joiner.address) < 0 ? errno : 0;
+		assert_int_equal(joiner.error, EACCES);
+		close(fd);
+	}
+	assert_true(seconds() < limit);
 }
 
 static void another_thread_closes_it_and_reuses_the_number(void **state)
@@ -540,6 +578,7 @@ int main(int argc, char **argv)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(threads_connect_one_socket),
 		cmocka_unit_test(a_thread_is_cancelled_in_connect),
+		cmocka_unit_test(a_thread_that_is_to_end_is_refused),
 		cmocka_unit_test(another_thread_closes_it_and_reuses_the_number),
 		cmocka_unit_test(a_fork_while_a_thread_connects),
 		cmocka_unit_test(a_program_that_is_spawned_gets_the_bytes),
