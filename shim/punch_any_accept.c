@@ -12,18 +12,22 @@
 #include <string.h>
 #include <sys/syscall.h>
 
+#include "common/clock.h"
 #include "shim/punch_any_accept.h"
 #include "shim/punch_any_answer.h"
 #include "shim/punch_any_swap.h"
 #include "shim/raw.h"
 #include "shim/serve.h"
 
+#define WAIF_LIMIT	(60 * SECOND)	/* a server that has not asked by then has gone, or would not be waited for */
+
 /*
- * An accepted socket whose accept() was interrupted before it could have it:
- * the next accept() of this listener gets it.
+ * An accepted socket whose accept() was interrupted before it could have it, or whose last free number another thread
+ * took in this moment: the next accept() of this listener gets it.
  */
 struct waif {
 	struct waif *next;
+	uint64_t until;
 	uint64_t listener;		/* SO_COOKIE */
 	int fd;
 	struct sockaddr_storage from;
@@ -81,15 +85,29 @@ static struct waif *find_waif(uint64_t listener)
 	return NULL;
 }
 
+/* Is there a client, or something to tell? */
+static bool is_ready(int listener)
+{
+	struct pollfd pollfd = { .fd = listener, .events = POLLIN };
+	const struct waif *waif;
+	uint64_t cookie;
+
+	if (poll(&pollfd, 1, 0) != 0)
+		return true;
+	if (!waifs)
+		return false;
+	cookie = raw_cookie(listener);
+	for (waif = waifs; waif && waif->listener != cookie; waif = waif->next)
+		;
+	return waif;
+}
+
 /* Without waiting, whatever the listener's mode: that is a flag of the file, which the program
  * shares. Return: -errno */
 static int accept_now(const struct call *call, struct sockaddr_storage *from, socklen_t *size)
 {
-	struct pollfd pollfd = { .fd = call->socket, .events = POLLIN };
 	int flags = raw_fcntl(call->socket, F_GETFL, 0), fd;
 
-	if (poll(&pollfd, 1, 0) == 0)
-		return -EAGAIN;
 	if (flags >= 0 && !(flags & O_NONBLOCK))
 		raw_fcntl(call->socket, F_SETFL, flags | O_NONBLOCK);
 	fd = serve_accept(call->socket, (struct sockaddr *)from, size,
@@ -126,8 +144,27 @@ static void keep_waif(const struct waif *client)
 		return;
 	}
 	*waif = *client;
+	waif->until = clock_now() + WAIF_LIMIT;
 	waif->next = waifs;
 	waifs = waif;
+}
+
+uint64_t accept_sweep(uint64_t now)
+{
+	struct waif **link = &waifs, *waif;
+	uint64_t next_time = NEVER;
+
+	while ((waif = *link)) {
+		if (waif->until > now) {
+			next_time = clock_before(next_time, waif->until);
+			link = &waif->next;
+			continue;
+		}
+		*link = waif->next;
+		raw_close(waif->fd);
+		free(waif);
+	}
+	return next_time;
 }
 
 /* Return: CALL_ACCEPTING when there is no client */
@@ -138,6 +175,11 @@ enum call_wait accept_try(struct call *call)
 
 	if (!task_valid(&call->task))
 		return CALL_ANSWERED;
+	if (!is_ready(call->socket))
+		return CALL_ACCEPTING;
+	/* before it leaves the kernel's queue: there it wakes a program that has closed something and waits again */
+	if (!task_has_room(&call->task))
+		return answer_finish(call, -EMFILE);
 	rc = take_client(call, &client);
 	if (rc == -EAGAIN)
 		return CALL_ACCEPTING;

@@ -19,4 +19,11 @@ enum call_wait accept_begin(struct call *call);
 /** accept_try() - again, when the listener is readable. Return: CALL_ACCEPTING when there is no client */
 enum call_wait accept_try(struct call *call);
 
+/**
+ * accept_sweep() - let go of clients that were kept for an accept() that nobody made
+ * @now:	monotonic microseconds
+ * Return: when to look again, NEVER: none is kept
+ */
+uint64_t accept_sweep(uint64_t now);
+
 #endif

@@ -29,6 +29,7 @@
 
 #include "common/clock.h"
 #include "common/log.h"
+#include "shim/punch_any_accept.h"
 #include "shim/punch_any_answer.h"
 #include "shim/punch_any_call.h"
 #include "shim/punch_any_loop.h"
@@ -203,7 +204,7 @@ static void ready(struct loop *loop, struct held *held)
 /* Return: when to look again */
 static uint64_t sweep(struct loop *loop, uint64_t now)
 {
-	uint64_t next_time = NEVER;
+	uint64_t next_time = accept_sweep(now);
 	struct held *held, *next;
 
 	for (held = loop->held; held; held = next) {
@@ -272,7 +273,8 @@ int loop_run(int notify)
 		else if (n > 0)
 			break;
 		now = clock_now();
-		if (look <= now || (look == NEVER && loop.held))
+		/* what is held is looked at sooner than what is kept */
+		if (look <= now || look > now + SWEEP)
 			look = sweep(&loop, now);
 	}
 	return rc;

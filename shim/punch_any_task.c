@@ -5,11 +5,14 @@
  * seccomp_unotify(2), pidfd_getfd(2), process_vm_readv(2).  The last two need what a debugger needs: see
  * punch_any.c on how that is had.
  */
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -95,6 +98,38 @@ int task_descriptor(struct task *task, int fd)
 	int rc = task_open(task);
 
 	return rc < 0 ? rc : (int)raw_result(syscall(SYS_pidfd_getfd, task->pidfd, fd, 0));
+}
+
+/* How many of its numbers below @limit are taken */
+static rlim_t count_below(const char *path, rlim_t limit)
+{
+	DIR *directory = opendir(path);
+	const struct dirent *entry;
+	uint64_t number;
+	rlim_t count = 0;
+
+	while (directory && (entry = readdir(directory)))
+		count += fdinfo_number(entry->d_name, 10, &number) != entry->d_name && number < limit;
+	if (directory)
+		closedir(directory);
+	return count;
+}
+
+bool task_has_room(const struct task *task)
+{
+	struct rlimit limit;
+	struct stat st;
+	char path[32];
+
+	if (prlimit(task->tid, RLIMIT_NOFILE, NULL, &limit) < 0)
+		return true;
+	snprintf(path, sizeof(path), "/proc/%d/fd", (int)task->tid);
+	/* how many there are, since Linux 6.2; the size of their table has a meaning before, too */
+	if (stat(path, &st) == 0 && st.st_size > 0 && (rlim_t)st.st_size < limit.rlim_cur)
+		return true;
+	if (task_field(task->tid, "status", "\nFDSize:", 10) < limit.rlim_cur)
+		return true;
+	return count_below(path, limit.rlim_cur) < limit.rlim_cur;
 }
 
 /* The kernel's pointers of another process are numbers here */

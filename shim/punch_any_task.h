@@ -48,6 +48,9 @@ void task_close(struct task *task);
 /** task_descriptor() - a copy of its descriptor @fd. Return: copy, close-on-exec, the caller owns it; or -errno */
 int task_descriptor(struct task *task, int fd);
 
+/** task_has_room() - could it get one more descriptor?  When that cannot be found out: yes */
+bool task_has_room(const struct task *task);
+
 /** task_read() - @size bytes of its memory. Return: 0 or -errno */
 int task_read(const struct task *task, uint64_t address, void *data, size_t size);
 

@@ -2,7 +2,7 @@
 /*
  * serve_odd.c - under the shim: who accepts, from where, and what waits
  *
- *	serve_odd			the tests
+ *	serve_odd [PATTERN]		the tests, those whose names match
  *	serve_odd accept ADDRESS	take a listening socket from descriptor 3, accept one peer: is it ADDRESS?
  */
 #include <grp.h>
@@ -334,6 +334,30 @@ static void it_accepts_again_after_the_limit_of_descriptors(void **state)
 	close(listener);
 }
 
+/* As of the kernel's own accept(): it takes a number first */
+static void a_client_waits_while_no_descriptor_is_left(void **state)
+{
+	int listener = serve("127.0.0.1", 0, SOCK_NONBLOCK), fill[64], n = 0;
+	struct client bob;
+
+	(void)state;
+	published(listener);
+	bob = ring("bob");
+	assert_true(wait_for(listener, POLLIN) & POLLIN);
+	while (n < 64 && (fill[n] = dup(listener)) >= 0)
+		n++;
+	assert_true(n < 64);
+	assert_int_equal(accept(listener, NULL, NULL), -1);
+	assert_int_equal(errno, EMFILE);
+	assert_true(wait_for(listener, POLLIN) & POLLIN);
+	while (n > 0)
+		close(fill[--n]);
+	assert_int_equal(serves(listener, "239.192.0.101:"), 0);
+	assert_served(&bob);
+	hang_up(&bob);
+	close(listener);
+}
+
 /* ------------------------------------------------------------ a sandbox */
 
 #define ALLOW(name)	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_##name, 0, 1), \
@@ -405,11 +429,14 @@ int main(int argc, char **argv)
 		cmocka_unit_test(all_ways_to_wait_wake_for_a_peer),
 		cmocka_unit_test(a_thread_is_cancelled_in_accept),
 		cmocka_unit_test(it_accepts_again_after_the_limit_of_descriptors),
+		cmocka_unit_test(a_client_waits_while_no_descriptor_is_left),
 		cmocka_unit_test(a_strict_sandbox_sees_no_call_of_ours),
 	};
 
 	if (argc == 3 && strcmp(argv[1], "accept") == 0)
 		return serves(receive(3), argv[2]);
+	if (argc == 2)
+		cmocka_set_test_filter(argv[1]);
 	web = (uint16_t)atoi(getenv("WEB"));
 	return cmocka_run_group_tests_name("listen and accept, elsewhere", tests, NULL, NULL);
 }

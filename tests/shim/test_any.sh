@@ -44,6 +44,8 @@ check "programs of the library's own tests: a host where a peer was" prints \
 	sh -c "'$P' --any '$B/tests/shim/twice' a_host 2>/dev/null"
 check "programs of the library's own tests: threads that connect one socket" prints '.*# ok - .*' \
 	"$P" --any "$B/tests/shim/hostile" threads_connect_one_socket
+check "programs of the library's own tests: no descriptor left" prints '.*# ok - .*' \
+	sh -c "ulimit -Sn 64; exec '$P' --any '$B/tests/shim/serve_odd' a_client_waits_while_no_descriptor_is_left"
 check "programs of the library's own tests: look-ups" prints '.*# ok - .*' "$P" --any "$B/tests/shim/names"
 
 # --- clients
