@@ -52,6 +52,7 @@
 #define LIFE_IDLE_PARTS	10	/* idleness is looked at this often in its time */
 #define LIFE_LOOK_MAX_S	60
 #define LIFE_CHECK_S	5	/* a new [peer] may call this soon after the file was saved */
+#define LIFE_OWED	(5 * SECOND)	/* who was woken by a failure asks for the reason within milliseconds */
 #define LIFE_KEEPER_S	1	/* the keeper leaves within a millisecond; a stopped one must not hold us */
 #define LIFE_RENEW_MIN_S 1	/* a keeper that dies at once is started again after a pause, doubled up to: */
 #define LIFE_RENEW_MAX_S 60
@@ -83,6 +84,7 @@ struct life {
 	struct version seen;		/* of the last one that was parsed */
 	bool good;			/* that one could be used */
 	uint64_t tried;			/* clock_now() of it */
+	uint64_t owed;			/* clock_now() when reasons alone kept it out for the first time, or 0 */
 	char complaint[LOAD_WHY];	/* about it */
 };
 
@@ -103,9 +105,8 @@ bool node_receives(const struct node *node)
 /* Things that would be lost with this process */
 static unsigned int work_count(const struct node *node)
 {
-	return local_trusted(node->local) + parked_count(node->parked) + parked_owes(node->parked, clock_now()) +
-	       doorbells_count(node->doorbells) + splices_count(node->splices) +
-	       (node->sessions ? sessions_count(node->sessions) : 0);
+	return local_trusted(node->local) + parked_count(node->parked) + doorbells_count(node->doorbells) +
+	       splices_count(node->splices) + (node->sessions ? sessions_count(node->sessions) : 0);
 }
 
 static bool under_way(const struct node *node)
@@ -259,6 +260,19 @@ static void go_back(struct life *life)
 	life->seen = life->version;
 	next_free(life->node);
 	life->complaint[0] = '\0';
+	life->owed = 0;
+}
+
+/* Of a program that fails and never asks why there is always one more: it does not keep a new file out for ever */
+static bool owes_yet(struct life *life)
+{
+	uint64_t now = clock_now();
+
+	if (!parked_owes(life->node->parked, now))
+		return false;
+	if (!life->owed)
+		life->owed = now;
+	return now - life->owed < LIFE_OWED;
 }
 
 /* It has died, and another one is to be started: until then nobody would start us again */
@@ -289,7 +303,7 @@ bool life_config_changed(struct node *node)
 	if (!life->good)
 		return false;
 	revoke_connections(node, node->next);
-	if (under_way(node) || keeper_is_missed(life))
+	if (under_way(node) || owes_yet(life) || keeper_is_missed(life))
 		return false;
 	life_close(life, LIFE_END_RESTART);
 	return true;

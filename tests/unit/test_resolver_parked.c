@@ -265,23 +265,31 @@ static void a_failure_wakes_at_once_and_gives_its_reason_once(void **state)
 }
 
 /* The file has changed meanwhile: whoever is to be asked for the reason does not leave before */
-static void a_new_configuration_waits_for_who_asks_why(void **state)
+/* The file changes while somebody connects. Return: that connection, for which the resolver stays */
+static int changed_while_dialling(void)
 {
-	int pending = side_connect(), fd;
 	struct local_request request;
-	struct local_reply reply;
+	int pending = side_connect();
 	FILE *out;
 
-	(void)state;
 	side_request(&request, LOCAL_DIAL);
 	strcpy(request.peer, "never");
 	request.target.port = SIDE_PRIVATE;
-	assert_int_equal(local_send(pending, &request, sizeof(request), -1), 0);	/* it stays for this at first */
+	assert_int_equal(local_send(pending, &request, sizeof(request), -1), 0);
 	assert_true(side_status_has("\"name\""));
 	out = fopen(side_config()->path, "a");
 	assert_non_null(out);
 	fprintf(out, "# a new one\n");
 	fclose(out);
+	return pending;
+}
+
+static void a_new_configuration_waits_for_who_asks_why(void **state)
+{
+	int pending = changed_while_dialling(), fd;
+	struct local_reply reply;
+
+	(void)state;
 	fd = parked("refuser");
 	assert_true(side_poll(fd, POLLIN, PATIENCE) & POLLERR);
 	close(pending);
@@ -290,6 +298,36 @@ static void a_new_configuration_waits_for_who_asks_why(void **state)
 	assert_int_equal(reply.status, LOCAL_FAILED);
 	assert_int_equal(reply.error, ECONNREFUSED);
 	close(fd);
+	side_again();
+}
+
+static bool has_left(void)
+{
+	siginfo_t info = { .si_pid = 0 };
+
+	return waitid(P_PID, (id_t)side_pid(), &info, WEXITED | WNOHANG | WNOWAIT) == 0 && info.si_pid;
+}
+
+static void a_new_configuration_does_not_wait_for_who_never_asks(void **state)
+{
+	int pending = changed_while_dialling(), fds[3], i;
+
+	(void)state;
+	for (i = 0; i < 3; i++) {
+		fds[i] = parked("refuser");
+		assert_true(side_poll(fds[i], POLLIN, PATIENCE) & POLLERR);
+		if (i == 0)
+			close(pending);
+		world_turn(NULL, 2600);		/* the next one is woken within 5 s of this one */
+		assert_false(has_left());
+	}
+	pending = side_connect();
+	for (i = 0; i < 50 && !has_left(); i++)
+		world_turn(NULL, 100);
+	assert_true(has_left());
+	close(pending);
+	for (i = 0; i < 3; i++)
+		close(fds[i]);
 	side_again();
 }
 
@@ -650,6 +688,7 @@ int main(void)
 		cmocka_unit_test(many_wait_at_once),
 		cmocka_unit_test(a_failure_wakes_at_once_and_gives_its_reason_once),
 		cmocka_unit_test(a_new_configuration_waits_for_who_asks_why),
+		cmocka_unit_test(a_new_configuration_does_not_wait_for_who_never_asks),
 		cmocka_unit_test(a_program_that_polls_for_reading_only_is_woken_too),
 		cmocka_unit_test(the_same_socket_may_try_again),
 		cmocka_unit_test(the_same_socket_may_turn_to_another_peer),
