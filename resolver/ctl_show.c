@@ -79,7 +79,8 @@ static int show(struct local_request *request, enum ctl_effort effort)
 		return status;
 	status = reply.status == LOCAL_OK ? print_stream(stream, &tail, &whole) : ctl_explain(&reply);
 	if (!status && !whole && request->kind != LOCAL_STOP) {		/* that one is gone as it should be */
-		log_error("punch-resolver went away in mid-sentence, or is of an earlier version: \"punchctl stop\" ends that one");
+		log_error("punch-resolver went away in mid-sentence, or is of an earlier version: "
+			  "\"punchctl stop\" ends that one");
 		status = CTL_FAILED;
 	}
 	if (!status && request->kind == LOCAL_PING && tail_is_failure(&tail))

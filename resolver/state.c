@@ -181,7 +181,8 @@ static void take_sockets(struct node *node, const Punch__SavedState *saved)
 	size_t i;
 
 	if (!*saved->boot && (saved->n_services || saved->n_connections))
-		log_warn("what an earlier version has published is forgotten: programs that listen under punch have to start anew");
+		log_warn("what an earlier version has published is forgotten: "
+			 "programs that listen under punch have to start anew");
 	if (!*boot || strcmp(saved->boot, boot) != 0)
 		return;
 	for (i = 0; i < saved->n_services; i++)

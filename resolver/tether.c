@@ -5,7 +5,7 @@
  * Theory of operation
  *
  * The first connection of a prepared port goes to a probe port; the punched one uses the mapping that it
- * made.  One NAT in eight forgets the mapping with its first connection: a second after
+ * made.  Some NATs forget the mapping with its first connection: a second after
  * the session, when the probe connection was closed, the punched connection is dead,
  * and neither end is told.  So the probe connections stay until the punched connection
  * is gone, which the kernel is asked for now and then.  The server closes what was silent for
