@@ -180,12 +180,17 @@ static void forget(uint64_t cookie)
 		;
 }
 
-void pending_forget(int fd)
+void pending_forget_cookie(uint64_t cookie)
 {
-	uint64_t cookie = raw_cookie(fd), entry;
+	uint64_t entry;
 
 	if (fdtable_get(&parked, cookie, &entry))
 		forget(cookie);
+}
+
+void pending_forget(int fd)
+{
+	pending_forget_cookie(raw_cookie(fd));
 }
 
 /* @written: the program has sent bytes already. Return: TCP state, or -errno */

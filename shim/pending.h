@@ -70,6 +70,9 @@ enum pending_answer pending_take(int fd, int fresh, int *error);
 /** pending_forget() - the program has been told of the failure, or disconnected @fd */
 void pending_forget(int fd);
 
+/** pending_forget_cookie() - the same, of a socket that is not at hand any more. @cookie: its SO_COOKIE */
+void pending_forget_cookie(uint64_t cookie);
+
 /** pending_getsockopt() - as getsockopt(SOL_SOCKET, SO_ERROR), which settles @fd */
 int pending_getsockopt(int fd, void *value, socklen_t *size);
 

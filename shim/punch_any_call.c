@@ -224,10 +224,10 @@ static enum call_wait on_getsockopt(struct call *call)
 	if (task_write(&call->task, value, &error, (size_t)size) < 0 ||
 	    task_write(&call->task, length, &size, sizeof(size)) < 0)
 		return answer_finish(call, -EFAULT);
+	answer_let_go(call);
 	/* not before it was told: a signal may end the call in this moment */
 	if (task_answer(&call->task, 0) == 0)
-		pending_forget(call->socket);
-	answer_let_go(call);
+		pending_forget_cookie(call->cookie);
 	return CALL_ANSWERED;
 }
 

@@ -3,6 +3,7 @@
  * connect_async.c - under the shim: connect() that does not wait
  */
 #include <pthread.h>
+#include <sched.h>
 #include <sys/epoll.h>
 #include <sys/stat.h>
 
@@ -138,6 +139,40 @@ static void a_failure_is_told_once_by_connect(void **state)
 	assert_int_equal(socket_error(fd), 0);
 	assert_connected(fd, listener);
 	close(fd);
+}
+
+/*
+ * The next one may want it at once, as a client does that is told to come from it. No other process has a turn in
+ * between, where that is permitted
+ */
+static void what_failed_leaves_its_port_free(void **state)
+{
+	enum { ROUNDS = 20 };
+	struct sched_param first = { .sched_priority = 1 }, usual = { .sched_priority = 0 };
+	struct address refuser = peer("refuser", AF_INET, port);
+	struct sockaddr_in in = { .sin_family = AF_INET };
+	const socklen_t size = sizeof(in);
+	int i, fd, taken = 0;
+	uint16_t own;
+
+	(void)state;
+	for (i = 0; i < ROUNDS; i++) {
+		close(server(&own));
+		in.sin_port = htons(own);	/* by number: one that the kernel gave goes back at once */
+		fd = tcp(AF_INET, SOCK_NONBLOCK);
+		assert_int_equal(bind(fd, (struct sockaddr *)&in, size), 0);
+		assert_int_equal(join(fd, &refuser), -1);
+		assert_int_equal(errno, EINPROGRESS);
+		assert_true(wait_for(fd, POLLOUT));
+		sched_setscheduler(0, SCHED_FIFO, &first);
+		assert_int_equal(socket_error(fd), ECONNREFUSED);
+		close(fd);
+		fd = tcp(AF_INET, 0);
+		taken += bind(fd, (struct sockaddr *)&in, size) < 0;
+		sched_setscheduler(0, SCHED_OTHER, &usual);
+		close(fd);
+	}
+	assert_int_equal(taken, 0);
 }
 
 static void closing_early_is_harmless(void **state)
@@ -422,6 +457,7 @@ int main(void)
 		cmocka_unit_test(a_failure_is_told_once_by_send),
 		cmocka_unit_test(a_failure_is_told_once_by_so_error),
 		cmocka_unit_test(a_failure_is_told_once_by_connect),
+		cmocka_unit_test(what_failed_leaves_its_port_free),
 		cmocka_unit_test(closing_early_is_harmless),
 		cmocka_unit_test(signals_that_restart_change_nothing),
 		cmocka_unit_test(epoll_stays_level_triggered),
