@@ -15,7 +15,7 @@
 #define STDERR	2
 
 #define LOST		64		/* most results that wait for a call to be made again */
-#define LOST_LIMIT	(1 * SECOND)	/* the program's signal handler runs meanwhile, and no longer as a rule */
+#define LOST_LIMIT	(60 * SECOND)	/* the program's signal handler runs meanwhile, or it is stopped (SIGTSTP) */
 
 /* Results of connect() that nobody got, of the newest such calls. Who is gone never asks, and is overwritten */
 static struct lost {
@@ -126,6 +126,9 @@ static void lose(const struct call *call, int result)
 
 enum call_wait answer_finish(struct call *call, int result)
 {
+	/* the peer's socket may be in its place by now, and is the one of a call that is made again */
+	if (call->socket >= 0)
+		call->cookie = raw_cookie(call->socket);
 	answer_let_go(call);
 	if (task_answer(&call->task, result) == -ENOENT && call->task.nr == SYS_connect && call->cookie)
 		lose(call, result);

@@ -4,6 +4,7 @@
  */
 #include <setjmp.h>
 #include <pthread.h>
+#include <sys/stat.h>
 
 #include "tests/shim/under.h"
 
@@ -183,6 +184,57 @@ static void a_restarting_handler_is_not_noticed(void **state)
 	close(fd);
 }
 
+struct watch {
+	int fd;
+	ino_t inode;		/* of the socket that is there at first */
+	pthread_t whom;
+};
+
+static void *signal_when_it_is_replaced(void *argument)
+{
+	const struct watch *watch = argument;
+	double limit = seconds() + 5;
+	struct stat now;
+
+	do {
+		if (fstat(watch->fd, &now) < 0)
+			break;
+	} while (now.st_ino == watch->inode && seconds() < limit);
+	pthread_kill(watch->whom, SIGALRM);
+	return NULL;
+}
+
+/* The peer's socket is in place and connect() has not returned: under "punch --any" it is to be made again then */
+static void a_restarting_handler_is_not_noticed_at_the_very_end(void **state)
+{
+	enum { ROUNDS = 60 };
+	struct sigaction action = { .sa_handler = on_alarm, .sa_flags = SA_RESTART };
+	struct address bob = peer("bob", AF_INET, port);
+	int round, error, failed = 0;
+	struct watch watch;
+	pthread_t thread;
+	struct stat st;
+
+	(void)state;
+	assert_int_equal(sigaction(SIGALRM, &action, NULL), 0);
+	for (round = 0; round < ROUNDS; round++) {
+		watch.fd = tcp(AF_INET, 0);
+		watch.whom = pthread_self();
+		assert_int_equal(fstat(watch.fd, &st), 0);
+		watch.inode = st.st_ino;
+		assert_int_equal(pthread_create(&thread, NULL, signal_when_it_is_replaced, &watch), 0);
+		error = join(watch.fd, &bob) < 0 ? errno : 0;
+		pthread_join(thread, NULL);
+		failed += error != 0;
+		if (error)
+			print_message("round %d: %s\n", round, strerror(error));
+		assert_connected(watch.fd, listener);
+		close(watch.fd);
+	}
+	signal(SIGALRM, SIG_DFL);
+	assert_int_equal(failed, 0);
+}
+
 static void leaving_by_siglongjmp_leaks_nothing_and_breaks_nothing(void **state)
 {
 	struct address slow = peer("slow", AF_INET, port), bob = peer("bob", AF_INET, port);
@@ -341,6 +393,7 @@ int main(void)
 		cmocka_unit_test(a_signal_interrupts_it_and_the_connection_goes_on),
 		cmocka_unit_test(connect_again_after_a_signal_waits_on),
 		cmocka_unit_test(a_restarting_handler_is_not_noticed),
+		cmocka_unit_test(a_restarting_handler_is_not_noticed_at_the_very_end),
 		cmocka_unit_test(leaving_by_siglongjmp_leaks_nothing_and_breaks_nothing),
 		cmocka_unit_test(leaving_at_any_moment_leaks_nothing),
 		cmocka_unit_test(threads_connect_side_by_side),
