@@ -44,9 +44,17 @@
 static _Atomic(bool) six_only;
 
 /*
- * A bit for each descriptor that listened here and is no such listener: a client from ::1 costs it no system call,
- * which a sandbox may punish.  A number that was closed, and came back by SCM_RIGHTS with a published one, is
- * mistaken for it
+ * A bit for each descriptor to which no doorbell comes from ::1, so that a client from there costs it no system call,
+ * which a sandbox may punish.  It is written when it listens, by whether it did so before (it came by exec(), by
+ * SCM_RIGHTS or from systemd, or this is a second listen()), and by punch.conf:
+ *
+ *			punch.conf is right		it has a mistake
+ *	for the first	set, but for a service that	set: it is not published
+ *	 time		 takes IPv6 alone
+ *	listened before	the same: the resolver, too,	not set: who had it before may have published it, and the
+ *			 goes by this file		 resolver rings as the file was.  has_six_only() looks each time
+ *
+ * A number that was closed, and came back by SCM_RIGHTS with a published one, is mistaken for it until it listens
  */
 #define NUMBERS		4096	/* higher descriptors have none */
 static _Atomic(uint64_t) others[NUMBERS / 64];
@@ -208,7 +216,6 @@ static void look_at(int fd, const struct config *config)
 	int errno_kept = errno;
 	struct endpoint bound = { 0 };
 
-	know(fd, true);
 	if (is_service(fd, config, &bound))
 		publish_guarded(fd, config, &bound);
 	else
@@ -234,8 +241,20 @@ static bool leave_mptcp(int fd, int backlog)
 	return rc != -EINTR;
 }
 
-/* Costs one system call where there are services, more only for one of them, and for what was never bound */
-static int listen_here(int fd, int backlog, const struct config *config)
+static int listen_natively(int fd, int backlog, bool other)
+{
+	int rc = libc_listen(fd, backlog);
+
+	if (rc == 0)
+		know(fd, other);
+	return rc;
+}
+
+/*
+ * Costs one system call where there are services, more only for one of them, and for what was never bound.
+ * @other: is it no listener that others have published?
+ */
+static int listen_here(int fd, int backlog, bool other, const struct config *config)
 {
 	int errno_kept = errno, rc;
 	struct endpoint bound = { 0 };
@@ -244,10 +263,9 @@ static int listen_here(int fd, int backlog, const struct config *config)
 	errno = errno_kept;
 	if (ours && mptcp_is(fd) && !leave_mptcp(fd, backlog))
 		return -1;
-	rc = libc_listen(fd, backlog);
+	rc = listen_natively(fd, backlog, other);
 	if (rc < 0)
 		return rc;
-	know(fd, true);
 	if (ours && bound.port)
 		publish_guarded(fd, config, &bound);
 	else if (bound.family && !bound.port)
@@ -261,10 +279,16 @@ static int listen_here(int fd, int backlog, const struct config *config)
 int serve_listen(int fd, int backlog)
 {
 	const struct config *config = env_any() ? NULL : config_get();
+	int errno_kept = errno;
+	bool other;
 
-	if (!config || (!config_has_services(config) && !log_enabled(LOG_LEVEL_INFO)))
+	if (!config)
 		return libc_listen(fd, backlog);
-	return listen_here(fd, backlog, config);
+	other = !config_problem(config) || raw_sockopt_int(fd, SOL_SOCKET, SO_ACCEPTCONN) <= 0;
+	errno = errno_kept;
+	if (!config_has_services(config) && !log_enabled(LOG_LEVEL_INFO))
+		return listen_natively(fd, backlog, other);
+	return listen_here(fd, backlog, other, config);
 }
 
 void serve_init(void)
@@ -283,8 +307,10 @@ void serve_init(void)
 	if (most > LISTEN_FDS_MOST)
 		most = LISTEN_FDS_MOST;
 	for (fd = LISTEN_FDS_START; fd < LISTEN_FDS_START + most; fd++) {
-		if (raw_sockopt_int(fd, SOL_SOCKET, SO_ACCEPTCONN) > 0)
-			look_at(fd, config);
+		if (raw_sockopt_int(fd, SOL_SOCKET, SO_ACCEPTCONN) <= 0)
+			continue;
+		know(fd, !config_problem(config));
+		look_at(fd, config);
 	}
 }
 

@@ -97,4 +97,22 @@ __attribute__((unused)) static const char *text_of(const struct sockaddr_storage
 	return host;
 }
 
+/* Words at the end of punch.conf; NULL: none any more. Return: how long it was */
+__attribute__((unused)) static off_t add_to_conf(const char *words, off_t before)
+{
+	int fd = open(getenv("PUNCH_CONF"), O_WRONLY | O_CLOEXEC);
+	off_t size = lseek(fd, 0, SEEK_END);
+	struct addrinfo *result;
+
+	assert_true(size > 0);
+	if (words)
+		assert_int_equal(write(fd, words, strlen(words)), strlen(words));
+	else
+		assert_int_equal(ftruncate(fd, before), 0);
+	close(fd);
+	assert_int_equal(getaddrinfo("localhost", "80", NULL, &result), 0);	/* any look-up reads it again */
+	freeaddrinfo(result);
+	return size;
+}
+
 #endif

@@ -196,24 +196,6 @@ static void a_claim_without_an_answer_is_no_local_client(void **state)
 	close(listener);
 }
 
-/* Words at the end of punch.conf; NULL: none any more. Return: how long it was */
-static off_t add_to_conf(const char *words, off_t before)
-{
-	int fd = open(getenv("PUNCH_CONF"), O_WRONLY | O_CLOEXEC);
-	off_t size = lseek(fd, 0, SEEK_END);
-	struct addrinfo *result;
-
-	assert_true(size > 0);
-	if (words)
-		assert_int_equal(write(fd, words, strlen(words)), strlen(words));
-	else
-		assert_int_equal(ftruncate(fd, before), 0);
-	close(fd);
-	assert_int_equal(getaddrinfo("localhost", "80", NULL, &result), 0);	/* any look-up reads it again */
-	freeaddrinfo(result);
-	return size;
-}
-
 /* The resolver goes on with what it has read before, and so it rings */
 static void a_mistake_in_the_file_lets_no_peer_in_as_a_local_client(void **state)
 {

@@ -4,6 +4,9 @@
  *
  *	serve_odd [PATTERN]		the tests, those whose names match
  *	serve_odd accept ADDRESS	take a listening socket from descriptor 3, accept one peer: is it ADDRESS?
+ *	serve_odd listen ADDRESS	the listening socket is descriptor 3: listen again, and the same
+ *	serve_odd passed ADDRESS	... do not
+ *	serve_odd confined		accept a local client at ::1 in a sandbox
  */
 #include <grp.h>
 #include <linux/filter.h>
@@ -165,6 +168,49 @@ static void a_process_started_elsewhere_accepts(void **state)
 	/* to these a doorbell comes from ::1, as local clients do */
 	accepted_elsewhere("::1", "ff18:7075:6e63:6800::65:");
 	accepted_elsewhere("::", "ff18:7075:6e63:6800::65:");
+}
+
+/* The same server once more, @how: with its listener, or by systemd with that */
+static void begin_anew(int listener, const char *how)
+{
+	char own[16];
+
+	snprintf(own, sizeof(own), "%d", (int)getpid());
+	if (dup2(listener, 4) < 0 || dup2(4, 3) < 0 || setenv("LISTEN_PID", own, 1) < 0 ||
+	    setenv("LISTEN_FDS", strcmp(how, "passed") ? "0" : "1", 1) < 0)
+		_exit(9);
+	execl("/proc/self/exe", "serve_odd", how, "ff18:7075:6e63:6800::65:", NULL);
+	_exit(9);
+}
+
+/* The resolver goes on with what it has read before, and so it rings: from ::1, as local clients come */
+static void a_server_that_begins_anew_with_a_mistake_in_the_file_accepts(void **state)
+{
+	static const char *const ways[] = { "listen", "passed" };
+	int listener = serve("::1", 1, 0);
+	int status = -1, failed = 0;
+	struct client bob;
+	unsigned int i;
+	off_t size;
+	pid_t pid;
+
+	(void)state;
+	published(listener);
+	for (i = 0; i < 2; i++) {
+		size = add_to_conf("[nonsense]\n", 0);
+		pid = fork();
+		if (pid == 0)
+			begin_anew(listener, ways[i]);
+		bob = ring("bob");
+		waitpid(pid, &status, 0);
+		add_to_conf(NULL, size);
+		if (status)
+			print_message("%s: status %#x\n", ways[i], (unsigned int)status);
+		failed += status != 0;
+		hang_up(&bob);
+	}
+	close(listener);
+	assert_int_equal(failed, 0);
 }
 
 static void duplicates_of_a_listener_accept(void **state)
@@ -382,9 +428,9 @@ static int confine(void)
 	return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 || prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) < 0;
 }
 
-static int serve_locally(int listener, int client, const struct sockaddr_in *elsewhere)
+static int serve_locally(int listener, int client, const struct sockaddr_storage *own, socklen_t own_size)
 {
-	struct sockaddr_in from;
+	struct sockaddr_storage from;
 	socklen_t size = sizeof(from), error_size = sizeof(int);
 	int fd, error;
 	char c = 0;
@@ -392,7 +438,7 @@ static int serve_locally(int listener, int client, const struct sockaddr_in *els
 	if (confine())
 		return 1;
 	fd = accept(listener, (struct sockaddr *)&from, &size);
-	if (fd < 0 || from.sin_addr.s_addr != htonl(INADDR_LOOPBACK))
+	if (fd < 0 || size != own_size || from.ss_family != own->ss_family)
 		return 2;
 	size = sizeof(from);
 	if (getpeername(fd, (struct sockaddr *)&from, &size) < 0 || send(fd, "w", 1, 0) != 1 || read(client, &c, 1) != 1)
@@ -401,26 +447,81 @@ static int serve_locally(int listener, int client, const struct sockaddr_in *els
 		return 4;
 	close(fd);
 	/* to nobody: what counts is that it comes to that */
-	if (connect(client, (const struct sockaddr *)elsewhere, sizeof(*elsewhere)) == 0 || errno != EISCONN)
+	if (connect(client, (const struct sockaddr *)own, own_size) == 0 || errno != EISCONN)
 		return 5;
 	return c == 'w' ? 0 : 6;
 }
 
+/* @listener: a local client connects to it, and is served in a child */
+static int served_confined(int listener)
+{
+	struct sockaddr_storage own;
+	socklen_t size = sizeof(own);
+	int client, status = -1;
+	pid_t pid;
+
+	if (getsockname(listener, (struct sockaddr *)&own, &size) < 0)
+		return -1;
+	client = socket(own.ss_family, SOCK_STREAM, 0);
+	if (connect(client, (struct sockaddr *)&own, size) < 0)
+		return -1;
+	pid = fork();
+	if (pid == 0)
+		_exit(serve_locally(listener, client, &own, size));
+	waitpid(pid, &status, 0);
+	close(client);
+	close(listener);
+	return status;
+}
+
 static void a_strict_sandbox_sees_no_call_of_ours(void **state)
 {
-	struct sockaddr_in in = { .sin_family = AF_INET, .sin_port = htons(web), .sin_addr = { htonl(INADDR_LOOPBACK) } };
-	int listener = serve("127.0.0.1", 0, 0), client = tcp(AF_INET, 0);
-	pid_t pid;
+	int listener = serve("127.0.0.1", 0, 0);
 
 	(void)state;
 	published(listener);
-	assert_int_equal(connect(client, (struct sockaddr *)&in, sizeof(in)), 0);
-	pid = fork();
-	if (pid == 0)
-		_exit(serve_locally(listener, client, &in));
-	assert_ends(pid, 0);
-	close(client);
-	close(listener);
+	assert_int_equal(served_confined(listener), 0);
+}
+
+/* A process that never published anything */
+static int serve_confined(void)
+{
+	const struct sockaddr_in6 in6 = { .sin6_family = AF_INET6, .sin6_addr = in6addr_loopback };
+	int listener = socket(AF_INET6, SOCK_STREAM, 0);
+
+	if (bind(listener, (const struct sockaddr *)&in6, sizeof(in6)) < 0 || listen(listener, 16) < 0)
+		return 9;
+	return served_confined(listener) != 0;
+}
+
+/* No service is known then: each port may be one, but no doorbell comes to what listens since */
+static void a_strict_sandbox_sees_no_call_of_ours_when_the_file_has_a_mistake(void **state)
+{
+	static const char *const texts[] = { "[nonsense]\n[service other]\nport = 9\n", "[nonsense]\n", "" };
+	int file, status = -1, failed = 0;
+	char path[4096];
+	unsigned int i;
+	pid_t pid;
+
+	(void)state;
+	snprintf(path, sizeof(path), "%s.bad", getenv("PUNCH_CONF"));
+	for (i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+		file = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+		assert_int_equal(write(file, texts[i], strlen(texts[i])), strlen(texts[i]));
+		close(file);
+		pid = fork();
+		if (pid == 0) {
+			setenv("PUNCH_CONF", path, 1);
+			execl("/proc/self/exe", "serve_odd", "confined", NULL);
+			_exit(9);
+		}
+		waitpid(pid, &status, 0);
+		if (status)
+			print_message("text %u: status %#x\n", i, (unsigned int)status);
+		failed += status != 0;
+	}
+	unlink(path);
+	assert_int_equal(failed, 0);
 }
 
 int main(int argc, char **argv)
@@ -429,6 +530,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(a_daemon_accepts),
 		cmocka_unit_test(a_process_in_a_chroot_accepts),
 		cmocka_unit_test(a_process_started_elsewhere_accepts),
+		cmocka_unit_test(a_server_that_begins_anew_with_a_mistake_in_the_file_accepts),
 		cmocka_unit_test(duplicates_of_a_listener_accept),
 		cmocka_unit_test(listeners_of_one_port_share_the_peers),
 		cmocka_unit_test(all_ways_to_wait_wake_for_a_peer),
@@ -436,10 +538,17 @@ int main(int argc, char **argv)
 		cmocka_unit_test(it_accepts_again_after_the_limit_of_descriptors),
 		cmocka_unit_test(a_client_waits_while_no_descriptor_is_left),
 		cmocka_unit_test(a_strict_sandbox_sees_no_call_of_ours),
+		cmocka_unit_test(a_strict_sandbox_sees_no_call_of_ours_when_the_file_has_a_mistake),
 	};
 
 	if (argc == 3 && strcmp(argv[1], "accept") == 0)
 		return serves(receive(3), argv[2]);
+	if (argc == 3 && strcmp(argv[1], "listen") == 0)
+		return listen(3, 16) < 0 ? 3 : serves(3, argv[2]);
+	if (argc == 3 && strcmp(argv[1], "passed") == 0)
+		return serves(3, argv[2]);
+	if (argc == 2 && strcmp(argv[1], "confined") == 0)
+		return serve_confined();
 	if (argc == 2)
 		cmocka_set_test_filter(argv[1]);
 	web = (uint16_t)atoi(getenv("WEB"));
