@@ -119,7 +119,7 @@ static void know(int fd, bool other)
 
 static bool is_other(int fd)
 {
-	return fd >= 0 && fd < NUMBERS &&
+	return fd >= 0 && fd < NUMBERS && !without_numbers &&
 	       (atomic_load_explicit(&others[fd / 64], memory_order_relaxed) >> fd % 64 & 1);
 }
 
