@@ -336,12 +336,21 @@ static int disconnect(int fd, const struct sockaddr *address, socklen_t size)
 	return libc_connect(fd, address, size);
 }
 
+/*
+ * Another socket than one that waits for its peer?  By its cookie: duplicates are the same socket, and one that failed
+ * would be undone as the peer's when it is a host's by then.  Nothing else reaches an address of another family
+ */
+static bool is_other(int fd, const struct sockaddr *address)
+{
+	return !pending_any() || (address->sa_family != AF_INET && address->sa_family != AF_INET6) || !pending_has(fd);
+}
+
 /* To nobody of ours. As to a host: while a socket connects, the next connect() tells what comes of that, wherever to */
 static int connect_elsewhere(int fd, const struct sockaddr *address, socklen_t size)
 {
 	int result = 0;
 
-	switch (dial_begin_elsewhere(fd, &result)) {
+	switch (is_other(fd, address) ? DIAL_NATIVE : dial_begin_elsewhere(fd, &result)) {
 	case DIAL_WAIT_AGAIN:
 		return pending_wait(fd, 1, false);
 	case DIAL_DONE:

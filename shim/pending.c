@@ -154,6 +154,18 @@ bool pending_may_be(int fd)
 	       (atomic_load_explicit(&numbers[fd / 64], memory_order_relaxed) >> fd % 64 & 1);
 }
 
+bool pending_has(int fd)
+{
+	int errno_kept = errno;
+	uint64_t cookie = raw_cookie(fd), entry;
+
+	errno = errno_kept;
+	if (fdtable_get(&parked, cookie, &entry))
+		return true;
+	number_set(fd, false);
+	return false;
+}
+
 void pending_add(int fd, const struct remote *remote)
 {
 	number_set(fd, true);

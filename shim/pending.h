@@ -52,6 +52,9 @@ static inline bool pending_any(void)
  */
 bool pending_may_be(int fd);
 
+/** pending_has() - was this socket parked, by whatever number, and not settled since?  One system call, no guard */
+bool pending_has(int fd);
+
 /**
  * pending_settle() - put the peer's socket in place if it is there by now
  * @call:	by which the program asks, for the log

@@ -74,6 +74,27 @@ two_more() {
 }
 check "while a peer is connected getpeername() and listen() cost one call more, others nothing" two_more
 
+# A connect() to a host asks for the socket's cookie while another one waits for its peer: it may be the same
+beside_a_waiting_one() {
+	local made
+	strace -o "$T/waiting" -E LD_PRELOAD="$LIB/libpunch.so" python3 -c "
+import os, socket
+listener = socket.create_server(('127.0.0.1', 0))
+host = listener.getsockname()
+address = socket.getaddrinfo('never', 80, socket.AF_INET, socket.SOCK_STREAM)[0][4]
+waiting = socket.socket()
+waiting.setblocking(False)
+waiting.connect_ex(address)
+tcp, unix = socket.socket(), socket.socket(socket.AF_UNIX)
+os.sched_yield()
+tcp.connect(host)
+unix.connect_ex('/nonexistent')
+os.sched_yield()"
+	made=$(calls "$T/waiting" 1 | tr '\n' ' ')
+	[ "$made" = 'getsockopt connect connect ' ] || { echo "$made"; return 1; }
+}
+check "while a socket waits for its peer connect() of others costs one call more, to a Unix socket nothing" beside_a_waiting_one
+
 # A descriptor that the program neither connected nor accepted may be a peer's: exec() loses what was known of it
 inherited() {
 	local made

@@ -905,6 +905,26 @@ static void a_host_after_a_refusal(void)
 	close(fd);
 }
 
+/* The same socket by another number */
+static void a_host_by_a_duplicate_after_a_refusal(void)
+{
+	int fd = fresh(SOCK_NONBLOCK), other = dup(fd);
+
+	begun("connect", join(fd, &refusing));
+	woken(fd);
+	told("connect", join(other, &plain));
+	close(fd);
+	connected_to_the_host(other);
+	fd = fresh(SOCK_NONBLOCK);
+	other = dup(fd);
+	begun("connect", join(fd, &refusing));
+	woken(fd);
+	named(fd);
+	told("connect", join(other, &plain));
+	close(fd);
+	connected_to_the_host(other);
+}
+
 static void a_host_after_it_was_shut(void)
 {
 	int fd = fresh(SOCK_NONBLOCK);
@@ -960,6 +980,7 @@ static const struct { const char *name; void (*run)(void); } cases[] = {
 	CASE(shut_by_another_thread),
 	CASE(undone_by_another_thread),
 	CASE(a_host_after_a_refusal),
+	CASE(a_host_by_a_duplicate_after_a_refusal),
 	CASE(a_host_after_it_was_shut),
 	CASE(a_host_while_it_connects),
 	CASE(it_waits_after_all),
