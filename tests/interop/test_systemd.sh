@@ -11,6 +11,8 @@
 lab_begin "$@"
 [ "$(awk '{print $3}' /proc/self/uid_map)" -gt 1 ] || lab_skip 'servers drop privileges: needs real root'
 command -v systemd-analyze >/dev/null || lab_skip 'no systemd-analyze here'
+# shellcheck source=tests/lab/systemd.sh
+. "$LAB_SRC/tests/lab/systemd.sh"
 DOC=$LAB_SRC/docs/compatibility.md
 unset "${!PUNCH_@}"
 
@@ -46,22 +48,6 @@ allowed_calls() { # FILE...: names, one a line; ~ takes away
 	done < <(section "$@" | sed -n 's/^SystemCallFilter=//p')
 	echo "$names"
 }
-declare -A group
-while IFS= read -r line; do
-	case $line in
-	@*) at=$line ;;
-	'    #'* | '#'* | '') ;;
-	*) group[$at]+=" ${line// /}" ;;
-	esac
-done < <(systemd-analyze syscall-filter 2>/dev/null)
-calls_of() { # @GROUP or NAME
-	local word
-	case $1 in
-	@*) for word in ${group[$1]}; do calls_of "$word"; done ;;
-	*) echo "$1" ;;
-	esac
-}
-
 # as_unit HOST NAME UNIT [DROP-IN]: its ExecStart= in the background, as its user and confined as it says; waits until it is ready
 as_unit() {
 	local host=$1 name=$2 files=("${@:3}") user families calls how=() own=() command folder ready=$LAB_DIR/ready-$2
