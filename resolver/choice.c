@@ -45,10 +45,10 @@ uint64_t choice_rtt(uint64_t kernel, uint64_t took, uint64_t proof)
 	return took < 2 * kernel ? took : 2 * kernel;
 }
 
-/* Is @direct slower than a relayed round trip of @relay us by too much? */
-static bool is_slower(uint64_t direct, uint64_t relay)
+/* Is @direct slower than a relayed round trip of @relay us by too much, and by more than @noise us? */
+static bool is_slower(uint64_t direct, uint64_t relay, uint64_t noise)
 {
-	return direct && relay && direct * CHOICE_RELAY > relay * CHOICE_SLOWER && direct > relay + CHOICE_NOISE;
+	return direct && relay && direct * CHOICE_RELAY > relay * CHOICE_SLOWER && direct > relay + noise;
 }
 
 static int best_proven(const struct choice_path *paths, unsigned int count, bool relay)
@@ -68,14 +68,14 @@ static int best_proven(const struct choice_path *paths, unsigned int count, bool
 }
 
 /* Until when may a relay that is joined, but not proven, win against @direct us? 0: not any more */
-static uint64_t relay_chance(const struct choice_path *paths, unsigned int count, uint64_t direct)
+static uint64_t relay_chance(const struct choice_path *paths, unsigned int count, uint64_t direct, uint64_t noise)
 {
 	uint64_t until = 0, most = direct * CHOICE_RELAY / CHOICE_SLOWER, end;
 	unsigned int i;
 
 	for (i = 0; i < count; i++) {
 		if (!paths[i].relay || paths[i].proven || !paths[i].leg || most <= paths[i].leg ||
-		    !is_slower(direct, paths[i].leg))
+		    !is_slower(direct, paths[i].leg, noise))
 			continue;
 		end = paths[i].since + clock_before(most - paths[i].leg, CHOICE_PATIENCE);
 		if (end > until)
@@ -95,8 +95,10 @@ uint64_t choice_hope(uint64_t window, uint64_t over, bool pending, uint64_t now)
 	return now < until ? until : 0;
 }
 
-int choice_make(const struct choice_path *paths, unsigned int count, bool hope, uint64_t now, uint64_t *again)
+int choice_make(const struct choice_path *paths, unsigned int count, unsigned int others, bool hope, uint64_t now,
+		uint64_t *again)
 {
+	const uint64_t noise = CHOICE_NOISE + others * CHOICE_NOISE_OTHER;
 	int direct = best_proven(paths, count, false), relay = best_proven(paths, count, true);
 	uint64_t until;
 
@@ -104,8 +106,8 @@ int choice_make(const struct choice_path *paths, unsigned int count, bool hope, 
 	if (direct < 0)
 		return hope ? -1 : relay;
 	if (relay >= 0)
-		return is_slower(paths[direct].rtt, paths[relay].rtt) ? relay : direct;
-	until = relay_chance(paths, count, paths[direct].rtt);
+		return is_slower(paths[direct].rtt, paths[relay].rtt, noise) ? relay : direct;
+	until = relay_chance(paths, count, paths[direct].rtt, noise);
 	if (until <= now)
 		return direct;
 	*again = until;

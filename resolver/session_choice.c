@@ -115,7 +115,8 @@ void session_choose(struct session *s, uint64_t now)
 	struct choice_path paths[SESSION_PATHS];
 	struct path *real[SESSION_PATHS];
 	unsigned int count = gather(s, paths, real);
-	int best = choice_make(paths, count, hope != 0, now, &again);
+	unsigned int others = sessions_count(s->node->sessions) - 1;
+	int best = choice_make(paths, count, others, hope != 0, now, &again);
 
 	if (best >= 0) {
 		note_choice(s, paths, count, best);

@@ -46,11 +46,16 @@ static struct choice_path joined(uint64_t leg, uint64_t since)
 	return path;
 }
 
-static int choose(struct choice_path a, struct choice_path b, bool hope)
+static int choose_beside(unsigned int others, struct choice_path a, struct choice_path b, bool hope)
 {
 	struct choice_path paths[] = { a, b };
 
-	return choice_make(paths, 2, hope, NOW, &again);
+	return choice_make(paths, 2, others, hope, NOW, &again);
+}
+
+static int choose(struct choice_path a, struct choice_path b, bool hope)
+{
+	return choose_beside(0, a, b, hope);
 }
 
 static void a_direct_path_is_taken_at_once(void **state)
@@ -58,7 +63,7 @@ static void a_direct_path_is_taken_at_once(void **state)
 	struct choice_path one = direct(50);
 
 	(void)state;
-	assert_int_equal(choice_make(&one, 1, true, NOW, &again), 0);
+	assert_int_equal(choice_make(&one, 1, 0, true, NOW, &again), 0);
 	assert_int_equal(choose(relay(50), direct(50), true), 1);
 	assert_int_equal(choose(direct(50), relay(100), true), 0);
 }
@@ -68,10 +73,10 @@ static void a_relay_waits_while_there_is_hope(void **state)
 	struct choice_path one = relay(50);
 
 	(void)state;
-	assert_int_equal(choice_make(&one, 1, true, NOW, &again), -1);
+	assert_int_equal(choice_make(&one, 1, 0, true, NOW, &again), -1);
 	assert_true(again == NEVER);
-	assert_int_equal(choice_make(&one, 1, false, NOW, &again), 0);
-	assert_int_equal(choice_make(&one, 0, false, NOW, &again), -1);
+	assert_int_equal(choice_make(&one, 1, 0, false, NOW, &again), 0);
+	assert_int_equal(choice_make(&one, 0, 0, false, NOW, &again), -1);
 }
 
 static void a_direct_path_slower_by_more_than_a_fifth_is_not_taken(void **state)
@@ -83,6 +88,10 @@ static void a_direct_path_slower_by_more_than_a_fifth_is_not_taken(void **state)
 	/* Within the noise of a busy host */
 	assert_int_equal(choose(direct(20), relay(1), true), 0);
 	assert_int_equal(choose(direct(22), relay(1), true), 1);
+	/* Within that of one that sets up many at once */
+	assert_int_equal(choose_beside(50, direct(60), relay(1), true), 0);
+	assert_int_equal(choose_beside(50, direct(72), relay(1), true), 1);
+	assert_int_equal(choose_beside(50, direct(60), joined(1, NOW), true), 0);
 	/* Without a measurement there is no reason against it */
 	assert_int_equal(choose(direct(0), relay(100), true), 0);
 	assert_int_equal(choose(direct(300), relay(0), true), 0);
