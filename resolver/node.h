@@ -17,6 +17,7 @@
 #include "common/quick.h"
 #include "conf/conf.h"
 #include "resolver/memory.h"
+#include "resolver/nearest.h"
 
 #define NODE_UPLINKS 4	/* most rendezvous servers of one node */
 
@@ -50,6 +51,7 @@ struct node {
 	struct splices *splices;
 	struct state *state;
 	struct memory memory;		/* what worked between networks */
+	struct nearest nearest;		/* how near direct paths' far ends were */
 	struct life *life;
 	uint64_t awaited_until;		/* listen() of programs waits for the rendezvous so long; 0: none came yet */
 	struct netwatch *netwatch;	/* NULL where rtnetlink is not to be had */

@@ -28,8 +28,18 @@ static uint32_t priority_of(const struct session *s, const struct path *path)
 	return choice_priority(type);
 }
 
-static unsigned int gather(const struct session *s, struct choice_path out[SESSION_PATHS],
-			   struct path *paths[SESSION_PATHS])
+/* A direct path's round trip: that of the way, not of the hosts that are busy just now */
+static uint64_t rtt_of(struct session *s, const struct path *path, uint64_t now)
+{
+	struct endpoint remote;
+
+	if (path_kind(path) == LOCAL_PATH_RELAY || path_state(path) != PATH_PROVEN || path_remote(path, &remote))
+		return path_rtt(path);
+	return nearest_note(&s->node->nearest, &remote, path_rtt(path), now);
+}
+
+static unsigned int gather(struct session *s, struct choice_path out[SESSION_PATHS],
+			   struct path *paths[SESSION_PATHS], uint64_t now)
 {
 	unsigned int i, count = 0;
 
@@ -42,7 +52,7 @@ static unsigned int gather(const struct session *s, struct choice_path out[SESSI
 		out[count] = (struct choice_path){
 			.proven = path_state(path) == PATH_PROVEN,
 			.relay = path_kind(path) == LOCAL_PATH_RELAY,
-			.rtt = path_rtt(path), .leg = path_leg(path), .since = path_since(path),
+			.rtt = rtt_of(s, path, now), .leg = path_leg(path), .since = path_since(path),
 		};
 		if (!out[count].relay)
 			out[count].priority = priority_of(s, path);
@@ -114,7 +124,7 @@ void session_choose(struct session *s, uint64_t now)
 	uint64_t deadline = session_paths_deadline(s), hope = hope_until(s, now), silent = silent_at(s, now), again;
 	struct choice_path paths[SESSION_PATHS];
 	struct path *real[SESSION_PATHS];
-	unsigned int count = gather(s, paths, real);
+	unsigned int count = gather(s, paths, real, now);
 	unsigned int others = sessions_count(s->node->sessions) - 1;
 	int best = choice_make(paths, count, others, hope != 0, now, &again);
 

@@ -39,6 +39,7 @@ UNIT_test_birthday	= resolver/birthday.c
 UNIT_test_budget	= resolver/budget.c common/endpoint.c
 UNIT_test_portrule	= resolver/portrule.c
 UNIT_test_memory	= resolver/memory.c common/secret.c common/endpoint.c
+UNIT_test_nearest	= resolver/nearest.c common/endpoint.c
 UNIT_test_meet		= resolver/meet.c
 BROKER = tests/unit/broker_log.c rendezvous/broker.c rendezvous/broker_nodes.c rendezvous/identity.c rendezvous/session.c common/places.c common/sources.c common/table.c common/hash.c common/secret.c common/log.c
 UNIT_test_broker	= $(BROKER)
