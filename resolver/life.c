@@ -266,13 +266,11 @@ static void go_back(struct life *life)
 /* Of a program that fails and never asks why there is always one more: it does not keep a new file out for ever */
 static bool owes_yet(struct life *life)
 {
-	uint64_t now = clock_now();
-
-	if (!parked_owes(life->node->parked, now))
+	if (!parked_owes(life->node->parked))
 		return false;
 	if (!life->owed)
-		life->owed = now;
-	return now - life->owed < LIFE_OWED;
+		life->owed = clock_now();
+	return clock_now() - life->owed < LIFE_OWED;
 }
 
 /* It has died, and another one is to be started: until then nobody would start us again */

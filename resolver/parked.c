@@ -67,7 +67,6 @@
 #define PARKED_AGAIN	(50 * MS)	/* no descriptor: any session that ends frees some */
 #define PARKED_STUCK	200		/* ... for 10 s */
 #define PARKED_MEMORY	(60 * SECOND)	/* a failure's reason; event loops ask at once */
-#define PARKED_ASK	(5 * SECOND)	/* who has not asked by then may never do so, and fail again and again */
 
 static const char *const parked_names[] = {
 	"pending", "completing", "ready", "late", "claimed", "failing", "failed",
@@ -173,14 +172,14 @@ unsigned int parked_count(const struct parked *parked)
 	return count;
 }
 
-bool parked_owes(const struct parked *parked, uint64_t now)
+bool parked_owes(const struct parked *parked)
 {
 	const struct parked_socket *sock;
 
 	if (!parked || !parked->counts[PARKED_FAILED])
 		return false;
 	TAILQ_FOREACH(sock, &parked->sockets, link) {
-		if (sock->state == PARKED_FAILED && !sock->told && now - sock->failed < PARKED_ASK)
+		if (sock->state == PARKED_FAILED && !sock->told)
 			return true;
 	}
 	return false;
@@ -354,7 +353,6 @@ void parked_socket_fail(struct parked_socket *sock)
 {
 	bound_failures(sock->node->parked);
 	parked_socket_set_state(sock, PARKED_FAILED);
-	sock->failed = clock_now();
 	reset_end(sock);
 	timer_set(sock->timer, sock->told ? 0 : PARKED_MEMORY);
 }

@@ -18,11 +18,8 @@ void parked_free(struct parked *parked);
 /** parked_count() - under way or not yet claimed */
 unsigned int parked_count(const struct parked *parked);
 
-/**
- * parked_owes() - is there a program that was just woken by a failure, and will ask for its reason?
- * @now:	clock_now()
- */
-bool parked_owes(const struct parked *parked, uint64_t now);
+/** parked_owes() - is there a program that was woken by a failure, and has not asked for its reason? */
+bool parked_owes(const struct parked *parked);
 
 /** parked_files() - descriptors that they hold, those of their sessions not counted */
 unsigned int parked_files(const struct parked *parked);

@@ -45,7 +45,6 @@ struct parked_socket {
 	uint16_t port;
 	bool met;			/* the program's socket was seen at the other end of @end */
 	bool told;			/* FAILING: the program knows the reason already */
-	uint64_t failed;		/* FAILED: clock_now() of it */
 	unsigned int stuck;		/* PENDING without a session: tries to complete it that found no descriptor */
 	struct session_result result;
 };

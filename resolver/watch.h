@@ -6,7 +6,6 @@
 #define PUNCH_WATCH_H
 
 #include <errno.h>
-#include <stdbool.h>
 
 #include <event2/event.h>
 
