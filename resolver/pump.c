@@ -42,6 +42,7 @@
 #include "resolver/sandbox.h"
 #include "resolver/pump_internal.h"
 #include "resolver/timer.h"
+#include "resolver/watch.h"
 
 #define PUMP_BATCH	16		/* jobs taken for one wake-up */
 /* bytes kept: OpenSSL's buffers come and go with each chunk, and fresh pages cost more than ciphers */
@@ -148,15 +149,12 @@ static void fail(struct pumped *c, int error, const char *text)
 /* Ask libevent for what is wanted now */
 static int watch(struct event *event, short wanted, event_callback_fn callback, struct pumped *c, int fd)
 {
-	/* Nearly always the same as before: no system call */
-	if (wanted && event_get_events(event) == (wanted | EV_PERSIST) && event_get_callback(event) == callback &&
-	    event_pending(event, EV_READ | EV_WRITE, NULL))
-		return 0;
-	event_del(event);
-	if (!wanted)
-		return 0;
-	return event_assign(event, c->pump->base, fd, (short)(wanted | EV_PERSIST), callback, c) < 0 ||
-	       event_add(event, NULL) < 0 ? -ENOMEM : 0;
+	if (event_get_callback(event) != callback) {
+		event_del(event);
+		if (event_assign(event, c->pump->base, fd, EV_READ, callback, c) < 0)
+			return -ENOMEM;
+	}
+	return watch_set(event, wanted);
 }
 
 static void on_flow(evutil_socket_t fd, short what, void *arg)
