@@ -221,25 +221,28 @@ static void on_lifetime(void *arg, unsigned int seconds)
 
 static void on_study(void *arg, const struct study_result *result)
 {
+	const uint32_t filtering = study_filtering(result);
 	struct ports *ports = arg;
 
 	ports->study = NULL;
 	if (result->mapped.family)
 		ports_not_sent(ports, &ports->studied_at, PORTS_STUDY);
-	/* A server that cannot tell does not make what was known before wrong */
-	if (result->port) {
-		ports->facts.filtering = study_filtering(result);
+	/* A server that cannot tell does not make what was known before wrong, and not newer either */
+	if (filtering) {
+		ports->facts.filtering = filtering;
 		ports->facts.stray_syn = study_stray(result);
 		ports->filtering_at = clock_now();
 	}
+	if (result->hairpin)
+		ports->facts.hairpin = result->hairpin == STUN_OUTCOME_ESTABLISHED ? PUNCH__HAIRPIN__HAIRPIN_YES :
+										     PUNCH__HAIRPIN__HAIRPIN_NO;
+	if (filtering || result->hairpin)
+		remember(ports);
 	ports->by_address = study_by_address(result);
 	if (!result->elsewhere.family)
 		stunlist_refresh(ports->stun);
-	remember(ports);
 	if (!ports->lifetime && ports_may_send(ports, &ports->studied_at, 1))
 		ports->lifetime = lifetime_start(ports->node->base, &ports->studied_at, on_lifetime, ports);
-	ports->facts.hairpin = result->hairpin == STUN_OUTCOME_ESTABLISHED ? PUNCH__HAIRPIN__HAIRPIN_YES :
-			       result->hairpin ? PUNCH__HAIRPIN__HAIRPIN_NO : PUNCH__HAIRPIN__HAIRPIN_UNKNOWN;
 }
 
 void ports_study(struct ports *ports, const struct endpoint *target)

@@ -67,6 +67,7 @@ UNIT_test_syn		= resolver/syn.c common/endpoint.c
 UNIT_test_race		= tests/unit/world.c resolver/race.c resolver/syn.c common/endpoint.c
 UNIT_test_doctor_verdict = resolver/doctor_verdict.c common/endpoint.c
 UNIT_test_study		= resolver/study_verdict.c common/endpoint.c
+UNIT_test_ports_facts	= $(filter-out resolver/main.c resolver/worker.c resolver/ports_facts.c,$(RESOLVER)) $(LIBCOMMON)
 UNIT_test_netcache	= resolver/netcache.c $(LIBCOMMON)
 UNIT_test_pcp		= resolver/pcp.c common/endpoint.c
 UNIT_test_mapping	= tests/unit/world.c resolver/mapping.c $(LIBCOMMON)
