@@ -72,6 +72,7 @@ struct study {
 	uint64_t asked_at, held_at;
 	bool answered;			/* by the server elsewhere, or it was given up */
 	bool came;			/* somebody came to the listener since the hairpin test began */
+	bool deaf;			/* no descriptor for who came */
 	uint8_t id[STUN_ID];
 	uint8_t in[STUN_MAX];
 	size_t have;
@@ -208,7 +209,8 @@ static bool is_wanted(const struct study *study, enum study_test test)
 		return study->target.family == AF_INET && (port == STUN_OUTCOME_REFUSED ||
 			port == STUN_OUTCOME_UNREACHABLE || port == STUN_OUTCOME_SILENT);
 	case TEST_HAIRPIN:
-		return study->result.mapped.family == AF_INET && !endpoint_is_private(&study->result.mapped);
+		return study->result.mapped.family == AF_INET && !endpoint_is_private(&study->result.mapped) &&
+		       !study->deaf;
 	default:
 		return true;
 	}
@@ -299,14 +301,31 @@ static void on_probe(evutil_socket_t fd, short what, void *arg)
 	}
 }
 
+/*
+ * Who waits keeps the listener readable, and would wake us without end. For the server that asks, the kernel has
+ * answered; but of the hairpin nothing can be said any more.
+ */
+static void go_deaf(struct study *study)
+{
+	event_del(study->listener_event);
+	study->deaf = true;
+	if (study->step != STUDY_HAIRPIN_WAIT)
+		return;
+	study->result.hairpin = STUN_OUTCOME_NONE;
+	study_finish(study);
+}
+
 static void on_listener(evutil_socket_t fd, short what, void *arg)
 {
 	struct study *study = arg;
 	int socket_ = accept4(fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 
 	(void)what;
-	if (socket_ < 0)
+	if (socket_ < 0) {
+		if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)
+			go_deaf(study);
 		return;
+	}
 	close(socket_);
 	study->came = true;
 	if (study->step == STUDY_HAIRPIN_WAIT && study->hairpin_event)

@@ -68,6 +68,7 @@ UNIT_test_race		= tests/unit/world.c resolver/race.c resolver/syn.c common/endpo
 UNIT_test_doctor_verdict = resolver/doctor_verdict.c common/endpoint.c
 UNIT_test_study		= resolver/study_verdict.c common/endpoint.c
 UNIT_test_ports_facts	= $(filter-out resolver/main.c resolver/worker.c resolver/ports_facts.c,$(RESOLVER)) $(LIBCOMMON)
+UNIT_test_study_deaf	= tests/unit/world.c $(filter-out resolver/main.c resolver/worker.c resolver/study.c,$(RESOLVER)) $(LIBCOMMON)
 UNIT_test_netcache	= resolver/netcache.c $(LIBCOMMON)
 UNIT_test_pcp		= resolver/pcp.c common/endpoint.c
 UNIT_test_mapping	= tests/unit/world.c resolver/mapping.c $(LIBCOMMON)
@@ -113,6 +114,7 @@ UNIT_test_resolver_keeper	= tests/unit/world.c $(LIBCOMMON)
 
 # What the kernel refuses to watch, and to tell
 UNIT_LINK_test_resolver_services = -Wl,--wrap=socket
+UNIT_LINK_test_study_deaf	= -Wl,--wrap=accept4
 UNIT_LINK_test_resolver_local	= -Wl,--wrap=event_add
 
 # Another user is faster than the resolver: the test steps in between two of its calls
