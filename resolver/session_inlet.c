@@ -169,13 +169,17 @@ static void visitor_new(struct inlets *inlets, int fd)
 
 /* ---------------------------------------------------------------- listeners */
 
+static int inlet_listen(struct inlet *inlet);
+
+/* Watches may be used up like descriptors (watch.h), and come back like them */
 static void on_rested(evutil_socket_t fd, short what, void *arg)
 {
 	struct inlet *inlet = arg;
 
 	(void)fd;
 	(void)what;
-	event_add(inlet->event, NULL);
+	if (inlet->event ? event_add(inlet->event, NULL) : inlet_listen(inlet))
+		event_add(inlet->rest, &inlet_pause);
 }
 
 static void on_accept(evutil_socket_t fd, short what, void *arg)
@@ -187,12 +191,12 @@ static void on_accept(evutil_socket_t fd, short what, void *arg)
 	if (socket_ >= 0) {
 		visitor_new(inlet->inlets, socket_);
 	} else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
-		event_del(inlet->event);
-		event_add(inlet->rest, &inlet_pause);
+		if (!event_add(inlet->rest, &inlet_pause))
+			event_del(inlet->event);
 	}
 }
 
-/* Nobody is let in before there is a way in */
+/* Nobody is let in before there is a way in. Return: 0, or -errno: it is tried again in a while if that is possible */
 static int inlet_listen(struct inlet *inlet)
 {
 	struct event_base *base = inlet->inlets->node->base;
@@ -201,9 +205,18 @@ static int inlet_listen(struct inlet *inlet)
 		return 0;
 	if (listen(inlet->fd, INLET_BACKLOG))
 		return -errno;
-	inlet->rest = evtimer_new(base, on_rested, inlet);
+	if (!inlet->rest)
+		inlet->rest = evtimer_new(base, on_rested, inlet);
+	if (!inlet->rest)
+		return -ENOMEM;
 	inlet->event = event_new(base, inlet->fd, EV_READ | EV_PERSIST, on_accept, inlet);
-	return inlet->rest && inlet->event && !event_add(inlet->event, NULL) ? 0 : -ENOMEM;
+	if (inlet->event && !event_add(inlet->event, NULL))
+		return 0;
+	if (inlet->event)
+		event_free(inlet->event);
+	inlet->event = NULL;
+	event_add(inlet->rest, &inlet_pause);
+	return -ENOBUFS;
 }
 
 static void on_mapping(void *arg)

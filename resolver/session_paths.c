@@ -162,7 +162,9 @@ static void on_rested(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd;
 	(void)what;
-	event_add(lane->event, NULL);
+	/* Watches may be used up like descriptors (watch.h), and come back like them */
+	if (event_add(lane->event, NULL))
+		event_add(lane->rest, &lane_pause);
 }
 
 /* Out of descriptors: what waits keeps the listener readable, and would wake us without end */

@@ -32,6 +32,7 @@ UNIT_test_crypt	= tests/unit/world.c resolver/crypt.c $(wildcard resolver/pump*.
 # The resolver as a whole, but for its loop and what the test takes in as source
 UNIT_test_session	= tests/unit/world.c $(filter-out resolver/main.c resolver/worker.c resolver/session_inlet.c,$(RESOLVER)) $(LIBCOMMON)
 UNIT_test_session_waiting = $(filter-out resolver/main.c resolver/worker.c,$(RESOLVER)) $(LIBCOMMON)
+UNIT_test_session_deaf = tests/unit/world.c $(filter-out resolver/main.c resolver/worker.c resolver/session_inlet.c,$(RESOLVER)) $(LIBCOMMON)
 UNIT_test_pump	= tests/unit/world.c resolver/pump_flow.c $(wildcard resolver/seal*.c) resolver/pair.c resolver/encrypt.c resolver/process.c $(LIBCOMMON)
 UNIT_test_serverless = tests/unit/world.c $(filter-out resolver/main.c resolver/worker.c resolver/serverless.c,$(RESOLVER)) $(LIBCOMMON)
 UNIT_test_serverless_hold = tests/unit/world.c $(filter-out resolver/main.c resolver/worker.c resolver/serverless_hold.c,$(RESOLVER)) $(LIBCOMMON)
@@ -114,6 +115,7 @@ UNIT_test_resolver_keeper	= tests/unit/world.c $(LIBCOMMON)
 
 # What the kernel refuses to watch, and to tell
 UNIT_LINK_test_resolver_services = -Wl,--wrap=socket
+UNIT_LINK_test_session_deaf	= -Wl,--wrap=event_add,--wrap=accept4
 UNIT_LINK_test_study_deaf	= -Wl,--wrap=accept4
 UNIT_LINK_test_resolver_local	= -Wl,--wrap=event_add
 
