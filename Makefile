@@ -176,7 +176,7 @@ install: all
 	install -m 644 README.md $(DESTDIR)$(DOCDIR)
 	install -m 644 $(wildcard docs/*.md docs/*.svg) $(DESTDIR)$(DOCDIR)/docs
 	install -m 644 $(wildcard conf/*.conf) $(DESTDIR)$(DOCDIR)/conf
-	install -m 644 conf/systemd/*.service $(DESTDIR)$(UNITDIR)
+	for u in conf/systemd/*.service; do sed 's|^ExecStart=|&$(BINDIR)/|' $$u | install -m 644 /dev/stdin $(DESTDIR)$(UNITDIR)/$${u##*/}; done
 	for m in man/*.[158]; do install -m 644 $$m $(DESTDIR)$(MANDIR)/man$${m##*.}; done
 uninstall:
 	rm -f $(addprefix $(DESTDIR)$(BINDIR)/,$(notdir $(filter-out %.so,$(PROGRAMS)))) $(DESTDIR)$(LIBDIR)/libpunch.so

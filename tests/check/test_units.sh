@@ -28,6 +28,12 @@ for server in relay rendezvous; do
 	fi
 done
 
+if grep -q '^KillMode=process$' conf/systemd/punch-resolver@.service; then
+	echo 'ok - punch-resolver: who encrypts for connections that are open outlives it'
+else
+	echo 'not ok - punch-resolver: systemd ends the pumps of open connections with it' && failed=1
+fi
+
 # --- what root has put there, as ExecStartPre= hands it over before each start
 if [ "$(id -u)" != 0 ]; then
 	echo 'ok - what root has put there # SKIP only root can give files away' && exit $failed

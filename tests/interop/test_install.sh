@@ -30,6 +30,9 @@ done
 lab_expect_eq 'links of the installed documents lead somewhere' "$dead" ''
 lab_expect_eq 'everybody may enter the folders' "$(cd "$here" && find . -mindepth 1 -type d ! -perm 755)" ''
 lab_expect_eq 'nothing outside of PREFIX' "$(cd "$stage" && find . -type f ! -path './opt/punch/*')" ''
+lab_expect_eq 'systemd searches no folder of ours: units name the whole path of what they start' \
+	"$(sed -n 's/^ExecStart=\([^ ]*\).*/\1/p' "$here"/lib/systemd/system/*.service | sort | xargs)" \
+	"$(printf '/opt/punch/bin/%s\n' punch-relay punch-rendezvous punch-resolver | xargs)"
 lab_expect_eq 'no program looks for its libraries in the build folder' \
 	"$(readelf -d "$here"/bin/* "$here/lib/punch/libpunch.so" | grep -iE 'rpath|runpath')" ''
 
