@@ -36,6 +36,7 @@ struct serve {
 	char **command;
 	int listener;
 	int signals;
+	pid_t commands[SERVE_MOST];	/* that run; a shell's exec, or being process 1, may give us other children */
 	unsigned int running;
 };
 
@@ -127,7 +128,7 @@ static void run(struct serve *serve, int fd, const struct local_reply *reply)
 	if (pid < 0)
 		log_error("cannot run %s for %s: %s", serve->command[0], reply->peer, strerror(errno));
 	else
-		serve->running++;
+		serve->commands[serve->running++] = pid;
 }
 
 /* Exchange the doorbell for the peer's socket */
@@ -169,17 +170,31 @@ static void accept_one(struct serve *serve)
 	close(fd);
 }
 
+/* @pid: a child that has ended */
+static void forget(struct serve *serve, pid_t pid)
+{
+	unsigned int i;
+
+	for (i = 0; i < serve->running; i++) {
+		if (serve->commands[i] == pid) {
+			serve->commands[i] = serve->commands[--serve->running];
+			return;
+		}
+	}
+}
+
 /* Return: true when it is time to leave */
 static bool on_signal(struct serve *serve)
 {
 	struct signalfd_siginfo info;
+	pid_t pid;
 
 	if (read(serve->signals, &info, sizeof(info)) != sizeof(info))
 		return false;
 	if (info.ssi_signo != SIGCHLD)
 		return true;
-	while (waitpid(-1, NULL, WNOHANG) > 0)
-		serve->running--;
+	while ((pid = waitpid(-1, NULL, WNOHANG)) > 0)
+		forget(serve, pid);
 	return false;
 }
 
