@@ -113,9 +113,27 @@ static int secret_equal(const char *a, const char *b)
 	return diff == 0;
 }
 
+/* One file by two ways (a link on the way to its folder, "//"): the folder counts, as in local_tag_of() */
+static int same_file(const char *a, const char *b)
+{
+	const char *base_a = strrchr(a, '/'), *base_b = strrchr(b, '/');
+	char tag_a[LOCAL_TAG], tag_b[LOCAL_TAG];
+
+	return base_a && base_b && strcmp(base_a, base_b) == 0 && local_tag_of(tag_a, a) == 0 &&
+	       local_tag_of(tag_b, b) == 0 && strcmp(tag_a, tag_b) == 0;
+}
+
+/* @a, @b: of LIMIT_PATH bytes, without an end where a hostile client has sent one */
+static int path_equal(const char *a, const char *b)
+{
+	if (strncmp(a, b, LIMIT_PATH) == 0)
+		return 1;
+	return memchr(a, '\0', LIMIT_PATH) && memchr(b, '\0', LIMIT_PATH) && same_file(a, b);
+}
+
 int local_config_equal(const struct local_config *a, const struct local_config *b)
 {
-	return secret_equal(a->secret, b->secret) && strncmp(a->path, b->path, sizeof(a->path)) == 0 &&
+	return secret_equal(a->secret, b->secret) && path_equal(a->path, b->path) &&
 	       strncmp(a->as, b->as, sizeof(a->as)) == 0 &&
 	       strncmp(a->rendezvous, b->rendezvous, sizeof(a->rendezvous)) == 0;
 }

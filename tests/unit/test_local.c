@@ -33,7 +33,7 @@ static struct local_config quick_config(const char *secret, const char *as, cons
 
 static void a_file_names_its_resolver(void **state)
 {
-	struct local_config config = file_config(scratch_path("punch.conf"));
+	struct local_config config = file_config(scratch_path("punch.conf")), linked_config;
 	char wanted[128], folder[SCRATCH_PATH], linked[SCRATCH_PATH + 16];
 	struct sockaddr_un sun, other;
 	struct stat st;
@@ -53,9 +53,17 @@ static void a_file_names_its_resolver(void **state)
 	snprintf(folder, sizeof(folder), "%s", scratch_path("link"));
 	assert_int_equal(symlink(scratch, folder), 0);
 	snprintf(linked, sizeof(linked), "%s/punch.conf", folder);
-	config = file_config(linked);
-	assert_int_equal(local_address(&other, 1000, &config, 3), len);
+	linked_config = file_config(linked);
+	assert_int_equal(local_address(&other, 1000, &linked_config, 3), len);
 	assert_memory_equal(&sun, &other, sizeof(sun));
+	assert_true(local_config_equal(&config, &linked_config));
+
+	/* but neither another file in it, nor one of that name elsewhere */
+	snprintf(linked, sizeof(linked), "%s/other.conf", folder);
+	linked_config = file_config(linked);
+	assert_false(local_config_equal(&config, &linked_config));
+	linked_config = file_config("/punch.conf");
+	assert_false(local_config_equal(&config, &linked_config));
 }
 
 static void the_longest_names_fit(void **state)
