@@ -60,7 +60,7 @@ static const char usage[] =
 	"      --check           read the configuration, say what is wrong, exit\n"
 	"      --listen ADDRESS  instead of the file's; may be repeated\n"
 	"      --secret FILE     instead of the file's\n"
-	"      --metrics ADDRESS instead of the file's\n"
+	"      --metrics ADDRESS:PORT  instead of the file's\n"
 	"      --budget MIB      memory for the buffers of fast connections, default 256\n"
 	"      --buffer KIB      the same socket buffers for all; 0 leaves them to the kernel\n"
 	"  -v, --verbose         log what happens; twice: everything\n"
@@ -74,7 +74,7 @@ static int bad_usage(const char *what, const char *text, const char *right)
 
 static int parse_endpoint(struct endpoint *ep, const char *option, uint16_t port)
 {
-	if (endpoint_parse(ep, optarg, port))
+	if (endpoint_parse(ep, optarg, port) || !ep->port)
 		return bad_usage(option, optarg, "want ADDRESS:PORT, as 0.0.0.0:4433 or [::]:4433");
 	return -1;
 }
@@ -235,6 +235,7 @@ static int open_doors(struct conf_relay *conf, int buffer_kib)
 		if ((err == -EAFNOSUPPORT || err == -EADDRNOTAVAIL) && ep->family == AF_INET6 &&
 		    endpoint_is_any(ep) && conf->listen_count > 1) {
 			log_info("%s", why);
+			ep->family = 0;
 			continue;
 		}
 		if (err)
@@ -305,8 +306,10 @@ static void announce(const struct conf_relay *conf)
 	char text[ENDPOINT_TEXT_SIZE];
 
 	printf("punch-relay %s: listening on", PUNCH_VERSION);
-	for (unsigned int i = 0; i < conf->listen_count; i++)
-		printf(" %s", endpoint_format(&conf->listen[i], text));
+	for (unsigned int i = 0; i < conf->listen_count; i++) {
+		if (conf->listen[i].family)
+			printf(" %s", endpoint_format(&conf->listen[i], text));
+	}
 	printf("\n");
 	fflush(stdout);
 }

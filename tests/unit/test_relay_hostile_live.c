@@ -274,6 +274,22 @@ static void test_check_names_file_and_line(void **state)
 	live_folder_remove(folder);
 }
 
+/* The kernel would choose one that nobody is told */
+static void test_figures_without_a_port_are_refused(void **state)
+{
+	char name[] = "punch-relay", check[] = "--check", dash_m[] = "--metrics", address[] = "127.0.0.1";
+	char *argv[] = { name, check, dash_m, address, NULL };
+	struct program program;
+	char folder[64];
+
+	(void)state;
+	live_folder(folder);
+	live_start(&program, name, argv, folder, "never", 0);
+	assert_int_equal(live_stop(&program), 2);
+	assert_true(live_log_has(folder, "--metrics 127.0.0.1: want ADDRESS:PORT"));
+	live_folder_remove(folder);
+}
+
 static void test_slow_hello_is_closed(void **state)
 {
 	char byte;
@@ -330,6 +346,7 @@ int main(void)
 		cmocka_unit_test(test_out_of_descriptors),
 		cmocka_unit_test(test_without_a_secret_it_does_not_start),
 		cmocka_unit_test(test_check_names_file_and_line),
+		cmocka_unit_test(test_figures_without_a_port_are_refused),
 		cmocka_unit_test(test_slow_hello_is_closed),
 		cmocka_unit_test(test_no_partner),
 	};
