@@ -231,6 +231,11 @@ static void on_section(struct conf_walk *walk, char *text)
 		walk->seen_section[section - walk->sections] = true;
 }
 
+static bool may_be_empty(const struct conf_section *section, const struct conf_key *key)
+{
+	return section->empty && strcmp(section->empty, key->name) == 0;
+}
+
 static int on_setting(void *user, const char *inih_section, const char *name, const char *value)
 {
 	struct conf_walk *walk = user;
@@ -259,7 +264,7 @@ static int on_setting(void *user, const char *inih_section, const char *name, co
 	walk->key = key->name;
 	if (walk->seen_keys & 1ull << (key - walk->section->keys))
 		conf_fail(walk, value, "this setting is already in the section; several values go on one line");
-	else if (!*value)
+	else if (!*value && !may_be_empty(walk->section, key))
 		conf_fail(walk, "", "a value is missing");
 	else if (!walk->ignore)
 		key->take(walk, value);

@@ -22,7 +22,8 @@
 
 #define CONF_PEERS	1024	/* most peers of one file */
 #define CONF_SERVICES	256
-#define CONF_LIST	16	/* most words of one list value (listen, probe, relay, rendezvous) */
+#define CONF_LIST	16	/* most words of one list value (listen, probe, relay) */
+#define CONF_SERVERS	4	/* most of one node, rendezvous and stun: each costs connections */
 #define CONF_WORDS	512	/* bytes of a list value kept as text */
 
 struct conf_error {

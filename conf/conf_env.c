@@ -11,6 +11,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "common/printable.h"
+
 #define DIGITS_MOST	6	/* of PUNCH_TIMEOUT: what is longer is no number of seconds */
 
 /* Return: false when it does not fit, with @why */
@@ -44,6 +46,67 @@ int conf_env_quick(struct local_config *config, char *(*getenv_)(const char *), 
 		return -EINVAL;
 	}
 	return 0;
+}
+
+/* Empty: nobody can call us */
+static int check_as(const char *as, char *why, size_t size)
+{
+	if (!*as || conf_name_ok(as))
+		return 0;
+	snprintf(why, size, "PUNCH_AS=%.*s%s: a name has 1 to %d letters, digits, \"-\", \"_\", \".\"",
+		 (int)printable_harmless(as), as, printable_rest(as), LIMIT_NAME - 1);
+	return -EINVAL;
+}
+
+const char *conf_env_meeting(const char *rendezvous)
+{
+	static const char prefix[] = "none@";
+
+	return strncmp(rendezvous, prefix, sizeof(prefix) - 1) == 0 ? rendezvous + sizeof(prefix) - 1 : NULL;
+}
+
+/* HOST[:PORT]s, as in a file */
+static int check_servers(const char *rendezvous, char *why, size_t size)
+{
+	char word[LIMIT_HOST];
+	unsigned int count = 0;
+
+	while (conf_word_next(&rendezvous, word, sizeof(word))) {
+		if (!conf_server_ok(word)) {
+			snprintf(why, size, "PUNCH_RENDEZVOUS=%.*s%s: expected HOST or HOST:PORT, as "
+				 "rdv.example.org:4430; a port is 1 to 65535", (int)printable_harmless(word), word,
+				 printable_rest(word));
+			return -EINVAL;
+		}
+		if (++count > CONF_SERVERS) {
+			snprintf(why, size, "PUNCH_RENDEZVOUS: %s: at most %d servers", word, CONF_SERVERS);
+			return -EINVAL;
+		}
+	}
+	return 0;
+}
+
+int conf_env_check_quick(const struct local_config *config, char *why, size_t size)
+{
+	const char *host = conf_env_meeting(config->rendezvous);
+	struct endpoint ep;
+
+	if (check_as(config->as, why, size) < 0)
+		return -EINVAL;
+	if (strcmp(config->rendezvous, "none") == 0) {
+		snprintf(why, size, "PUNCH_RENDEZVOUS=none: without a rendezvous the other side's public address is "
+			 "needed: none@ADDRESS");
+		return -EINVAL;
+	}
+	if (!host)
+		return check_servers(config->rendezvous, why, size);
+	if (endpoint_parse(&ep, host, 0) == 0 ? !ep.port && endpoint_is_unicast(&ep) && !endpoint_is_loopback(&ep) :
+						 conf_host_ok(host))
+		return 0;
+	snprintf(why, size, "PUNCH_RENDEZVOUS=%.*s%s: none@ADDRESS wants the other side's public address, or a name "
+		 "for it, without a port", (int)printable_harmless(config->rendezvous), config->rendezvous,
+		 printable_rest(config->rendezvous));
+	return -EINVAL;
 }
 
 /* Return: 0 when it is no number, or none that we take */

@@ -21,6 +21,16 @@
  */
 int conf_env_quick(struct local_config *config, char *(*getenv_)(const char *), char *why, size_t size);
 
+/**
+ * conf_env_check_quick() - what conf_env_quick() does not look at: the form of PUNCH_AS and of PUNCH_RENDEZVOUS
+ * @why:	one line for people on -EINVAL
+ * Return: 0 or -EINVAL
+ */
+int conf_env_check_quick(const struct local_config *config, char *why, size_t size);
+
+/** conf_env_meeting() - HOST of "none@HOST" in PUNCH_RENDEZVOUS (a part of it), or NULL: there is a server */
+const char *conf_env_meeting(const char *rendezvous);
+
 /* What to tell whose environment names quick mode, while there is a file (conf_node_path(), %s) */
 #define CONF_ENV_HIDES	"PUNCH_SECRET is set, so this is quick mode: %s is not read (to use it, unset PUNCH_SECRET)"
 

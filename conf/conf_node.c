@@ -49,7 +49,7 @@ static void take_rendezvous(struct conf_walk *walk, const char *value)
 {
 	if (conf_word_in(value, "none") && strcmp(value, "none") != 0)
 		conf_fail(walk, value, "none stands alone: peers are then met at their address, without any server");
-	else if (conf_take_hosts(walk, value, false, node_of(walk)->rendezvous))
+	else if (conf_take_hosts(walk, value, false, CONF_SERVERS, node_of(walk)->rendezvous))
 		node_of(walk)->serverless = strcmp(value, "none") == 0;
 }
 
@@ -82,7 +82,17 @@ static void take_keepalive(struct conf_walk *walk, const char *value)
 
 static void take_stun(struct conf_walk *walk, const char *value)
 {
-	conf_take_hosts(walk, value, false, node_of(walk)->stun);
+	const char *cursor = value;
+	char word[CONF_WORDS];
+	struct endpoint ep;
+
+	if (!conf_take_hosts(walk, value, false, CONF_SERVERS, node_of(walk)->stun))
+		return;
+	while (conf_word_next(&cursor, word, sizeof(word))) {
+		if (endpoint_parse(&ep, word, 1) == 0 && ep.family == AF_INET6)
+			conf_fail(walk, word, "these servers are asked by IPv4, to whose NATs it matters; a name or an "
+				  "IPv4 address is wanted");
+	}
 }
 
 static void take_port_mapping(struct conf_walk *walk, const char *value)
@@ -331,9 +341,9 @@ static const struct conf_key service_keys[] = {
 };
 
 static const struct conf_section sections[] = {
-	{ "node", false, NULL, NULL, node_keys },
-	{ "peer", true, "bob", begin_peer, peer_keys },
-	{ "service", true, "ssh", begin_service, service_keys },
+	{ "node", false, NULL, NULL, node_keys, NULL },
+	{ "peer", true, "bob", begin_peer, peer_keys, NULL },
+	{ "service", true, "ssh", begin_service, service_keys, "allow" },
 };
 
 int conf_node_load(struct conf_node *conf, const char *path, struct conf_error *error)

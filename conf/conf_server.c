@@ -89,7 +89,7 @@ static void take_relay(struct conf_walk *walk, const char *value)
 	if (strcmp(value, "embedded") == 0 || strcmp(value, "none") == 0)
 		strcpy(conf->relay, value);
 	else
-		conf_take_hosts(walk, value, true, conf->relay);
+		conf_take_hosts(walk, value, true, CONF_LIST, conf->relay);
 }
 
 static void take_relay_secret(struct conf_walk *walk, const char *value)
@@ -127,7 +127,7 @@ static const struct conf_key rendezvous_keys[] = {
 };
 
 static const struct conf_section rendezvous_sections[] = {
-	{ "rendezvous", false, NULL, NULL, rendezvous_keys },
+	{ "rendezvous", false, NULL, NULL, rendezvous_keys, NULL },
 };
 
 /* ------------------------------------------------------------ [relay] */
@@ -175,7 +175,7 @@ static const struct conf_key relay_keys[] = {
 };
 
 static const struct conf_section relay_sections[] = {
-	{ "relay", false, NULL, NULL, relay_keys },
+	{ "relay", false, NULL, NULL, relay_keys, NULL },
 };
 
 /* ------------------------------------------------------------ loading */

@@ -268,7 +268,8 @@ bool conf_server_ok(const char *text)
 	return host_port_ok(text, false);
 }
 
-bool conf_take_hosts(struct conf_walk *walk, const char *value, bool need_port, char out[CONF_WORDS])
+bool conf_take_hosts(struct conf_walk *walk, const char *value, bool need_port, unsigned int most,
+		     char out[CONF_WORDS])
 {
 	char word[CONF_WORDS];
 	const char *cursor = value;
@@ -277,8 +278,8 @@ bool conf_take_hosts(struct conf_walk *walk, const char *value, bool need_port, 
 	if (!conf_take_text(walk, value, out, CONF_WORDS))
 		return false;
 	while (conf_word_next(&cursor, word, sizeof(word))) {
-		if (++count > CONF_LIST) {
-			conf_fail(walk, word, "at most %d words", CONF_LIST);
+		if (++count > most) {
+			conf_fail(walk, word, "at most %u servers", most);
 			return false;
 		}
 		if (!host_port_ok(word, need_port)) {

@@ -35,6 +35,7 @@ struct conf_key {
  * @example:	a title to show in a message
  * @begin:	titled sections: a new one. Return: false to check its keys without storing them
  * @keys:	ends with a NULL name
+ * @empty:	the key of which a value may be left empty, or NULL
  */
 struct conf_section {
 	const char *name;
@@ -42,6 +43,7 @@ struct conf_section {
 	const char *example;
 	bool (*begin)(struct conf_walk *walk, const char *title);
 	const struct conf_key *keys;
+	const char *empty;
 };
 
 /**
@@ -117,7 +119,8 @@ bool conf_take_endpoint(struct conf_walk *walk, const char *value, uint16_t port
 /** conf_take_endpoints() - up to CONF_LIST of them. Return: how many (0 after a complaint) */
 unsigned int conf_take_endpoints(struct conf_walk *walk, const char *value, uint16_t port,
 				 struct endpoint out[CONF_LIST]);
-/** conf_take_hosts() - up to CONF_LIST words HOST[:PORT]; @need_port: HOST:PORT */
-bool conf_take_hosts(struct conf_walk *walk, const char *value, bool need_port, char out[CONF_WORDS]);
+/** conf_take_hosts() - up to @most words HOST[:PORT]; @need_port: HOST:PORT. Return: false after a complaint */
+bool conf_take_hosts(struct conf_walk *walk, const char *value, bool need_port, unsigned int most,
+		     char out[CONF_WORDS]);
 
 #endif

@@ -127,6 +127,8 @@ unsigned int ktls_offer(void)
 	if (wish && strcmp(wish, "no") == 0)
 		return 0;
 	offer = (can(true) ? SEAL_KERNEL_CHACHA : 0) | (can(false) ? SEAL_KERNEL_AES : 0);
+	if (wish && *wish && strcmp(wish, "aes") != 0)
+		log_warn("PUNCH_KTLS=%s: expected no or aes; the kernel's TLS is used where it is there", wish);
 	/* One cipher at a time: tests of either */
 	if (wish && strcmp(wish, "aes") == 0)
 		offer &= SEAL_KERNEL_AES;

@@ -8,57 +8,15 @@
 #include <string.h>
 #include <openssl/crypto.h>
 
-#include "common/printable.h"
 #include "common/strength.h"
 #include "conf/conf_env.h"
 #include "resolver/load.h"
 
-/* What conf_env_quick() does not look at, and what can be told before a node is made */
 static int check_quick(const struct local_config *config, char *why, size_t size)
 {
-	if (strcmp(config->rendezvous, "none") != 0)
-		return strength_check(config->secret, why, size);
-	snprintf(why, size, "PUNCH_RENDEZVOUS=none: without a rendezvous the other side's public address is needed: "
-		 "none@ADDRESS");
-	return -EINVAL;
-}
+	int rc = conf_env_check_quick(config, why, size);
 
-/* "none@HOST": no server, both sides meet at their addresses. Return: HOST, NULL where there is a server */
-static const char *meeting_host(const char *rendezvous)
-{
-	static const char prefix[] = "none@";
-
-	return strncmp(rendezvous, prefix, sizeof(prefix) - 1) == 0 ? rendezvous + sizeof(prefix) - 1 : NULL;
-}
-
-/* HOST[:PORT]s, as conf/ wants them */
-static int check_server(const char *rendezvous, char *why, size_t size)
-{
-	char word[LIMIT_HOST];
-
-	while (conf_word_next(&rendezvous, word, sizeof(word))) {
-		if (conf_server_ok(word))
-			continue;
-		snprintf(why, size, "PUNCH_RENDEZVOUS=%s: expected HOST or HOST:PORT, as rdv.example.org:4430; a port "
-			 "is 1 to 65535", word);
-		return -EINVAL;
-	}
-	return 0;
-}
-
-static int check_meeting(const char *rendezvous, char *why, size_t size)
-{
-	const char *host = meeting_host(rendezvous);
-	struct endpoint ep;
-
-	if (!host)
-		return check_server(rendezvous, why, size);
-	if ((endpoint_parse(&ep, host, 0) == 0 ? !ep.port && endpoint_is_unicast(&ep) && !endpoint_is_loopback(&ep) :
-		      conf_host_ok(host)))
-		return 0;
-	snprintf(why, size, "PUNCH_RENDEZVOUS=%s: none@ADDRESS wants the other side's public address, or a name for "
-		 "it, without a port", rendezvous);
-	return -EINVAL;
+	return rc < 0 ? rc : strength_check(config->secret, why, size);
 }
 
 int load_config(struct local_config *config, char *why, size_t size)
@@ -80,16 +38,6 @@ int load_config(struct local_config *config, char *why, size_t size)
 	return rc;
 }
 
-/* Empty: nobody can call us */
-static int check_as(const char *as, char *why, size_t size)
-{
-	if (!*as || conf_name_ok(as))
-		return 0;
-	snprintf(why, size, "PUNCH_AS=%.*s%s: a name has 1 to %d letters, digits, \"-\", \"_\", \".\"",
-		 (int)printable_harmless(as), as, printable_rest(as), LIMIT_NAME - 1);
-	return -EINVAL;
-}
-
 static int load_quick(struct node *node, char *why, size_t size)
 {
 	const struct local_config *config = &node->config;
@@ -98,12 +46,10 @@ static int load_quick(struct node *node, char *why, size_t size)
 	node->quick_mode = true;
 	snprintf(node->conf.name, sizeof(node->conf.name), "%s", config->as);
 	snprintf(node->conf.rendezvous, sizeof(node->conf.rendezvous), "%s", config->rendezvous);
-	rc = check_as(config->as, why, size);
-	if (rc == 0)
-		rc = check_meeting(config->rendezvous, why, size);
+	rc = conf_env_check_quick(config, why, size);
 	if (rc < 0)
 		return rc;
-	node->quick_address = meeting_host(config->rendezvous);
+	node->quick_address = conf_env_meeting(config->rendezvous);
 	node->conf.serverless = node->quick_address != NULL;
 	rc = quick_init(&node->quick, config->secret);
 	if (rc == 0)
@@ -167,8 +113,7 @@ int load_check(const struct local_config *config, char *why, size_t size)
 	int rc;
 
 	if (config->secret[0])
-		return check_as(config->as, why, size) < 0 ||
-		       check_meeting(config->rendezvous, why, size) < 0 ? -EINVAL : 0;
+		return conf_env_check_quick(config, why, size);
 	node = calloc(1, sizeof(*node));
 	if (!node) {
 		snprintf(why, size, "%s", strerror(ENOMEM));

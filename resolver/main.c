@@ -72,8 +72,8 @@ static const char help[] =
 "  PUNCH_IDLE        seconds without anything to do before it leaves (600)\n"
 "\n"
 "Exit status: 0 done, or with --background: a resolver listens, this one or another;\n"
-"64 wrong usage, 71 the system refused something, 75 another resolver does not answer,\n"
-"78 the configuration or the key is wrong.\n";
+"64 wrong usage, 71 the system refused something, 75 another resolver does not answer\n"
+"(without --background: or runs), 78 the configuration or the key is wrong.\n";
 
 static _Noreturn void usage(void)
 {

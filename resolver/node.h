@@ -19,7 +19,7 @@
 #include "resolver/memory.h"
 #include "resolver/nearest.h"
 
-#define NODE_UPLINKS 4	/* most rendezvous servers of one node */
+#define NODE_UPLINKS CONF_SERVERS
 
 struct node {
 	struct event_base *base;

@@ -8,7 +8,7 @@
 #include "common/endpoint.h"
 #include "resolver/node.h"
 
-#define STUNLIST_MAX	4	/* servers of one node */
+#define STUNLIST_MAX	CONF_SERVERS
 
 struct stunlist;
 

@@ -87,12 +87,7 @@ static int start_uplinks(struct node *node)
 	const char *cursor = node->conf.serverless ? "" : node->conf.rendezvous;
 	char word[LIMIT_HOST];
 
-	while (conf_word_next(&cursor, word, sizeof(word))) {
-		if (node->uplink_count == NODE_UPLINKS) {
-			log_warn("rendezvous = %s: only the first %d servers are used", node->conf.rendezvous,
-				 NODE_UPLINKS);
-			break;
-		}
+	while (node->uplink_count < NODE_UPLINKS && conf_word_next(&cursor, word, sizeof(word))) {
 		node->uplinks[node->uplink_count] = uplink_new(node, word);
 		if (!node->uplinks[node->uplink_count])
 			return -ENOMEM;

@@ -188,6 +188,8 @@ static void check_quick(const struct options *options)
 		refuse("quick mode needs --rendezvous HOST[:PORT] (or PUNCH_RENDEZVOUS), "
 		       "the server where both sides meet");
 	rc = conf_env_quick(&config, getenv, why, sizeof(why));
+	if (rc == 0)
+		rc = conf_env_check_quick(&config, why, sizeof(why));
 	explicit_bzero(&config, sizeof(config));
 	if (rc < 0 || strength_check(variable("PUNCH_SECRET"), why, sizeof(why)) < 0)
 		refuse(why);

@@ -46,6 +46,10 @@ weak() { # refused, with the number of guesses and without the word
 		! "$P" --secret 'blue horse' -r r true 2>&1 | grep -q 'blue horse'
 }
 check "a word that could be guessed is refused" weak
+check "quick mode: a name that is none" says 78 'PUNCH_AS=bob smith: ' "$P" --weak-secret --secret w -r r --as 'bob smith' true
+check "quick mode: a server that is none" says 78 'PUNCH_RENDEZVOUS=rdv:99999: ' "$P" --weak-secret --secret w -r rdv:99999 true
+check "quick mode: neither server nor address" says 78 'none@ADDRESS' "$P" --weak-secret --secret w -r none true
+check "quick mode: too many servers" says 78 'e: at most 4 servers' "$P" --weak-secret --secret w -r 'a b c d e' true
 check "one from the environment, too" says 78 'the secret word is weak' env PUNCH_SECRET=hunter2 PUNCH_RENDEZVOUS=r "$P" true
 check "who insists may have it" says 0 '^hunter2 yes$' "$P" --weak-secret --secret hunter2 -r r \
 	sh -c 'echo $PUNCH_SECRET $PUNCH_WEAK_SECRET'

@@ -144,7 +144,9 @@ static const struct mistake {
 	{ "[node]\nkey=k\nrendezvous=http://r\n", 3, { "= http://r", "HOST" } },
 	{ "[node]\nkey=k\nrendezvous=a,b\n", 3, { "= a,b" } },
 	{ "[node]\nkey=k\nrendezvous=0.0.0.0\n", 3, { "= 0.0.0.0" } },
-	{ "[node]\nkey=k\nrendezvous=a b c d e f g h i j k l m n o p q\n", 3, { "= q", "at most 16" } },
+	{ "[node]\nkey=k\nrendezvous=a b c d e\n", 3, { "= e", "at most 4" } },
+	{ "[node]\nkey=k\nrendezvous=r\nstun=a b c d e\n", 4, { "stun = e", "at most 4" } },
+	{ "[node]\nkey=k\nrendezvous=r\nstun=a [2001:db8::1]:3478\n", 4, { "stun = [2001:db8::1]:3478", "IPv4" } },
 	{ "[node]\nkey=k\nrendezvous=r\naggressive=maybe\n", 4, { "aggressive = maybe", "yes" } },
 	{ "[node]\nkey=k\nrendezvous=none r\n", 3, { "rendezvous = none r", "none stands alone" } },
 	{ "[node]\nkey=k\nrendezvous=none\n" BOB, 0, { "[node] rendezvous = none", "no [peer] has an address", "address = HOST" } },
@@ -258,6 +260,17 @@ static void a_wrong_allow_is_nobody(void **state)
 	conf = load(text);
 	assert_int_equal(error.line, 7);
 	assert_string_equal(conf->services[0].allow, "");
+}
+
+static void an_empty_allow_is_nobody(void **state)
+{
+	const struct conf_node *conf = load_good(NODE BOB "[service a]\nport=22\nallow=\n[service b]\nport=23\n");
+
+	(void)state;
+	assert_false(conf_service_allows(&conf->services[0], "bob"));
+	assert_true(conf_service_allows(&conf->services[1], "bob"));
+	conf = load_good(NODE BOB "[service a]\nport=22\nallow= ; nobody for now\n");
+	assert_false(conf_service_allows(&conf->services[0], "bob"));
 }
 
 static void lines_that_are_too_long_are_told(void **state)
@@ -576,6 +589,7 @@ int main(void)
 		cmocka_unit_test(each_mistake_is_told_with_its_place),
 		cmocka_unit_test(the_first_mistake_is_kept_and_all_names_are_known),
 		cmocka_unit_test(a_wrong_allow_is_nobody),
+		cmocka_unit_test(an_empty_allow_is_nobody),
 		cmocka_unit_test(lines_that_are_too_long_are_told),
 		cmocka_unit_test(long_section_names_are_not_cut),
 		cmocka_unit_test(nul_bytes_are_told),
