@@ -126,7 +126,7 @@ static void an_inlet_that_could_not_begin_to_listen_does_so_later(void **state)
 
 static void a_lane_hears_again_too(void **state)
 {
-	struct port port = { .number = 0, .holder = -1, .probes = { -1, -1 } };
+	struct port *port = calloc(1, sizeof(*port));
 	struct endpoint local;
 	int fd;
 
@@ -136,15 +136,15 @@ static void a_lane_hears_again_too(void **state)
 	session->family = AF_INET;
 	session->deadline = clock_now() + 60 * SECOND;
 	session->state = SESSION_ANSWERED;
-	session->lanes[0].port = &port;
+	assert_non_null(port);
+	port->holder = port->probes[0] = port->probes[1] = -1;
+	session->lanes[0].port = port;
 	assert_int_equal(session_listen(session), 0);
 	assert_int_equal(endpoint_local(session->lanes[0].fd, &local), 0);
 	no_descriptor = no_watch = 1;
 	fd = come_to(local.port);
 	assert_true(world_until(node.base, has_path, NULL));
 	assert_int_equal(no_descriptor + no_watch, 0);
-	session->lanes[0].port = NULL;
-	session_cancel(session);
 	close(fd);
 }
 
