@@ -14,7 +14,8 @@
  *	       --close---> mapper     end the mappings and leave
  *
  * The link is a socket pair. The kernel closes it with the worker however that ends, so no
- * mapping stays behind but those of a mapper that was killed itself: they end with their lease.
+ * mapping stays behind but those of a mapper that was killed itself: they end with their lease. (With a gateway that
+ * gives none, UPnP's error 725, they stay until it is restarted or somebody takes the port.)
  *
  * There is one for each family: IPv4's NAT, where ports are mapped, and IPv6's firewall, in which a pinhole is
  * opened, know nothing of each other. Both are asked of the gateway, each of the address that its route leads to.
@@ -36,9 +37,9 @@
 #include <sysexits.h>
 #include <unistd.h>
 
-#include "common/clock.h"
 #include "common/log.h"
 #include "common/secret.h"
+#include "resolver/boottime.h"
 #include "resolver/epoch.h"
 #include "resolver/mapper_internal.h"
 #include "resolver/process.h"
@@ -70,7 +71,7 @@ static const struct {
  * struct held - one port's mapping
  * @have:	the gateway has it
  * @renew:	when to ask again
- * @over:	when the lease ends
+ * @over:	when the lease ends; it does so while we sleep, too, so all times here are boottime_now()'s
  */
 struct held {
 	struct lease lease;
@@ -133,7 +134,7 @@ static int renew(struct mapper *mapper, enum mapper_protocol protocol, struct he
 {
 	struct endpoint before = held->lease.external;
 	int err = ask(mapper, protocol, held, MAPPER_LEASE);
-	uint64_t now = clock_now();
+	uint64_t now = boottime_now();
 	uint32_t life;
 
 	if (!err && held->lease.granted < LEASE_LEAST) {
@@ -195,7 +196,7 @@ static void leave(struct mapper *mapper)
  */
 static void hear(struct mapper *mapper)
 {
-	uint64_t now = clock_now(), at;
+	uint64_t now = boottime_now(), at;
 	struct endpoint from;
 	uint32_t epoch, random;
 	unsigned int i;
@@ -220,7 +221,7 @@ static bool wait_link(struct mapper *mapper, bool *now)
 		{ .fd = MAPPER_LINK_FD, .events = POLLIN },
 		{ .fd = mapper->ear, .events = POLLIN },	/* a negative one is passed over */
 	};
-	uint64_t next = NEVER, at = clock_now();
+	uint64_t next = NEVER, at = boottime_now();
 	unsigned int i;
 	char word;
 
@@ -249,7 +250,7 @@ static void serve(struct mapper *mapper)
 		bool any = false;
 
 		for (i = 0; i < mapper->count; i++) {
-			if (now || mapper->held[i].renew <= clock_now())
+			if (now || mapper->held[i].renew <= boottime_now())
 				renew(mapper, mapper->protocol, &mapper->held[i]);
 			any = any || mapper->held[i].have;
 		}

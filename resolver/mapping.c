@@ -18,13 +18,14 @@
 #include <unistd.h>
 
 #include "common/log.h"
+#include "resolver/boottime.h"
 #include "resolver/process.h"
 #include "resolver/timer.h"
 
 #define MAPPING_AGAIN	(600 * SECOND)	/* after a mapper that found nothing: somebody may have switched it on */
 #define MAPPING_LOST	(60 * SECOND)	/* after one that died with a mapping: the gateway has it still */
 #define MAPPING_BURY	(50 * MS)	/* to a process that was killed and is not dead yet */
-#define MAPPING_FRESH	(60 * SECOND)	/* after a report nothing is asked anew */
+#define MAPPING_FRESH	(60 * SECOND)	/* after a report nothing is asked anew before this */
 
 static const char *const protocol_names[] = {
 	[MAPPER_NONE] = "none",
@@ -48,8 +49,10 @@ struct wanted {
  * @protocol:	that maps; @known: something was reported on this network
  * @fd:		link, -1: no mapper runs
  * @pid:	0: none has to be waited for
+ * @again:	when none runs: bury the last, start the next; when one runs: a refresh that came too early
  * @due:	when the next one is started
  * @leaving:	it was told to leave; the next one starts when it has
+ * @reported_at:	boottime_now(): the gateway may forget while we sleep
  */
 struct side {
 	struct mapping *mapping;
@@ -90,7 +93,7 @@ static void take_report(struct side *side, const struct mapper_report *in)
 		return;
 	side->known = true;
 	side->protocol = (enum mapper_protocol)in->protocol;
-	side->reported_at = clock_now();
+	side->reported_at = boottime_now();
 	for (i = 0; i < side->count; i++) {
 		if (side->wanted[i].port != in->internal)
 			continue;
@@ -145,7 +148,7 @@ static int start(struct side *side)
 	if (side->event && !event_add(side->event, NULL)) {
 		side->fd = ends[0];
 		side->leaving = false;
-		side->reported_at = clock_now();	/* what it asks first is fresh */
+		side->reported_at = boottime_now();	/* what it asks first is fresh */
 		return 0;
 	}
 	close(ends[0]);
@@ -197,6 +200,20 @@ static void link_over(struct side *side)
 		side->mapping->changed(side->mapping->arg);
 }
 
+static void refresh(struct side *side)
+{
+	const uint64_t now = boottime_now(), due = side->reported_at + MAPPING_FRESH;
+
+	if (side->fd < 0 || side->leaving)
+		return;
+	if (now < due) {
+		timer_set(side->again, due - now);
+		return;
+	}
+	side->reported_at = now;
+	send(side->fd, "", 1, MSG_NOSIGNAL | MSG_DONTWAIT);
+}
+
 /* Bury the last one, and start the next when it is time */
 static void on_again(evutil_socket_t fd, short what, void *arg)
 {
@@ -206,8 +223,10 @@ static void on_again(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd;
 	(void)what;
-	if (side->fd >= 0)
+	if (side->fd >= 0) {
+		refresh(side);
 		return;
+	}
 	if (!bury(side)) {
 		timer_set(side->again, MAPPING_BURY);
 		return;
@@ -245,14 +264,6 @@ void mapping_restart(struct mapping *mapping)
 		return;
 	restart(&mapping->sides[V4]);
 	restart(&mapping->sides[V6]);
-}
-
-static void refresh(struct side *side)
-{
-	if (side->fd < 0 || side->leaving || clock_now() - side->reported_at < MAPPING_FRESH)
-		return;
-	side->reported_at = clock_now();
-	send(side->fd, "", 1, MSG_NOSIGNAL | MSG_DONTWAIT);
 }
 
 void mapping_refresh(struct mapping *mapping)

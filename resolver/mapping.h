@@ -36,7 +36,7 @@ bool mapping_external(const struct mapping *mapping, int family, uint16_t port, 
 /** mapping_restart() - another network: all of it anew */
 void mapping_restart(struct mapping *mapping);
 
-/** mapping_refresh() - the connection was interrupted: the gateway may have forgotten */
+/** mapping_refresh() - the connection was interrupted: the gateway may have forgotten. Once a minute, others late */
 void mapping_refresh(struct mapping *mapping);
 
 /**

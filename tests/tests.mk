@@ -73,6 +73,7 @@ UNIT_test_study_deaf	= tests/unit/world.c $(filter-out resolver/main.c resolver/
 UNIT_test_netcache	= resolver/netcache.c $(LIBCOMMON)
 UNIT_test_pcp		= resolver/pcp.c common/endpoint.c
 UNIT_test_mapping	= tests/unit/world.c resolver/mapping.c $(LIBCOMMON)
+UNIT_test_mapper	= resolver/epoch.c resolver/process.c resolver/sandbox.c $(LIBCOMMON)
 UNIT_test_epoch		= resolver/epoch.c
 UNIT_test_pulse		= resolver/pulse.c
 UNIT_test_known		= resolver/known.c resolver/pin.c $(LIBCOMMON)
@@ -115,6 +116,8 @@ UNIT_test_resolver_keeper	= tests/unit/world.c $(LIBCOMMON)
 
 # What the kernel refuses to watch, and to tell
 UNIT_LINK_test_resolver_services = -Wl,--wrap=socket
+UNIT_LINK_test_mapping	= -Wl,--wrap=clock_gettime
+UNIT_LINK_test_mapper	= -Wl,--wrap=clock_gettime
 UNIT_LINK_test_session_deaf	= -Wl,--wrap=event_add,--wrap=accept4
 UNIT_LINK_test_study_deaf	= -Wl,--wrap=accept4
 UNIT_LINK_test_resolver_local	= -Wl,--wrap=event_add

@@ -23,14 +23,15 @@
 #include "common/clock.h"
 #include "resolver/mapping.h"
 #include "resolver/process.h"
+#include "tests/unit/clock_ahead.h"
 #include "tests/unit/world.h"
 
 #define PORT	4711
 #define PINHOLE	4712
 
-/* Shared with the mappers: how many were started, and may that of IPv6 end? */
+/* Shared with the mappers: how many were started, how often was that of IPv4 told to renew, and may that of IPv6 end? */
 static volatile struct {
-	unsigned int mappings, pinholes;
+	unsigned int mappings, renewals, pinholes;
 	bool may_end;
 } *started;
 
@@ -60,7 +61,7 @@ static _Noreturn void be_mapper(char *const argv[])
 	started->mappings++;
 	tell(PORT, "198.51.100.7");
 	while (recv(MAPPER_LINK_FD, &byte, 1, 0) > 0)
-		;
+		started->renewals++;
 	_exit(0);
 }
 
@@ -107,8 +108,15 @@ static bool is_started_again(void *arg)
 	return started->pinholes == 2;
 }
 
+static bool is_renewed(void *arg)
+{
+	(void)arg;
+	return started->renewals > 0;
+}
+
 static int setup(void **state)
 {
+	ahead = slept = 0;
 	*state = event_base_new();
 	started = mmap(NULL, sizeof(*started), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	return *state && started != MAP_FAILED ? 0 : -1;
@@ -157,11 +165,49 @@ static void one_family_keeps_its_mapping_when_the_others_mapper_dies(void **stat
 	mapping_free(mapping);
 }
 
+static struct mapping *mapped(struct event_base *base)
+{
+	const uint16_t port = PORT;
+	struct mapping *mapping = mapping_new(base, 1u << MAPPER_PCP, &port, 1, 0, on_changed, NULL);
+
+	assert_non_null(mapping);
+	assert_true(world_until(base, is_mapped, mapping));
+	return mapping;
+}
+
+/* The gateway may have begun anew in this very minute */
+static void a_refresh_that_comes_too_early_is_late_and_not_lost(void **state)
+{
+	struct mapping *mapping = mapped(*state);
+
+	ahead = 59 * SECOND + 500 * MS;
+	mapping_refresh(mapping);
+	mapping_refresh(mapping);
+	world_turn(*state, 50);
+	assert_int_equal(started->renewals, 0);
+	assert_true(world_until(*state, is_renewed, NULL));
+	world_turn(*state, 50);
+	assert_int_equal(started->renewals, 1);
+	mapping_free(mapping);
+}
+
+static void who_has_slept_for_a_minute_asks_at_once(void **state)
+{
+	struct mapping *mapping = mapped(*state);
+
+	ahead = slept = 61 * SECOND;
+	mapping_refresh(mapping);
+	assert_true(world_until(*state, is_renewed, NULL));
+	mapping_free(mapping);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(a_mapper_that_stays_without_its_link_holds_nobody_up, setup, teardown),
 		cmocka_unit_test_setup_teardown(one_family_keeps_its_mapping_when_the_others_mapper_dies, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_refresh_that_comes_too_early_is_late_and_not_lost, setup, teardown),
+		cmocka_unit_test_setup_teardown(who_has_slept_for_a_minute_asks_at_once, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
