@@ -22,7 +22,10 @@
 #include "resolver/timer.h"
 #include "resolver/uplink.h"
 
-/* a study takes 8 s at most (study.c), 5 s behind a NAT that drops what it does not know */
+/*
+ * A study (study.c) takes 5 s behind a NAT that drops what it does not know. With lost packets or a far server it may
+ * take more than this, 10.5 s at most: rather than that everybody waits for it, its facts are told the next time.
+ */
 #define DOCTOR_WAIT	(9 * SECOND)
 #define DOCTOR_LOOK	(50 * MS)	/* between two looks whether all is known */
 #define DOCTOR_LINE	160		/* bytes of one line of the text for people */
@@ -59,8 +62,23 @@ static bool all_known(const struct node *node)
 		return true;
 	ports_facts(node->ports, &facts);
 	inlets_mapping(node->inlets, AF_INET, &mapper, &external);
-	return facts.mapping != PUNCH__MAPPING__MAPPING_UNKNOWN && !ports_studying(node->ports) &&
-	       (mapper || !node->inlets);
+	return (facts.mapping != PUNCH__MAPPING__MAPPING_UNKNOWN || !ports_measurable(node->ports)) &&
+	       !ports_studying(node->ports) && (mapper || !node->inlets);
+}
+
+/* How IPv4 leaves this host. A rendezvous may have been reached by IPv6, and has seen another address then */
+static void gather_ipv4(const struct node *node, struct doctor_facts *facts)
+{
+	struct endpoint source, seen;
+	unsigned int i;
+
+	facts->measurable = node->ports && ports_measurable(node->ports);
+	facts->ipv4_route = !reach_source(AF_INET, &source) || facts->measurable;
+	if (node->ports && ports_public(node->ports, &facts->mapped))
+		return;
+	for (i = 0; i < node->uplink_count && !facts->mapped.family; i++)
+		if (!uplink_observed(node->uplinks[i], &seen) && seen.family == AF_INET)
+			facts->mapped = seen;
 }
 
 static void gather(const struct node *node, const struct doors *doors, struct doctor_facts *facts)
@@ -71,6 +89,7 @@ static void gather(const struct node *node, const struct doors *doors, struct do
 	memset(facts, 0, sizeof(*facts));
 	if (node->ports)
 		ports_facts(node->ports, &nat);
+	gather_ipv4(node, facts);
 	facts->mapping = nat.mapping;
 	facts->filtering = nat.filtering;
 	facts->port_rule = nat.port_rule;
@@ -83,13 +102,8 @@ static void gather(const struct node *node, const struct doors *doors, struct do
 	facts->hairpin = nat.hairpin;
 	facts->lifetime = nat.lifetime;
 	facts->hops = nat.hops;
-	for (i = 0; i < node->uplink_count; i++) {
-		if (uplink_state(node->uplinks[i]) != UPLINK_READY)
-			continue;
-		facts->ready++;
-		if (!facts->mapped.family)
-			uplink_observed(node->uplinks[i], &facts->mapped);
-	}
+	for (i = 0; i < node->uplink_count; i++)
+		facts->ready += uplink_state(node->uplinks[i]) == UPLINK_READY;
 	facts->uplinks = node->uplink_count;
 	facts->gateway_off = node->conf.port_mapping == CONF_MAPPING_NO;
 	facts->gateway = inlets_mapping(node->inlets, AF_INET, &facts->gateway_known, &facts->gateway_external);
@@ -145,6 +159,14 @@ static void add_ports(struct json_object *nat, const struct doctor_facts *facts)
 	json_object_object_add(nat, "port_step", counts ? json_object_new_int(facts->port_step) : NULL);
 	snprintf(text, sizeof(text), "%.1f", pace);
 	json_object_object_add(nat, "port_pace_per_s", counts ? json_object_new_double_s(pace, text) : NULL);
+}
+
+static struct json_object *json_ipv4(const struct doctor_facts *facts)
+{
+	struct json_object *ipv4 = json_object_new_object();
+
+	json_object_object_add(ipv4, "route", json_object_new_boolean(facts->ipv4_route));
+	return ipv4;
 }
 
 static struct json_object *json_ipv6(const struct doctor_facts *facts)
@@ -207,6 +229,7 @@ static char *as_json(const struct node *node, const struct doors *doors, const s
 	add_text(nat, "mapped", facts->gateway_external.family ?
 		 endpoint_format(&facts->gateway_external, text) : NULL);
 	json_object_object_add(root, "nat", nat);
+	json_object_object_add(root, "ipv4", json_ipv4(facts));
 	json_object_object_add(root, "ipv6", json_ipv6(facts));
 	add_text(root, "verdict", doctor_verdict(facts));
 	string = json_object_to_json_string_ext(root, JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_NOSLASHESCAPE);
@@ -257,37 +280,32 @@ static void print_doors(FILE *out, const struct node *node, const struct doors *
 {
 	char text[DOCTOR_LINE];
 	bool relayless = doors_without_relay(node);
-	unsigned int i, open = 0;
+	unsigned int i, open = 0, relays = 0;
 
 	for (i = 0; i < doors->count; i++) {
 		const char *problem = door_problem(&doors->list[i], text, sizeof(text));
 
+		relays += doors->list[i].relay;
 		open += problem && !*problem;
 		if (problem && *problem)
 			fprintf(out, "server ports  %s %s: %s\n", doors->list[i].relay ? "relay" : "probe",
 				doors->list[i].where, problem);
 	}
 	if (open && open == doors->count)
-		fprintf(out, "server ports  probes%s answer\n", relayless ? "" : " and relay");
+		fprintf(out, "server ports  %s\n", relays == doors->count ? "relay answers" :
+			relays ? "probes and relay answer" : "probes answer");
 	if (relayless)
 		fputs("server ports  there is no relay: what cannot be made directly fails\n", out);
 }
 
-static char *as_text(const struct node *node, const struct doors *doors, const struct doctor_facts *facts)
+static void print_nat(FILE *out, const struct doctor_facts *facts)
 {
-	char text[ENDPOINT_TEXT_SIZE], ports[DOCTOR_LINE], hops[32] = "not measured yet", *data = NULL;
-	size_t size = 0;
-	FILE *out = open_memstream(&data, &size);
-	unsigned int i;
+	char text[ENDPOINT_TEXT_SIZE], ports[DOCTOR_LINE], hops[32] = "not measured yet";
 
-	if (!out)
-		return NULL;
-	for (i = 0; i < node->uplink_count; i++)
-		print_uplink(out, node->uplinks[i]);
-	print_doors(out, node, doors);
-	if (!node->uplink_count)
-		fputs(node->conf.serverless ? "rendezvous    none, as configured\n" :
-		      "rendezvous    none: set [node] rendezvous = HOST\n", out);
+	if (!facts->ipv4_route) {
+		fputs("IPv4          no\n", out);
+		return;
+	}
 	if (facts->hops)
 		snprintf(hops, sizeof(hops), "%u", facts->hops);
 	else if (facts->mapping == PUNCH__MAPPING__MAPPING_NONE)
@@ -312,6 +330,24 @@ static char *as_text(const struct node *node, const struct doors *doors, const s
 	fprintf(out, "port mapping  %s%s%s\n", or_unmeasured(doctor_port_mapping(facts)),
 		facts->gateway_external.family ? ", the gateway passes on " : "",
 		facts->gateway_external.family ? endpoint_format(&facts->gateway_external, text) : "");
+}
+
+static char *as_text(const struct node *node, const struct doors *doors, const struct doctor_facts *facts)
+{
+	char *data = NULL;
+	size_t size = 0;
+	FILE *out = open_memstream(&data, &size);
+	unsigned int i;
+
+	if (!out)
+		return NULL;
+	for (i = 0; i < node->uplink_count; i++)
+		print_uplink(out, node->uplinks[i]);
+	print_doors(out, node, doors);
+	if (!node->uplink_count)
+		fputs(node->conf.serverless ? "rendezvous    none, as configured\n" :
+		      "rendezvous    none: set [node] rendezvous = HOST\n", out);
+	print_nat(out, facts);
 	print_ipv6(out, facts);
 	fprintf(out, "\n%s\n", doctor_verdict(facts));
 	if (fclose(out)) {

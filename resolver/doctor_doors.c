@@ -13,6 +13,7 @@
 #include "common/limits.h"
 #include "resolver/doctor_doors.h"
 #include "resolver/race.h"
+#include "resolver/reach.h"
 
 #define DOOR_LIMIT	(4 * SECOND)	/* SYNs at 0, 1 and 3 s; a study of the NAT takes longer */
 
@@ -39,6 +40,7 @@ static void on_addresses(void *arg, int error, const char *text, const struct en
 {
 	struct endpoint kept[DNS_RESULTS];
 	struct door *door = arg;
+	unsigned int i, routed = 0;
 
 	(void)text;
 	door->query = NULL;
@@ -48,9 +50,13 @@ static void on_addresses(void *arg, int error, const char *text, const struct en
 		return;
 	count = endpoint_keep_referred(&door->server, results, count, kept);
 	door->forbidden = !count;
-	door->error = count ? -EINPROGRESS : -EACCES;
-	if (count)
-		knock(door, kept, count);
+	for (i = 0; i < count; i++)
+		if (reach_routed(&kept[i]))
+			kept[routed++] = kept[i];
+	door->unrouted = count && !routed;
+	door->error = door->forbidden ? -EACCES : door->unrouted ? -ENETUNREACH : -EINPROGRESS;
+	if (routed)
+		knock(door, kept, routed);
 }
 
 /* Return: NULL when there are too many */
@@ -125,7 +131,8 @@ void doors_knock(struct doors *doors, struct node *node)
 			continue;
 		count = uplink_probes(uplink, probes);
 		for (j = 0; j < count; j++)
-			add_probe(doors, node, uplink, &probes[j]);
+			if (reach_routed(&probes[j]))
+				add_probe(doors, node, uplink, &probes[j]);
 		count = uplink_relays(uplink, &relays);
 		for (j = 0; j < count; j++)
 			add_relay(doors, node, uplink, &relays[j]);
@@ -183,6 +190,8 @@ const char *door_problem(const struct door *door, char *text, size_t size)
 		snprintf(text, size, "its name: %s", door->error == -ENOENT ? "there is none" : strerror(-door->error));
 	else if (door->error == -ETIMEDOUT)
 		snprintf(text, size, "no answer: does a firewall drop TCP %u?", door->port);
+	else if (door->unrouted)
+		snprintf(text, size, "this host has no route to it");
 	else if (door->forbidden)
 		snprintf(text, size, "a private address, while the rendezvous has a public one: not tried");
 	else

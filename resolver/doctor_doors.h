@@ -17,6 +17,7 @@
  * @server:	where that is
  * @nameless:	the error is of the look-up of its name
  * @forbidden:	it is in a private network, where this server must not send us
+ * @unrouted:	this host has no route to any of its addresses
  * @error:	0 it answers, -EINPROGRESS not known yet, or -errno: -ETIMEDOUT no answer at all, -ENOENT there is no
  *		such name
  */
@@ -26,7 +27,7 @@ struct door {
 	struct node *node;
 	const struct uplink *uplink;
 	struct endpoint server;
-	bool relay, nameless, forbidden;
+	bool relay, nameless, forbidden, unrouted;
 	int error;
 	struct dns_query *query;
 	struct race *race;
@@ -37,7 +38,10 @@ struct doors {
 	unsigned int count;
 };
 
-/** doors_knock() - connect to the ports of each server that is READY, of whose none was tried yet */
+/**
+ * doors_knock() - connect to the ports of each server that is READY, of whose none was tried yet
+ * Not to probe ports of a family that this host has not: no firewall is to blame.
+ */
 void doors_knock(struct doors *doors, struct node *node);
 
 /** doors_known() - has each one answered, or been given up? */

@@ -166,11 +166,32 @@ uint32_t doctor_nats(const struct doctor_facts *facts)
 	return facts->hops == 1 ? 1 : 0;
 }
 
-static bool is_easy(const struct doctor_facts *facts)
+static bool is_hard(const struct doctor_facts *facts)
 {
-	return facts->filtering != PUNCH__FILTERING__FILTERING_SYN_ACK_ONLY &&
-	       (facts->mapping == PUNCH__MAPPING__MAPPING_NONE ||
-		facts->mapping == PUNCH__MAPPING__MAPPING_ENDPOINT_INDEPENDENT);
+	return facts->filtering == PUNCH__FILTERING__FILTERING_SYN_ACK_ONLY ||
+	       facts->mapping == PUNCH__MAPPING__MAPPING_ADDRESS_DEPENDENT ||
+	       facts->mapping == PUNCH__MAPPING__MAPPING_ADDRESS_PORT_DEPENDENT;
+}
+
+/* Where the mapping is not known: will it be? */
+static const char *unmeasured(const struct doctor_facts *facts)
+{
+	if (!facts->ipv4_route && !facts->ipv6_route)
+		return "This host has no route to the Internet: only peers in its own network can be reached directly.";
+	if (!facts->ipv4_route && facts->relayless)
+		return "There is no IPv4 here: direct connections should work with peers that have IPv6, unless both "
+		       "sides' firewalls drop every inbound SYN; the others cannot be reached, for the server has no "
+		       "relay.";
+	if (!facts->ipv4_route)
+		return "There is no IPv4 here: direct connections should work with peers that have IPv6, unless both "
+		       "sides' firewalls drop every inbound SYN; the others are relayed.";
+	if (!facts->measurable)
+		return "Nobody here tells how the NAT maps ports: that takes a rendezvous that is reached by IPv4, or "
+		       "[node] stun.";
+	if (facts->relayless)
+		return "The NAT is not measured yet: ask again in a few seconds; the server has no relay, so what "
+		       "cannot be made directly fails.";
+	return "The NAT is not measured yet: ask again in a few seconds; what cannot be made directly is relayed.";
 }
 
 const char *doctor_verdict(const struct doctor_facts *facts)
@@ -197,7 +218,7 @@ const char *doctor_verdict(const struct doctor_facts *facts)
 		       "relayed. Open the ports named above in the firewall of the server, or of this network.";
 	if (opens(facts))
 		return "The gateway opens a port for us: direct connections should work with nearly every peer.";
-	if (facts->relayless && !is_easy(facts))
+	if (facts->relayless && is_hard(facts))
 		return "The server has no relay: peers that cannot be reached directly cannot be reached, and with "
 		       "this NAT there are such peers.";
 	if (facts->filtering == PUNCH__FILTERING__FILTERING_SYN_ACK_ONLY)
@@ -216,7 +237,6 @@ const char *doctor_verdict(const struct doctor_facts *facts)
 		return "The NAT is a hard one (a new port for each destination): direct connections should work with "
 		       "most peers whose own NAT is not like that; between two of the kind they are relayed.";
 	default:
-		return "The NAT is not measured yet: ask again in a few seconds; what cannot be made directly is "
-		       "relayed.";
+		return unmeasured(facts);
 	}
 }

@@ -24,7 +24,9 @@
  * @gateway:		enum mapper_protocol by which a gateway maps ports; @gateway_known: it was asked
  * @gateway_off:	port-mapping = no
  * @gateway_external:	where it says that we are reached; family 0: nowhere
- * @mapped:		own address as a rendezvous sees it; family 0: not known
+ * @ipv4_route:		there is a route to the Internet, or to a probe port
+ * @measurable:		there is somebody to ask how the NAT maps ports
+ * @mapped:		own IPv4 address as the servers see it; family 0: not known
  * @ipv6_address:	an interface has a global address
  * @ipv6_route:		and there is a route to the Internet, from @ipv6_source
  * @ipv6_filtering, @ipv6_stray:	Punch__Filtering, Punch__StraySyn of inbound IPv6 connections
@@ -44,6 +46,7 @@ struct doctor_facts {
 	uint32_t gateway;
 	bool gateway_known, gateway_off;
 	struct endpoint gateway_external;
+	bool ipv4_route, measurable;
 	struct endpoint mapped;
 	bool ipv6_address, ipv6_route;
 	struct endpoint ipv6_source;

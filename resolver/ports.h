@@ -69,6 +69,12 @@ bool ports_studying(const struct ports *ports);
  */
 void ports_firewall(const struct ports *ports, uint32_t *filtering, uint32_t *stray);
 
+/** ports_public() - own IPv4 address as a probe port saw it last. Return: false when none has answered */
+bool ports_public(const struct ports *ports, struct endpoint *public);
+
+/** ports_measurable() - is there, or will there be, an IPv4 probe port to which this host has a route? */
+bool ports_measurable(const struct ports *ports);
+
 /** ports_facts() - what is known of the NATs here: mapping, filtering, port_rule, hops of @description */
 void ports_facts(const struct ports *ports, struct description *description);
 

@@ -16,6 +16,7 @@
 #include "common/log.h"
 #include "resolver/budget.h"
 #include "resolver/lifetime.h"
+#include "resolver/reach.h"
 #include "resolver/session.h"
 #include "resolver/stunlist.h"
 
@@ -139,6 +140,8 @@ void ports_learn(struct ports *ports, const struct port *port)
 	count_unanswered(ports, port);
 	see(ports, port, a);
 	see(ports, port, b);
+	if (a->family == AF_INET)
+		ports->public = *a;
 	if (a->family) {
 		recall(ports, a);
 		ports_drop_unseen(ports);	/* it can be known again, and a session wants to tell its peer */
@@ -186,6 +189,24 @@ void ports_facts(const struct ports *ports, struct description *description)
 	}
 	/* Without a NAT there is nothing that a low-TTL SYN would have to leave */
 	description->hops = ports->facts.mapping == PUNCH__MAPPING__MAPPING_NONE ? 0 : ports->facts.hops;
+}
+
+bool ports_public(const struct ports *ports, struct endpoint *public)
+{
+	*public = ports->public;
+	return public->family != 0;
+}
+
+bool ports_measurable(const struct ports *ports)
+{
+	struct endpoint targets[UPLINK_PROBES], source;
+	unsigned int count = making_targets(ports, targets), i;
+
+	for (i = 0; i < count; i++)
+		if (reach_routed(&targets[i]))
+			return true;
+	/* Or they are being looked up */
+	return !count && *ports->node->conf.stun && !reach_source(AF_INET, &source);
 }
 
 static void on_hops(void *arg, unsigned int hops)
@@ -300,6 +321,7 @@ void ports_facts_reset(struct ports *ports)
 	ports->facts.filtering = ports->facts.stray_syn = ports->facts.hairpin = 0;
 	ports->facts_at = 0;
 	memset(&ports->seen, 0, sizeof(ports->seen));
+	memset(&ports->public, 0, sizeof(ports->public));
 	ports->taken_until = 0;
 	ports->silent_until = 0;
 	ports->unanswered = 0;

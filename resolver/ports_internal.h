@@ -65,6 +65,7 @@ struct ports {
 	unsigned int waiter_count;
 	struct event *wake;		/* serves waiters, makes more */
 	struct description facts;
+	struct endpoint public;		/* where the last probe port that answered saw us; family 0: none has */
 	uint64_t taken_until;		/* much of a block may be in use by what we opened and closed */
 	struct portrule seen;		/* mapped ports since the facts were new */
 	unsigned int unanswered;	/* ports in a row of which no probe port answered */

@@ -11,23 +11,37 @@
 
 #include "resolver/reach.h"
 
-int reach_source(int family, struct endpoint *source)
+int reach_from(const struct endpoint *to, struct endpoint *source)
 {
 	struct sockaddr_storage ss;
-	struct endpoint public;
 	int error, length, fd;
 
-	endpoint_parse(&public, family == AF_INET6 ? REACH_PUBLIC_IPV6 : REACH_PUBLIC_IPV4, 53);
-	length = endpoint_to_sockaddr(&public, family, &ss);
+	length = endpoint_to_sockaddr(to, to->family, &ss);
 	if (length < 0)
 		return length;
-	fd = socket(family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	fd = socket(to->family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return -errno;
 	error = connect(fd, (struct sockaddr *)&ss, (socklen_t)length) ? -errno : endpoint_local(fd, source);
 	source->port = 0;
 	close(fd);
 	return error;
+}
+
+int reach_source(int family, struct endpoint *source)
+{
+	struct endpoint public;
+
+	endpoint_parse(&public, family == AF_INET6 ? REACH_PUBLIC_IPV6 : REACH_PUBLIC_IPV4, 53);
+	return reach_from(&public, source);
+}
+
+bool reach_routed(const struct endpoint *to)
+{
+	struct endpoint source;
+	int err = reach_from(to, &source);
+
+	return err != -ENETUNREACH && err != -EAFNOSUPPORT && err != -EADDRNOTAVAIL;
 }
 
 bool reach_has_global_ipv6(void)

@@ -17,11 +17,20 @@
 #define REACH_PUBLIC_IPV6	"2001:503:ba3e::2:30"
 
 /**
- * reach_source() - the kernel's choice of source towards a public address
+ * reach_from() - the kernel's choice of source towards @to
  * A datagram socket is connected, which looks up the route and sends nothing.
- * @family:	AF_INET or AF_INET6
  * @source:	port 0
- * Return: 0, or -errno: -ENETUNREACH no default route, -EAFNOSUPPORT no such family on this host
+ * Return: 0, or -errno: -ENETUNREACH no route, -EAFNOSUPPORT no such family on this host
+ */
+int reach_from(const struct endpoint *to, struct endpoint *source);
+
+/** reach_routed() - has this host a route to @to, and an address of that family? */
+bool reach_routed(const struct endpoint *to);
+
+/**
+ * reach_source() - reach_from() towards a public address
+ * @family:	AF_INET or AF_INET6
+ * Return: as reach_from(); -ENETUNREACH: no default route
  */
 int reach_source(int family, struct endpoint *source);
 

@@ -37,7 +37,7 @@
 #include "resolver/timer.h"
 #include "resolver/watch.h"
 
-/* all of it: the server takes 1.5 s for each of three, and round trips of 300 ms */
+/* until the hairpin: the server takes 1.5 s for each of three, and round trips of 300 ms */
 #define STUDY_PATIENCE	(8 * SECOND)
 #define STUDY_ELSEWHERE	(1 * SECOND)	/* for the other server's answer, when all else is known */
 #define STUDY_HAIRPIN	(1500 * MS)	/* a SYN, its retransmission after 1 s, and an answer out of the same house */

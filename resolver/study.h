@@ -48,7 +48,8 @@ typedef void study_done(void *arg, const struct study_result *result);
  * @other:	a STUN server elsewhere, which is asked for @elsewhere; NULL: none
  * @budget:	of the SYN to where the probe port says that we are; those to @target are the caller's matter
  * @hops:	called for the number of hops to the outermost NAT when that is needed; 0: not known
- * Takes at most 8 s. Return: NULL when out of memory or sockets
+ * Takes at most 10.5 s: the server has 8 s, a hairpin begun at their end 1.5 s, @other 1 s more.
+ * Return: NULL when out of memory or sockets
  */
 struct study *study_start(struct event_base *base, const struct endpoint *target, const struct endpoint *other,
 			  struct budget *budget, unsigned int (*hops)(void *arg), study_done *done, void *arg);

@@ -107,10 +107,16 @@ static void servers_come_before_nats(void **state)
 
 static void harder_networks_promise_less(void **state)
 {
-	struct doctor_facts facts = { .uplinks = 1, .ready = 1 };
+	struct doctor_facts facts = { .uplinks = 1, .ready = 1, .ipv4_route = true, .measurable = true };
 
 	(void)state;
 	assert_says(&facts, "not measured yet");
+	assert_says(&facts, "is relayed");
+	/* Which peers there are depends on a NAT that nobody knows yet */
+	facts.relayless = true;
+	assert_says(&facts, "not measured yet");
+	assert_says(&facts, "the server has no relay, so what cannot be made directly fails");
+	facts.relayless = false;
 	facts.mapping = PUNCH__MAPPING__MAPPING_ENDPOINT_INDEPENDENT;
 	assert_says(&facts, "should work with most peers");
 	facts.filtering = PUNCH__FILTERING__FILTERING_SYN_ACK_ONLY;
@@ -128,6 +134,23 @@ static void harder_networks_promise_less(void **state)
 	facts.relayless = facts.probes_shut = false;
 	facts.ipv6_route = true;
 	assert_says(&facts, "those that have IPv6");
+}
+
+/* "Ask again" would be said for ever */
+static void what_cannot_be_measured_is_not_to_be_waited_for(void **state)
+{
+	struct doctor_facts facts = { .uplinks = 1, .ready = 1, .ipv6_route = true };
+
+	(void)state;
+	assert_says(&facts, "no IPv4 here");
+	assert_says(&facts, "the others are relayed");
+	facts.relayless = true;
+	assert_says(&facts, "no IPv4 here");
+	assert_says(&facts, "the others cannot be reached");
+	facts.ipv6_route = false;
+	assert_says(&facts, "no route to the Internet");
+	facts.ipv4_route = true;
+	assert_says(&facts, "that takes a rendezvous that is reached by IPv4");
 }
 
 static void a_gateway_helps_only_if_it_leads_outside(void **state)
@@ -176,6 +199,7 @@ int main(void)
 		cmocka_unit_test(port_rules_are_told_with_their_figures),
 		cmocka_unit_test(servers_come_before_nats),
 		cmocka_unit_test(harder_networks_promise_less),
+		cmocka_unit_test(what_cannot_be_measured_is_not_to_be_waited_for),
 		cmocka_unit_test(nats_are_counted_where_that_can_be_known),
 		cmocka_unit_test(a_gateway_helps_only_if_it_leads_outside),
 	};
