@@ -180,6 +180,7 @@ static int map(const struct endpoint *gateway, struct lease *lease, uint32_t lif
 	char address[16] = "";		/* as much as the library writes */
 	uint16_t port = lease->external.port ? lease->external.port : lease->internal;
 	struct endpoint external;
+	bool same = false;
 	unsigned int i;
 	int code, err = gateway->family == AF_INET ? find(gateway) : -EPROTONOSUPPORT;
 
@@ -199,7 +200,10 @@ static int map(const struct endpoint *gateway, struct lease *lease, uint32_t lif
 			code = add(port, lease->internal, 0);	/* we end it ourselves when we leave */
 		if (code != CONFLICT && code != SAME_PORTS && code != NO_RESOURCES)
 			break;
-		port = another_port();
+		same = same || code == SAME_PORTS;
+		if (same && port == lease->internal)
+			break;
+		port = same ? lease->internal : another_port();
 	}
 	if (code)
 		return refused(code);

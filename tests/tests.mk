@@ -73,6 +73,7 @@ UNIT_test_study_deaf	= tests/unit/world.c $(filter-out resolver/main.c resolver/
 UNIT_test_netcache	= resolver/netcache.c $(LIBCOMMON)
 UNIT_test_pcp		= resolver/pcp.c common/endpoint.c
 UNIT_test_mapping	= tests/unit/world.c resolver/mapping.c $(LIBCOMMON)
+UNIT_test_mapper_upnp	= common/endpoint.c common/log.c common/secret.c
 UNIT_test_mapper	= resolver/epoch.c resolver/process.c resolver/sandbox.c $(LIBCOMMON)
 UNIT_test_epoch		= resolver/epoch.c
 UNIT_test_pulse		= resolver/pulse.c
