@@ -7,7 +7,7 @@
     inject   sends bytes of its own first
     flip     turns a bit in each side's first bytes
     reflect  sends each side its own bytes back
-    replay   sends what the side of an earlier session sent
+    replay   sends what both sides of earlier sessions sent first
     cross    joins sides of different sessions
 """
 import asyncio
@@ -16,6 +16,7 @@ import sys
 
 JOINED = b"\x00\x00\x00\x02\x08\x01"  # a frame with RelayReply {status: RELAY_JOINED}
 PREAMBLE = 56
+KIND = 4  # its offset: caller's or callee's hello
 lie = sys.argv[1]
 waiting, recorded = [], []
 sessions = []
@@ -34,6 +35,19 @@ def flipped(data):
     return bytes([data[0]]) + bytes([data[1]]) + data[2:30] + bytes([data[30] ^ 1]) + data[31:]
 
 
+async def replay(reader, writer, session):
+    """What is of this very session is no lie: its other side did say it"""
+    own = await reader.readexactly(PREAMBLE)
+    old = [hello for other, hello in recorded if other != session]
+    recorded.append((session, own))
+    # First of the kind that this side waits for
+    for hello in sorted(old, key=lambda hello: hello[KIND] == own[KIND]):
+        writer.write(hello)
+    if old:
+        print("replayed to kind", own[KIND], flush=True)
+    await reader.read()
+
+
 async def serve(reader, writer):
     size = int.from_bytes(await reader.readexactly(4), "big")
     hello = await reader.readexactly(size)
@@ -50,10 +64,7 @@ async def serve(reader, writer):
     elif lie == "reflect":
         await copy(reader, writer, lambda data: data)
     elif lie == "replay":
-        recorded.append(await reader.readexactly(PREAMBLE))
-        for old in recorded:
-            writer.write(old)
-        await reader.read()
+        await replay(reader, writer, session)
     else:  # once, flip, cross: two visitors are one pair, right or wrong
         other = next((w for w in waiting if (w[0] == session) == (lie != "cross")), None)
         if not other:
