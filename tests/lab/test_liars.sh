@@ -64,6 +64,7 @@ except OSError as e:
 again() { # LIE [AT]: servers with that lie, and nodes that know nothing of earlier
 	lab_run alice punchctl stop >/dev/null 2>&1
 	lab_stop rendezvous
+	: >"$(lab_log rendezvous)"
 	servers "$@"
 	punch_published bob 9000
 }
@@ -107,6 +108,9 @@ lab_expect_eq 'relays: a third party is no peer' "$(says PUNCH_ROUTE=relay PUNCH
 was_told relays
 lab_expect 'relays: a third party got a few connections' eval '[ "$(greeted victim)" -ge 1 ] && [ "$(greeted victim)" -le 12 ]'
 
+again probes 127.0.0.1:9000
+lab_expect_match "probes: alice's own host is not spoken to" "$(says PUNCH_TIMEOUT=8 && greeted home)" $'^(hello|ETIMEDOUT)\n0$'
+was_told probes
 before=$(greeted victim)
 again probes
 lab_expect_match 'probes: a third party is no peer' "$(says PUNCH_TIMEOUT=8)" '^(hello|ETIMEDOUT)$'
