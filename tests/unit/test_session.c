@@ -357,6 +357,156 @@ static void what_we_dialled_makes_room_for_nobody(void **state)
 	close(stranger[1]);
 }
 
+/* ------------------------------------------------------------ the budget of SYNs */
+
+static bool is_any_trusted(void *arg)
+{
+	const struct budget *budget = &node.sessions->budget;
+	unsigned int i;
+
+	(void)arg;
+	for (i = 0; i < BUDGET_TARGETS; i++)
+		if (budget->targets[i].trusted)
+			return true;
+	return false;
+}
+
+static bool is_pathless(void *arg)
+{
+	return !session_any_path(arg);
+}
+
+/* A connection alone proves nothing: whoever is sent there may be an accomplice, or a victim that listens */
+static void an_address_is_free_of_the_budget_once_it_has_proven_itself(void **state)
+{
+	struct session *s = session_of_test(false, SESSION_PUNCHING);
+	uint8_t rubbish[PREAMBLE_SIZE] = "rubbish";
+	int ends[2][2];
+
+	(void)state;
+	s->go = clock_now();
+	assert_int_equal(node.sessions->budget.open, 0);
+	memset(&node.sessions->budget, 0, sizeof(node.sessions->budget));	/* other tests' paths were proven */
+	connected(ends[0]);
+	assert_non_null(session_add_path(s, ends[0][0], LOCAL_PATH_DIRECT, true));
+	world_turn(node.base, 50);
+	hear(ends[0][1], PREAMBLE_CALLEE);
+	assert_int_equal(paths(s), 1);
+	assert_false(is_any_trusted(NULL));
+	assert_int_equal(send(ends[0][1], rubbish, sizeof(rubbish), 0), (ssize_t)sizeof(rubbish));
+	assert_true(world_until(node.base, is_pathless, s));
+	assert_false(is_any_trusted(NULL));
+	connected(ends[1]);
+	assert_non_null(session_add_path(s, ends[1][0], LOCAL_PATH_DIRECT, true));
+	say(ends[1][1], PREAMBLE_CALLER);
+	assert_true(world_until(node.base, is_any_trusted, NULL));
+	session_cancel(s);
+	assert_true(world_until(node.base, is_gone, NULL));
+	close(ends[0][1]);
+	close(ends[1][1]);
+}
+
+/* ------------------------------------------------------------ answers */
+
+static struct key callee, mallory;
+
+static void on_done(void *arg, const struct session_result *result)
+{
+	*(struct session_result *)arg = *result;
+}
+
+/* Who has asked callee, and is about to hear */
+static struct session *asking(struct session_result *result)
+{
+	struct session *s = session_of_test(true, SESSION_INVITED);
+	struct invitation in = { .port = 9, .encrypt = (uint32_t)s->encrypt };
+
+	*result = (struct session_result){ .error = -1 };
+	s->done = on_done;
+	s->arg = result;
+	s->port = in.port;
+	memcpy(s->peer.key, callee.public, KEY_SIZE);
+	memcpy(in.session, s->id, SESSION_SIZE);
+	memcpy(in.caller_key, node.key.public, KEY_SIZE);
+	memcpy(in.callee_key, callee.public, KEY_SIZE);
+	memcpy(in.ephemeral, s->ephemeral.public, KEY_SIZE);
+	assert_int_equal(invitation_sign(&in, &node.key, &s->invitation), 0);
+	return s;
+}
+
+/* "Yes" to what @s has asked */
+static struct answer yes_to(const struct session *s)
+{
+	struct answer answer = { .status = PUNCH__ANSWER_STATUS__ANSWER_ACCEPTED, .encrypt = PUNCH__ENCRYPT__ENCRYPT_YES };
+	struct ephemeral ephemeral;
+
+	assert_int_equal(ephemeral_make(&ephemeral), 0);
+	memcpy(answer.ephemeral, ephemeral.public, KEY_SIZE);
+	memcpy(answer.session, s->id, SESSION_SIZE);
+	memcpy(answer.caller_key, node.key.public, KEY_SIZE);
+	memcpy(answer.callee_key, callee.public, KEY_SIZE);
+	assert_int_equal(secret_hash(s->invitation.data, s->invitation.size, answer.invitation_hash), 0);
+	ephemeral_wipe(&ephemeral);
+	return answer;
+}
+
+static void answered(struct session *s, const struct answer *answer, const struct key *key)
+{
+	Punch__Answered message = PUNCH__ANSWERED__INIT;
+	Punch__Signed payload = PUNCH__SIGNED__INIT;
+	uint8_t signature[SIGNATURE_SIZE];
+	struct body body = { 0 };
+
+	assert_int_equal(answer_sign(answer, key, &body), 0);
+	memcpy(signature, body.signature, sizeof(signature));
+	payload.body = (ProtobufCBinaryData){ .len = body.size, .data = body.data };
+	payload.signature = (ProtobufCBinaryData){ .len = sizeof(signature), .data = signature };
+	message.payload = &payload;
+	caller_answered(s, &message);
+	body_free(&body);
+}
+
+/* Each is signed by whom it names, so only the caller can see that it is no answer to what it asked */
+static void an_answer_to_something_else_is_refused(void **state)
+{
+	struct session_result result;
+	unsigned int wrong;
+
+	(void)state;
+	assert_int_equal(key_generate(&node.key), 0);
+	assert_int_equal(key_generate(&callee), 0);
+	assert_int_equal(key_generate(&mallory), 0);
+	for (wrong = 0; wrong < 5; wrong++) {
+		struct session *s = asking(&result);
+		struct answer answer = yes_to(s);
+
+		switch (wrong) {
+		case 0:
+			answer.invitation_hash[HASH_SIZE - 1] ^= 1;
+			break;
+		case 1:
+			answer.session[0] ^= 1;
+			break;
+		case 2:
+			memcpy(answer.caller_key, mallory.public, KEY_SIZE);
+			break;
+		case 3:
+			memcpy(answer.callee_key, mallory.public, KEY_SIZE);
+			break;
+		default:	/* nothing: this one is good */
+			break;
+		}
+		answered(s, &answer, wrong == 3 ? &mallory : &callee);
+		assert_int_equal(s->state, wrong < 4 ? SESSION_OVER : SESSION_ANSWERED);
+		assert_int_equal(result.error, wrong < 4 ? EACCES : -1);
+		session_cancel(s);
+		assert_true(world_until(node.base, is_gone, NULL));
+	}
+	key_wipe(&mallory);
+	key_wipe(&callee);
+	key_wipe(&node.key);
+}
+
 /* ------------------------------------------------------------ invitations */
 
 static void on_nothing(void *arg, struct talk *talk, const Punch__Message *message)
@@ -447,6 +597,8 @@ int main(int argc, char **argv)
 		cmocka_unit_test(who_hangs_up_as_the_pump_is_done_is_told_nothing),
 		cmocka_unit_test(silent_strangers_keep_nobody_out),
 		cmocka_unit_test(what_we_dialled_makes_room_for_nobody),
+		cmocka_unit_test(an_address_is_free_of_the_budget_once_it_has_proven_itself),
+		cmocka_unit_test(an_answer_to_something_else_is_refused),
 		cmocka_unit_test(strangers_make_no_old_invitation_new),
 	};
 
