@@ -75,22 +75,28 @@ static void the_derivation_is_the_documented_one(void **state)
 
 static void everything_that_differs_leads_elsewhere(void **state)
 {
-	struct meeting ab = meet(&alice, &bob), am = meet(&alice, &mallory);
-	struct meeting_place base = place(&ab, when(7, 22, 0)), others[5];
+	struct key liar = mallory;
+	struct meeting ab = meet(&alice, &bob), am = meet(&alice, &mallory), lb;
+	struct meeting_place base = place(&ab, when(7, 22, 0)), others[6];
 	struct meeting_when back = when(7, 22, 0);
 	unsigned int i;
 
 	(void)state;
+	memcpy(liar.public, alice.public, KEY_SIZE);
+	lb = meet(&liar, &bob);
 	memcpy(back.caller, bob.public, KEY_SIZE);
 	memcpy(back.callee, alice.public, KEY_SIZE);
 	others[0] = place(&ab, when(8, 22, 0));
 	others[1] = place(&ab, when(7, 23, 0));
 	others[2] = place(&ab, when(7, 22, 1));
 	others[3] = place(&ab, back);
-	others[4] = place(&am, when(7, 22, 0));		/* knows both public keys, and one private one of his own */
-	for (i = 0; i < 5; i++) {
+	others[4] = place(&am, when(7, 22, 0));
+	others[5] = place(&lb, when(7, 22, 0));		/* knows both public keys, and one private one of his own */
+	for (i = 0; i < 6; i++) {
 		assert_memory_not_equal(base.caller_key, others[i].caller_key, 32);
 		assert_memory_not_equal(base.callee_key, others[i].callee_key, 32);
+		/* one of them may be the same by chance */
+		assert_false(base.caller_port == others[i].caller_port && base.callee_port == others[i].callee_port);
 	}
 	assert_memory_not_equal(base.caller_key, base.callee_key, 32);
 }

@@ -289,6 +289,55 @@ static void who_says_nothing_costs_the_place_nothing(void **state)
 	awaited_end(awaited);
 }
 
+static bool is_refused(void *arg)
+{
+	char byte;
+
+	return recv(*(int *)arg, &byte, 1, MSG_DONTWAIT) == 0 || errno == ECONNRESET;
+}
+
+/* Words that no peer says: no frame, or one that is not sealed under its key. All that it gets is the end */
+static void say_rubbish(int fd, bool framed)
+{
+	static const uint8_t words[] = "GET / HTTP/1.1\r\n\r\n", frame[4 + 128] = { 0, 0, 0, 128 };
+	size_t size = framed ? sizeof(frame) : sizeof(words) - 1;
+
+	assert_int_equal(send(fd, framed ? frame : words, size, MSG_NOSIGNAL), (ssize_t)size);
+	assert_true(world_until(node.base, is_refused, &fd));
+	close(fd);
+}
+
+/* At its listener or on its own socket: in the same bucket, at the same place, the peer is heard */
+static void who_says_rubbish_keeps_nobody_out(void **state)
+{
+	unsigned int i;
+
+	(void)state;
+	for (i = 0; i < 2; i++) {
+		struct awaited *awaited = awaited_of_test();
+		struct hold *hold = hold_new(awaited, 0);
+		struct meeting_place where;
+		struct talk *talk;
+		int listener;
+
+		assert_non_null(hold);
+		where = hold->where;
+		say_rubbish(come(hold), false);
+		say_rubbish(come(hold), true);
+		listener = peers_listener(&where);
+		assert_true(world_until(node.base, is_engaged, hold));
+		say_rubbish(accept4(listener, NULL, NULL, SOCK_CLOEXEC), i);
+		assert_true(world_until(node.base, is_engaged, hold));
+		assert_ptr_equal(TAILQ_FIRST(&awaited->holds), hold);
+		assert_int_equal(awaited->used, 0);
+		talk = invite(&where, i ? come(hold) : accept4(listener, NULL, NULL, SOCK_CLOEXEC));
+		assert_true(world_until(node.base, is_used, awaited));
+		talk_free(talk);
+		close(listener);
+		awaited_end(awaited);
+	}
+}
+
 struct accepting {
 	int listener, fd;
 };
@@ -358,6 +407,7 @@ int main(void)
 		cmocka_unit_test(nor_do_those_of_other_places),
 		cmocka_unit_test(whom_we_wait_for_is_always_heard),
 		cmocka_unit_test(who_says_nothing_costs_the_place_nothing),
+		cmocka_unit_test(who_says_rubbish_keeps_nobody_out),
 		cmocka_unit_test(without_memory_the_place_is_held_anew),
 		cmocka_unit_test(keys_of_a_place_are_wiped),
 	};
