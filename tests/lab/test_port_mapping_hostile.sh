@@ -57,6 +57,8 @@ for mode in $modes; do
 done
 lab_expect_eq 'private: a second NAT is seen' "$(jq -r .nat.nats "$(lab_log doctor-private)")" 2
 lab_expect_match 'the log tells of attempts' "$(grep -c ' attempt ' "$LAB_DIR/log/punch.log")" '^[1-9]'
+lab_expect_match 'and of those to what a gateway said, where it is no lie' \
+	"$(grep -cF " attempt mapped ${LAB_ADDR[nat-brief]}:" "$LAB_DIR/log/punch.log")" '^[1-9]'
 lab_expect_eq 'nobody was sent to what gateways made up' \
 	"$(grep ' attempt mapped ' "$LAB_DIR/log/punch.log" | grep -cvF " ${LAB_ADDR[nat-brief]}:")" 0
 lab_expect 'wrong: a pinhole was asked for' grep -q 'pinhole asked for' "$(lab_log gateway-wrong)"
