@@ -9,8 +9,8 @@
  * cancelled alone (c-ares can only cancel a whole channel), and a host that
  * roams never asks the name servers of the network it has left.
  *
- * A look-up of HOST:PORT asks for HOST's addresses.  A look-up of HOST alone asks for
- * `_punch._tcp.HOST` SRV and for HOST's addresses at the same time, so that a domain without SRV
+ * A look-up of HOST:PORT asks for HOST's addresses, and so does one that wants no port.  A look-up of HOST
+ * alone asks for `_punch._tcp.HOST` SRV and for HOST's addresses at the same time, so that a domain without SRV
  * costs no second round trip; SRV wins where it exists, and a target that is HOST itself is not asked
  * for again.  A name that stands in /etc/hosts is meant as it stands there, and is not looked for in SRV.
  *
@@ -72,7 +72,7 @@ struct target {
 };
 
 enum srv_state {
-	SRV_NONE,		/* not asked: the port was given, or the name stands in /etc/hosts */
+	SRV_NONE,		/* not asked: the port was given or not wanted, or the name stands in /etc/hosts */
 	SRV_ASKED,
 	SRV_ABSENT,		/* no such records */
 	SRV_FOUND,		/* they are the targets */
@@ -455,7 +455,7 @@ static void query_start(struct dns_query *q, const char *text, uint16_t port)
 	}
 	q->targets[q->target_count++] = (struct target){ host_add(q, host), port };
 	timer_set(q->limit, DNS_LIMIT);
-	if (!has_port && !in_hosts_file(q, host)) {
+	if (!has_port && port && !in_hosts_file(q, host)) {
 		snprintf(service, sizeof(service), DNS_SERVICE "%s", host);
 		q->srv = SRV_ASKED;
 		ares_query(q->channel.ares, service, ns_c_in, ns_t_srv, on_srv, q);

@@ -18,7 +18,7 @@ void dns_free(struct dns *dns);
 
 /**
  * dns_done - result of a look-up, never called from inside dns_lookup()
- * @error:	0, or -EAI... as negative errno: -ENOENT no such name, -ETIMEDOUT, -EIO
+ * @error:	0, or -errno: -ENOENT no such name, -ETIMEDOUT, -EIO
  * @text:	for people on failure
  */
 typedef void dns_done(void *arg, int error, const char *text,
@@ -27,6 +27,7 @@ typedef void dns_done(void *arg, int error, const char *text,
 /**
  * dns_lookup() - HOST[:PORT], literal or name
  * Without a port, SRV records _punch._tcp.HOST are asked first (RFC 2782 order), then addresses with @port.
+ * @port: 0: only addresses are wanted, so SRV records are not asked for
  * /etc/hosts counts.  Addresses of both families alternate, IPv6 first (RFC 8305).
  * Return: handle for dns_cancel(), or NULL when out of memory
  */

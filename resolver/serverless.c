@@ -112,14 +112,18 @@ static uint64_t lookup_pause(const struct pal *pal, bool wanted)
 void serverless_look_up(struct pal *pal, bool wanted)
 {
 	struct node *node = pal->serverless->node;
+	struct endpoint literal;
 
-	if (endpoint_parse(&pal->address, pal->host, 0) == 0)
+	/* Not into the peer's entry: what is no literal clears it, and the name's last address is there */
+	if (endpoint_parse(&literal, pal->host, 0) == 0) {
+		pal->address = literal;
 		return;
+	}
 	if (pal->query || (pal->asked && clock_now() - pal->asked < lookup_pause(pal, wanted)))
 		return;
 	pal->asked = clock_now();
-	/* Any port: it keeps the look-up from asking for SRV records */
-	pal->query = dns_lookup(node->dns, pal->host, 1, on_addresses, pal);
+	/* Port 0: SRV records of the name tell where servers are, not peers */
+	pal->query = dns_lookup(node->dns, pal->host, 0, on_addresses, pal);
 	if (!pal->query)
 		lookup_failed(pal, strerror(ENOMEM));
 }

@@ -17,7 +17,9 @@ lab_host bob natB 192.168.1.2
 lab_server carol 203.0.113.30 delay=10ms
 lab_server mallory 203.0.113.40
 
-declare -A PUBLIC=([alice]=198.51.100.1 [bob]=198.51.100.2 [carol]=203.0.113.30)
+# Two of them by name: whom they serve is awaited by it, and called by it
+printf '198.51.100.1 alice.example\n203.0.113.30 carol.example\n' >>"$LAB_DIR/hosts"
+declare -A PUBLIC=([alice]=alice.example [bob]=198.51.100.2 [carol]=carol.example)
 meeting_conf() { # HOST EXTRA
 	local host=$1 peer
 	punch_key "$host" >/dev/null
@@ -113,7 +115,7 @@ lab_run alice punchctl stop
 
 # --- quick mode: a word and two addresses, no file
 export PUNCH_SECRET='four words of the two'
-PUNCH_RENDEZVOUS=none@198.51.100.1 lab_bg bob quick punch --as bob socat TCP-LISTEN:7000,fork,reuseaddr EXEC:cat
+PUNCH_RENDEZVOUS=none@alice.example lab_bg bob quick punch --as bob socat TCP-LISTEN:7000,fork,reuseaddr EXEC:cat
 quick() { echo "$1" | PUNCH_TIMEOUT=$2 lab_run alice punch --secret "$3" --rendezvous none@198.51.100.2 nc -N bob.punch 7000 2>&1; }
 lab_expect_eq 'quick mode' "$(quick word 20 "$PUNCH_SECRET")" word
 lab_expect_eq 'again at once' "$(quick more 5 "$PUNCH_SECRET")" more
@@ -124,6 +126,7 @@ unset PUNCH_SECRET
 
 # --- no NAT on one side, and strangers there
 lab_expect_eq 'from behind a NAT to a host without one' "$(hello open alice carol)" open
+lab_expect_eq 'again, by its name, which was looked up already' "$(hello more alice carol)" more
 lab_expect_eq 'from a host without a NAT to one behind it' "$(hello close carol bob)" close
 cat >"$LAB_DIR/tap.py" <<'PYTHON'
 # The first words of alice on a meeting: what somebody on the way can record

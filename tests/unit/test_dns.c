@@ -48,16 +48,21 @@ static bool is_done(void *arg)
 	return ((struct result *)arg)->calls > 0;
 }
 
-static struct dns_query *begin(struct result *r, const char *text)
+static struct dns_query *begin_port(struct result *r, const char *text, uint16_t port)
 {
 	struct dns_query *query;
 
 	memset(r, 0, sizeof(*r));
 	r->inside = true;
-	query = dns_lookup(dns, text, PORT, on_done, r);
+	query = dns_lookup(dns, text, port, on_done, r);
 	r->inside = false;
 	assert_non_null(query);
 	return query;
+}
+
+static struct dns_query *begin(struct result *r, const char *text)
+{
+	return begin_port(r, text, PORT);
 }
 
 static void lookup(struct result *r, const char *text)
@@ -192,6 +197,18 @@ static void srv_is_not_asked_when_a_port_is_given(void **state)
 	lookup(&r, "domain.test:7");
 	assert_int_equal(r.count, 1);
 	assert_endpoint(&r.list[0], "192.0.2.10:7");
+}
+
+/* Peers' addresses: what SRV says of servers in their domain is not asked */
+static void srv_is_not_asked_when_no_port_is_wanted(void **state)
+{
+	struct result r;
+
+	(void)state;
+	begin_port(&r, "domain.test", 0);
+	assert_true(world_until(base, is_done, &r));
+	assert_int_equal(r.count, 1);
+	assert_endpoint(&r.list[0], "192.0.2.10:0");
 }
 
 static void srv_of_one_priority_share_the_load_by_weight(void **state)
@@ -677,6 +694,7 @@ int main(void)
 		cmocka_unit_test(families_alternate_ipv6_first),
 		cmocka_unit_test(srv_targets_come_by_priority_with_their_ports),
 		cmocka_unit_test(srv_is_not_asked_when_a_port_is_given),
+		cmocka_unit_test(srv_is_not_asked_when_no_port_is_wanted),
 		cmocka_unit_test(srv_of_one_priority_share_the_load_by_weight),
 		cmocka_unit_test(srv_weight_zero_comes_seldom),
 		cmocka_unit_test(srv_that_says_no_is_believed),
