@@ -28,12 +28,16 @@ struct listeners {
 
 static void listeners_resume(evutil_socket_t fd, short what, void *arg)
 {
+	const struct timeval pause = { .tv_usec = ACCEPT_PAUSE };
 	struct listeners *group = arg;
+	bool deaf = false;
 
 	(void)fd;
 	(void)what;
 	for (unsigned int i = 0; i < group->count; i++)
-		event_add(group->listeners[i].event, NULL);
+		deaf |= event_add(group->listeners[i].event, NULL) < 0;
+	if (deaf)	/* fs.epoll.max_user_watches: another process of this user has ours now */
+		event_add(group->resume, &pause);
 }
 
 static void listeners_pause(struct listeners *group)

@@ -3,6 +3,7 @@
 
 UNIT_test_log		= common/log.c
 UNIT_test_endpoint	= common/endpoint.c
+UNIT_test_rendezvous_listeners = rendezvous/listeners.c common/accept.c common/endpoint.c common/log.c
 UNIT_test_accept	= common/accept.c common/endpoint.c
 UNIT_test_standin	= common/standin.c common/endpoint.c
 UNIT_test_local		= common/local.c common/endpoint.c
@@ -120,6 +121,7 @@ UNIT_LINK_test_resolver_services = -Wl,--wrap=socket
 UNIT_LINK_test_mapping	= -Wl,--wrap=clock_gettime
 UNIT_LINK_test_mapper	= -Wl,--wrap=clock_gettime
 UNIT_LINK_test_session_deaf	= -Wl,--wrap=event_add,--wrap=accept4
+UNIT_LINK_test_rendezvous_listeners = -Wl,--wrap=event_add,--wrap=accept4
 UNIT_LINK_test_study_deaf	= -Wl,--wrap=accept4
 UNIT_LINK_test_resolver_local	= -Wl,--wrap=event_add
 
