@@ -225,14 +225,26 @@ static void awaited_free(struct awaited *awaited)
 	free(awaited);
 }
 
+/* Again what could not be had before, for want of descriptors, memory or its port: a bucket is long */
+static void awaited_again(struct awaited *awaited)
+{
+	struct hold *hold;
+
+	TAILQ_FOREACH(hold, &awaited->holds, link)
+		hold_accept(hold);
+	awaited_tend(awaited);
+}
+
 static void awaited_need(struct serverless *serverless, struct pal *pal, uint16_t port, int family, uint64_t bucket)
 {
 	static struct log_limit limit;
 	struct awaited *awaited;
 
 	TAILQ_FOREACH(awaited, &serverless->awaited, link)
-		if (awaited->pal == pal && awaited->port == port && awaited->bucket == bucket)
+		if (awaited->pal == pal && awaited->port == port && awaited->bucket == bucket) {
+			awaited_again(awaited);
 			return;
+		}
 	if (serverless->awaited_count == SERVERLESS_AWAITED) {
 		if (log_limited(&limit))
 			log_warn("more than %d pairs of peer and port to meet without a rendezvous: %s cannot reach "

@@ -252,8 +252,13 @@ static void on_accept(evutil_socket_t fd, short what, void *arg)
 	(void)what;
 	if (socket_ >= 0)
 		comer_new(hold, socket_, false);
-	else if (errno == EMFILE || errno == ENFILE)
-		event_del(hold->accept);	/* until the next bucket: rather than spin */
+	else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)
+		event_del(hold->accept);	/* until hold_accept(): rather than spin */
+}
+
+void hold_accept(struct hold *hold)
+{
+	event_add(hold->accept, NULL);	/* nothing changes where it was not taken away */
 }
 
 void hold_free(struct hold *hold)
@@ -312,8 +317,10 @@ struct hold *hold_new(struct awaited *awaited, unsigned int place)
 	if (rc == 0)
 		rc = hold_listen(hold);
 	if (rc) {
-		log_info("meeting %s:%u: port %u cannot be held in this bucket: %s", awaited->pal->peer.name,
-			 awaited->port, hold->where.callee_port, strerror(-rc));
+		if (rc != awaited->problem)
+			log_info("meeting %s:%u: port %u cannot be held: %s", awaited->pal->peer.name,
+				 awaited->port, hold->where.callee_port, strerror(-rc));
+		awaited->problem = rc;
 		hold_free(hold);
 		return NULL;
 	}

@@ -25,6 +25,7 @@ struct awaited {
 	int family;
 	uint64_t bucket;
 	uint64_t used;			/* bit per place */
+	int problem;			/* the last place that could not be held: -errno, 0 none */
 	TAILQ_HEAD(, hold) holds;
 };
 
@@ -76,9 +77,12 @@ void awaited_tend(struct awaited *awaited);
 /**
  * hold_new() - hold a place from now on
  * @place:	0 .. MEETING_PLACES - 1
- * Return: hold_free(), or NULL: it cannot be held in this bucket (logged), or out of memory
+ * Return: hold_free(), or NULL: it cannot be held now (logged once), or out of memory
  */
 struct hold *hold_new(struct awaited *awaited, unsigned int place);
+
+/** hold_accept() - who comes to its listener is let in again, if there was no descriptor or memory for it before */
+void hold_accept(struct hold *hold);
 
 /** hold_free() - who came and has not said who he is stays a comer */
 void hold_free(struct hold *hold);

@@ -1,9 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * test_serverless.c - where a peer is that is met without a server: how often its name is asked for
+ * test_serverless.c - where a peer is that is met without a server: how often its name is asked for, and whether it
+ * is awaited
  *
- * The answers come from the test, and time is what the peer's entry remembers.
+ * The answers come from the test, and time is what the peer's entry remembers.  There is no network but the loopback.
  */
+#include <netinet/in.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+
 #include "resolver/dns.h"
 #include "resolver/session_internal.h"
 
@@ -40,6 +45,12 @@ static void test_cancel(struct dns_query *query)
 	cancelled += query != NULL;
 }
 
+static int isolate(void **state)
+{
+	(void)state;
+	return world_isolate();
+}
+
 static int setup(void **state)
 {
 	(void)state;
@@ -52,6 +63,7 @@ static int setup(void **state)
 	serverless = node.serverless = serverless_new(&node);
 	if (!node.base || !node.sessions || !node.services || !serverless)
 		return -1;
+	event_del(serverless->tick);	/* the tests say which bucket it is */
 	free(serverless->pals);
 	serverless->pals = &pal;
 	serverless->pal_count = 1;
@@ -148,6 +160,70 @@ static void who_was_found_is_awaited(void **state)
 	assert_int_equal(lookups, 1);
 }
 
+/* No descriptor is left from here on. Return: what it was */
+static struct rlimit no_descriptors(void)
+{
+	struct rlimit was, none;
+	int next = dup(STDIN_FILENO);
+
+	assert_true(next >= 0);
+	close(next);
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &was), 0);
+	none = (struct rlimit){ .rlim_cur = (rlim_t)next, .rlim_max = was.rlim_max };
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+	return was;
+}
+
+/* In the same bucket, not in the next one only */
+static void a_place_that_could_not_be_held_is_tried_again(void **state)
+{
+	struct rlimit was;
+
+	(void)state;
+	pals_need(serverless, 1, 1);
+	is_found();
+	was = no_descriptors();
+	pals_need(serverless, 1, 1);
+	pals_need(serverless, 1, 1);
+	assert_int_equal(serverless->awaited_count, 1);
+	assert_int_equal(serverless->hold_count, 0);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &was), 0);
+	pals_need(serverless, 1, 1);
+	assert_int_equal(serverless->hold_count, 1);
+	pals_need(serverless, 1, 1);
+	assert_int_equal(serverless->hold_count, 1);
+}
+
+static bool has_comer(void *arg)
+{
+	(void)arg;
+	return serverless->comer_count == 1;
+}
+
+/* Its SYN has been answered by the kernel; it waits to be heard */
+static void who_could_not_be_let_in_is_later(void **state)
+{
+	struct sockaddr_in to = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	struct rlimit was;
+
+	(void)state;
+	assert_true(fd >= 0);
+	pals_need(serverless, 1, 1);
+	is_found();
+	pals_need(serverless, 1, 1);
+	assert_int_equal(serverless->hold_count, 1);
+	to.sin_port = htons(TAILQ_FIRST(&TAILQ_FIRST(&serverless->awaited)->holds)->where.callee_port);
+	was = no_descriptors();
+	assert_int_equal(connect(fd, (struct sockaddr *)&to, sizeof(to)), 0);
+	world_turn(node.base, 50);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &was), 0);
+	assert_int_equal(serverless->comer_count, 0);
+	pals_need(serverless, 1, 1);
+	assert_true(world_until(node.base, has_comer, NULL));
+	close(fd);
+}
+
 /* The name of a peer that nobody calls may be wrong for ever: less and less often */
 static void who_only_waits_for_it_spares_the_name_server(void **state)
 {
@@ -195,9 +271,11 @@ int main(void)
 		CASE(another_caller_asks_again_soon_too),
 		CASE(what_was_found_is_not_asked_for_soon),
 		CASE(who_was_found_is_awaited),
+		CASE(a_place_that_could_not_be_held_is_tried_again),
+		CASE(who_could_not_be_let_in_is_later),
 		CASE(who_only_waits_for_it_spares_the_name_server),
 		CASE(on_another_network_it_is_asked_anew),
 	};
 
-	return cmocka_run_group_tests_name("serverless", tests, NULL, NULL);
+	return cmocka_run_group_tests_name("serverless", tests, isolate, NULL);
 }

@@ -14,12 +14,15 @@
 
 static void checked_free(void *memory);
 static void *scarce_calloc(size_t count, size_t size);
+static int scarce_accept4(int fd, struct sockaddr *from, socklen_t *size, int flags);
 
 #define free checked_free
 #define calloc scarce_calloc
+#define accept4 scarce_accept4
 #include "resolver/serverless_hold.c"
 #undef free
 #undef calloc
+#undef accept4
 
 #include "tests/unit/scratch.h"
 #include "tests/unit/world.h"
@@ -32,6 +35,8 @@ static struct pal pal;
 static uint8_t watched[32];		/* must not be in what is freed */
 static bool leaked;
 static bool no_memory;
+static int accept_error;		/* 0 none */
+static unsigned int accept_calls;
 
 static void checked_free(void *memory)
 {
@@ -43,6 +48,15 @@ static void checked_free(void *memory)
 static void *scarce_calloc(size_t count, size_t size)
 {
 	return no_memory ? NULL : calloc(count, size);
+}
+
+static int scarce_accept4(int fd, struct sockaddr *from, socklen_t *size, int flags)
+{
+	accept_calls++;
+	if (!accept_error)
+		return accept4(fd, from, size, flags);
+	errno = accept_error;
+	return -1;
 }
 
 static int begin(void **state)
@@ -387,6 +401,33 @@ static void without_memory_the_place_is_held_anew(void **state)
 	awaited_end(awaited);
 }
 
+/* It stays in the kernel's queue, and the loop does not spin for it */
+static void who_cannot_be_let_in_waits(void **state)
+{
+	static const int errors[] = { EMFILE, ENFILE, ENOBUFS, ENOMEM };
+	struct awaited *awaited = awaited_of_test();
+	struct hold *hold = hold_new(awaited, 0);
+	unsigned int i, one = 1;
+	int fd;
+
+	(void)state;
+	assert_non_null(hold);
+	for (i = 0; i < COUNT(errors); i++) {
+		accept_error = errors[i];
+		accept_calls = 0;
+		fd = come(hold);
+		world_turn(node.base, 30);
+		assert_int_equal(accept_calls, 1);
+		assert_int_equal(serverless.comer_count, 0);
+		accept_error = 0;
+		hold_accept(hold);
+		assert_true(world_until(node.base, are_guests, &one));
+		comers_free(&serverless);
+		close(fd);
+	}
+	awaited_end(awaited);
+}
+
 static void keys_of_a_place_are_wiped(void **state)
 {
 	struct awaited *awaited = awaited_of_test();
@@ -409,6 +450,7 @@ int main(void)
 		cmocka_unit_test(who_says_nothing_costs_the_place_nothing),
 		cmocka_unit_test(who_says_rubbish_keeps_nobody_out),
 		cmocka_unit_test(without_memory_the_place_is_held_anew),
+		cmocka_unit_test(who_cannot_be_let_in_waits),
 		cmocka_unit_test(keys_of_a_place_are_wiped),
 	};
 
