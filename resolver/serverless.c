@@ -35,6 +35,7 @@
 #include "common/log.h"
 #include "resolver/dns.h"
 #include "resolver/hops.h"
+#include "resolver/reach.h"
 #include "resolver/services_internal.h"
 #include "resolver/timer.h"
 
@@ -76,11 +77,25 @@ static void lookup_failed(struct pal *pal, const char *text)
 	memcpy(pal->problem, problem, sizeof(problem));
 }
 
+/* IPv4 first, for programs with IPv4 sockets reach nothing else; but what there is a route to before all others */
+static const struct endpoint *choose_address(const struct endpoint *results, unsigned int count)
+{
+	static const int families[] = { AF_INET, AF_INET6 };
+	unsigned int i, j;
+
+	for (i = 0; i < 2; i++)
+		for (j = 0; j < count; j++)
+			if (results[j].family == families[i] && reach_routed(&results[j]))
+				return &results[j];
+	for (j = 0; j < count && results[j].family != AF_INET; j++)
+		;
+	return &results[j < count ? j : 0];
+}
+
 static void on_addresses(void *arg, int error, const char *text, const struct endpoint *results,
 			 unsigned int count)
 {
 	struct pal *pal = arg;
-	unsigned int i;
 
 	pal->query = NULL;
 	if (error || !count) {
@@ -89,10 +104,7 @@ static void on_addresses(void *arg, int error, const char *text, const struct en
 	}
 	pal->failures = 0;
 	pal->problem[0] = '\0';
-	/* IPv4 where there is any: programs with IPv4 sockets reach nothing else */
-	for (i = 0; i < count && results[i].family != AF_INET; i++)
-		;
-	pal->address = results[i < count ? i : 0];
+	pal->address = *choose_address(results, count);
 	pal->address.port = 0;
 }
 

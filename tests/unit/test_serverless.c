@@ -96,6 +96,17 @@ static void is_found(void)
 	on_addresses(&pal, 0, "", &found, 1);
 }
 
+/* Of @first and @second, which the name has */
+static void assert_chosen(const char *first, const char *second, const char *chosen)
+{
+	struct endpoint found[2];
+	char text[ENDPOINT_TEXT_SIZE];
+
+	assert_int_equal(endpoint_parse(&found[0], first, 1) | endpoint_parse(&found[1], second, 1), 0);
+	on_addresses(&pal, 0, "", found, 2);
+	assert_string_equal(endpoint_format_address(&pal.address, text), chosen);
+}
+
 static bool has_looked_twice(void *arg)
 {
 	(void)arg;
@@ -158,6 +169,17 @@ static void who_was_found_is_awaited(void **state)
 	pals_need(serverless, 1, 1);
 	assert_int_equal(serverless->awaited_count, 1);
 	assert_int_equal(lookups, 1);
+}
+
+static void of_both_families_the_one_with_a_route_is_taken(void **state)
+{
+	(void)state;
+	assert_chosen("::1", "192.0.2.1", "::1");
+	assert_chosen("2001:db8::1", "127.0.0.2", "127.0.0.2");
+	assert_chosen("192.0.2.1", "127.0.0.2", "127.0.0.2");
+	/* IPv4 where both will do, or neither */
+	assert_chosen("::1", "127.0.0.2", "127.0.0.2");
+	assert_chosen("2001:db8::1", "192.0.2.1", "192.0.2.1");
 }
 
 /* No descriptor is left from here on. Return: what it was */
@@ -271,6 +293,7 @@ int main(void)
 		CASE(another_caller_asks_again_soon_too),
 		CASE(what_was_found_is_not_asked_for_soon),
 		CASE(who_was_found_is_awaited),
+		CASE(of_both_families_the_one_with_a_route_is_taken),
 		CASE(a_place_that_could_not_be_held_is_tried_again),
 		CASE(who_could_not_be_let_in_is_later),
 		CASE(who_only_waits_for_it_spares_the_name_server),
