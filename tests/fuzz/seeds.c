@@ -347,6 +347,7 @@ int main(int argc, char **argv)
 	save("preamble", "good", 1, nothing, sizeof(nothing) - 1);
 	save("quick", "name", 1, "\7bob", 4);
 	save("quick", "sealed", 0, nothing, 28);
+	save("quick", "endless", 3, "\7n123456789n123456789n123456789n123456789n123456789n123456789nnnn", 1 + LIMIT_NAME);
 	key_wipe(&key);
 	return 0;
 }

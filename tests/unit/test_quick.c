@@ -5,6 +5,7 @@
 #include <errno.h>
 
 #include "common/quick.h"
+#include "tests/unit/quick_plain.h"
 #include "tests/unit/scratch.h"
 
 static const uint8_t session[SESSION_SIZE] = { 1 }, caller[KEY_SIZE] = { 2 }, callee[KEY_SIZE] = { 3 };
@@ -125,6 +126,24 @@ static void a_sealed_name_comes_back(void **state)
 	assert_string_equal(name, "alice");
 }
 
+/* Who knows the word seals what he likes: what opens is a string */
+static void what_has_no_end_is_no_name(void **state)
+{
+	uint8_t plain[LIMIT_NAME], sealed[QUICK_SEALED_MAX];
+	char name[LIMIT_NAME];
+
+	(void)state;
+	memset(plain, 'n', sizeof(plain));
+	memset(name, 'x', sizeof(name));
+	assert_true(quick_plain_seal(&quick, plain, session, caller, callee, sealed));
+	assert_int_equal(quick_open(&quick, sealed, sizeof(sealed), session, caller, callee, name), -EBADMSG);
+	assert_string_equal(name, "");
+	plain[LIMIT_NAME - 1] = '\0';
+	assert_true(quick_plain_seal(&quick, plain, session, caller, callee, sealed));
+	assert_int_equal(quick_open(&quick, sealed, sizeof(sealed), session, caller, callee, name), 0);
+	assert_memory_equal(name, plain, sizeof(plain));
+}
+
 static void a_seal_is_bound_to_session_and_keys(void **state)
 {
 	uint8_t sealed[QUICK_SEALED_MAX], wrong[KEY_SIZE] = { 9 };
@@ -165,6 +184,7 @@ int main(void)
 		cmocka_unit_test(names_that_do_not_fit_are_refused),
 		cmocka_unit_test(another_word_is_another_world),
 		cmocka_unit_test(a_sealed_name_comes_back),
+		cmocka_unit_test(what_has_no_end_is_no_name),
 		cmocka_unit_test(a_seal_is_bound_to_session_and_keys),
 		cmocka_unit_test(wiped_is_zero),
 	};
