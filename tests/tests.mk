@@ -32,6 +32,7 @@ UNIT_test_crypt	= tests/unit/world.c resolver/crypt.c $(wildcard resolver/pump*.
 			  resolver/encrypt.c resolver/process.c resolver/sandbox.c $(LIBCOMMON)
 # The resolver as a whole, but for its loop and what the test takes in as source
 UNIT_test_session	= tests/unit/world.c $(filter-out resolver/main.c resolver/worker.c resolver/session_inlet.c,$(RESOLVER)) $(LIBCOMMON)
+UNIT_test_session_wiped = $(filter-out resolver/main.c resolver/worker.c resolver/session.c,$(RESOLVER)) $(LIBCOMMON)
 UNIT_test_session_waiting = $(filter-out resolver/main.c resolver/worker.c,$(RESOLVER)) $(LIBCOMMON)
 UNIT_test_session_deaf = tests/unit/world.c $(filter-out resolver/main.c resolver/worker.c resolver/session_inlet.c,$(RESOLVER)) $(LIBCOMMON)
 UNIT_test_pump	= tests/unit/world.c resolver/pump_flow.c $(wildcard resolver/seal*.c) resolver/pair.c resolver/encrypt.c resolver/process.c $(LIBCOMMON)
