@@ -105,7 +105,7 @@ static void gather(const struct node *node, const struct doors *doors, struct do
 	for (i = 0; i < node->uplink_count; i++)
 		facts->ready += uplink_state(node->uplinks[i]) == UPLINK_READY;
 	facts->uplinks = node->uplink_count;
-	facts->gateway_off = node->conf.port_mapping == CONF_MAPPING_NO;
+	facts->gateway_off = node->conf.port_mapping == CONF_MAPPING_NO || node->conf.serverless;
 	facts->gateway = inlets_mapping(node->inlets, AF_INET, &facts->gateway_known, &facts->gateway_external);
 	facts->nats = doctor_nats(facts);
 	facts->probes_shut = doors_shut(doors, false);

@@ -22,7 +22,7 @@
  * @nats:		one above the other; 0 not known
  * @hops:		to the outermost NAT, 0 not known
  * @gateway:		enum mapper_protocol by which a gateway maps ports; @gateway_known: it was asked
- * @gateway_off:	port-mapping = no
+ * @gateway_off:	port-mapping = no, or rendezvous = none
  * @gateway_external:	where it says that we are reached; family 0: nowhere
  * @ipv4_route:		there is a route to the Internet, or to a probe port
  * @measurable:		there is somebody to ask how the NAT maps ports

@@ -39,7 +39,7 @@ struct node {
 	unsigned int uplink_count;
 	struct ports *ports;
 	struct sessions *sessions;
-	struct inlets *inlets;		/* NULL with port-mapping = no */
+	struct inlets *inlets;		/* NULL with port-mapping = no or rendezvous = none */
 	struct serverless *serverless;	/* NULL unless [node] rendezvous = none */
 	struct services *services;
 	struct names *names;

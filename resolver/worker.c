@@ -129,7 +129,8 @@ static int start_parts(struct node *node, int listener, int link, const struct s
 	if (node->conf.serverless && !(node->serverless = serverless_new(node)))
 		return -ENOMEM;
 	node->ports = ports_new(node);
-	if (node->conf.port_mapping != CONF_MAPPING_NO)
+	/* Only through a server would a peer be told what the gateway passes on */
+	if (node->conf.port_mapping != CONF_MAPPING_NO && !node->conf.serverless)
 		node->inlets = inlets_new(node);
 	node->netwatch = netwatch_new(node);
 	return node->ports ? 0 : -ENOMEM;

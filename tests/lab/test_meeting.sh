@@ -11,7 +11,7 @@ punch_debug
 [ "$(awk '{print $3}' /proc/self/uid_map)" -gt 1 ] || lab_skip 'sshd wants real root'
 lab_internet
 lab_nat natA 198.51.100.1 port=preserve filtering=address-port stray=rst delay=10ms
-lab_nat natB 198.51.100.2 port=preserve filtering=address-port stray=drop delay=10ms
+lab_nat natB 198.51.100.2 port=preserve filtering=address-port stray=drop delay=10ms gateway pmp=on
 lab_host alice natA 192.168.1.2
 lab_host bob natB 192.168.1.2
 lab_server carol 203.0.113.30 delay=10ms
@@ -84,6 +84,9 @@ lab_expect_eq 'again at once' "$(hello again)" again
 lab_note "$(punch_status alice '[.connections[] | select(.direction == "out")] | last | .setup_ms') ms, 40 ms a round trip"
 lab_expect_eq 'several at once' "$(for i in 1 2 3 4 5; do hello "$i" & done | sort | tr -d '\n')" 12345
 lab_expect_match 'punchctl ping' "$(lab_run alice punchctl ping bob 2>&1 | tail -n 1)" '^bob: direct path to 198\.51\.100\.2:'
+
+lab_expect 'his gateway is asked for no port, which nobody could be told' eval '! pgrep -x punch-mapper --ns "${LAB_PID[bob]}" --nslist net'
+lab_expect_match 'and punchctl doctor says so' "$(lab_run bob punchctl doctor)" 'port mapping +off'
 
 # --- bob's network changes: alice goes to the next place, so those that were used must stay so
 awaited() { punch_status bob '[.meetings[] | select(.peer == "alice" and .port == 9000) | .local_port] | sort | join(" ")'; }
