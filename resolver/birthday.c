@@ -78,7 +78,7 @@ void birthday_draw(struct birthday *b, uint16_t seen, bool parity, uint16_t low,
 		add(b, &drawn, port);
 	if (seen >= PORT_LOW) {
 		for (i = 1; i <= AHEAD; i++)
-			add(b, &drawn, (uint32_t)seen + i);
+			add(b, &drawn, PORT_LOW + (seen - PORT_LOW + i) % PORTS);	/* it begins again from below */
 		add_random(b, &drawn, seen / BLOCK_SMALL * BLOCK_SMALL, BLOCK_SMALL, TAKE_SMALL, random, arg);
 		add_random(b, &drawn, seen / BLOCK_LARGE * BLOCK_LARGE, BLOCK_LARGE, TAKE_LARGE, random, arg);
 	}

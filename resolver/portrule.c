@@ -113,7 +113,8 @@ static uint16_t clamp(int64_t port)
 	return (uint16_t)(port < PORT_FIRST ? PORT_FIRST : port > UINT16_MAX ? UINT16_MAX : port);
 }
 
-/* The next ones: after the newest, and what others took since */
+/* The next ones: after the newest, and what others took since. At the end of the ports they are cut short; low is
+ * the next one there too, from which meet_target() counts on */
 static void next_band(const struct portrule *rule, uint64_t now, struct portrule_verdict *verdict)
 {
 	uint64_t newest = rule->seen[rule->count - 1].at;
@@ -125,8 +126,8 @@ static void next_band(const struct portrule *rule, uint64_t now, struct portrule
 		if (newest - rule->seen[i].at <= BURST && distance(last, rule->seen[i].port) > 0)
 			last = rule->seen[i].port;
 	from = last + (int64_t)(verdict->pace * ((now - newest) / MS) / (1000 * 1000)) + verdict->step;
-	if (from > UINT16_MAX - NEXT)
-		from = PORT_FIRST + (from - (UINT16_MAX - NEXT)) % NEXT;
+	if (from > UINT16_MAX)
+		from = PORT_FIRST + (from - PORT_FIRST) % (65536 - PORT_FIRST);
 	verdict->low = clamp(from);
 	verdict->high = clamp(from + NEXT - 1);
 }

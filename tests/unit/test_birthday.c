@@ -137,6 +137,19 @@ static void band_comes_first_and_what_is_near_again(void **state)
 	assert_true(again > 500);
 }
 
+/* Of a NAT that counts, and is at the end of the ports */
+static void what_is_near_goes_on_from_below(void **state)
+{
+	struct birthday b;
+	unsigned int i;
+
+	(void)state;
+	seed = 5;
+	birthday_draw(&b, 65530, false, 0, 0, 50 * MS, 0, next_random, NULL);
+	for (i = 0; i < 100; i++)
+		assert_int_equal(b.guesses[i], i < 5 ? 65531 + i : 1024 + i - 5);
+}
+
 static void hold_parity(uint8_t *open, uint16_t *seen)
 {
 	unsigned int i, odd = next_random(NULL) & 1;
@@ -229,6 +242,7 @@ int main(void)
 		cmocka_unit_test(counted_ports_are_hit_in_the_first_wave),
 		cmocka_unit_test(blocks_are_hit_in_two_waves),
 		cmocka_unit_test(band_comes_first_and_what_is_near_again),
+		cmocka_unit_test(what_is_near_goes_on_from_below),
 		cmocka_unit_test(half_the_guesses_do_where_parity_is_kept),
 		cmocka_unit_test(waves_are_bounded_and_paced),
 		cmocka_unit_test(far_peers_get_fewer_waves),

@@ -115,6 +115,38 @@ static void own_burst_moves_the_count_on(void **state)
 	assert_in_range(verdict.low, 1024, 1200);
 }
 
+/* Others took 5 ports a second, over the end of all ports: the band moves on from the first one with the time */
+static void band_goes_on_from_below(void **state)
+{
+	static const struct {
+		unsigned int seconds;
+		uint16_t low, high;
+	} cases[] = {
+		{ 0, 65408, 65471 },
+		{ 20, 65508, 65535 },	/* cut short: what comes after it is not above it */
+		{ 25, 65533, 65535 },
+		{ 26, 1026, 1089 },
+		{ 126, 1526, 1589 },
+		{ 12926, 65526, 65535 },
+		{ 12928, 1024, 1087 },
+	};
+	struct portrule_verdict verdict;
+	struct portrule rule = { 0 };
+	unsigned int i;
+
+	(void)state;
+	for (i = 0; i < 4; i++)
+		portrule_see(&rule, 0, (uint16_t)(65101 + i), SECOND + i * MS);
+	for (i = 0; i < 4; i++)
+		portrule_see(&rule, 0, (uint16_t)(65404 + i), 61 * SECOND + i * MS);
+	for (i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		portrule_judge(&rule, 61 * SECOND + 3 * MS + cases[i].seconds * SECOND, &verdict);
+		assert_int_equal(verdict.rule, SEQUENTIAL);
+		assert_int_equal(verdict.low, cases[i].low);
+		assert_int_equal(verdict.high, cases[i].high);
+	}
+}
+
 /* Of @runs draws of @n ports out of blocks of @size: how many bands are the block, and lie within it */
 static void blocks(unsigned int size, unsigned int n, unsigned int runs, unsigned int *exact, unsigned int *within)
 {
@@ -235,6 +267,7 @@ int main(void)
 		cmocka_unit_test(step_of_two_is_seen),
 		cmocka_unit_test(counting_begins_again_from_below),
 		cmocka_unit_test(pace_of_others_is_counted_and_extrapolated),
+		cmocka_unit_test(band_goes_on_from_below),
 		cmocka_unit_test(own_burst_moves_the_count_on),
 		cmocka_unit_test(bounds_of_a_block_are_found),
 		cmocka_unit_test(band_that_is_no_power_of_two_is_estimated),
