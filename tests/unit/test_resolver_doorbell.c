@@ -14,7 +14,6 @@
 #include "common/clock.h"
 #include "common/standin.h"
 
-#define NOBODY	65534
 #define PATIENCE 5000	/* ms; nothing that works takes longer */
 
 static int published_as(const char *address)
