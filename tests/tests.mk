@@ -104,6 +104,7 @@ LOCAL_SIDE = tests/unit/local_side.c tests/unit/world.c resolver/connections.c r
 	     resolver/state.c resolver/state_connections.c \
 	     resolver/status.c $(LIBCOMMON)
 UNIT_test_resolver_local	= $(LOCAL_SIDE)
+UNIT_test_resolver_strangers	= $(LOCAL_SIDE)
 UNIT_test_resolver_connections	= $(filter-out resolver/connections.c,$(LOCAL_SIDE))
 UNIT_test_resolver_services	= $(LOCAL_SIDE)
 UNIT_test_resolver_revoke	= $(LOCAL_SIDE)
