@@ -98,14 +98,32 @@ punch_published() {
 # punch_dump: what the resolvers said, into the lab's logs
 punch_debug() { export PUNCH_LOG=debug PUNCH_LOG_FILE=$LAB_DIR/log/punch.log; }
 
-# punch_confined HOST NAME: there are processes of that name, and each is in its sandbox.
+# process_field PID NAME: of /proc/PID/status, empty where the kernel has none of that name.
+process_field() { awk -v name="$2:" '$1 == name { print $2 }' "/proc/$1/status"; }
+
+# punch_filters HOST: how many seccomp filters its resolvers have at most; empty where the kernel does not count them.
+punch_filters() {
+	local pid
+	for pid in $(pgrep --ns "${LAB_PID[$1]}" --nslist net -x punch-resolver); do
+		process_field "$pid" Seccomp_filters
+	done | sort -n | tail -n 1
+}
+
+# punch_confined HOST NAME: there are processes of that name, and each is in its sandbox. What a resolver starts is in
+# the resolver's already: in a narrower one of its own it has more filters, and no capabilities.
 punch_confined() {
-	local pids pid
+	local pids pid filters
 	grep -q __asan_init "$LAB_BUILD/punch-resolver" && return 0	# the leak checker would not work in there
 	pids=$(pgrep --ns "${LAB_PID[$1]}" --nslist net -x "$2") || return 1
+	filters=$(punch_filters "$1")
 	for pid in $pids; do
-		[ "$(awk '/^(NoNewPrivs|Seccomp):/ { printf "%s ", $2 }' "/proc/$pid/status")" = '1 2 ' ] || return 1
+		[ "$(process_field "$pid" NoNewPrivs) $(process_field "$pid" Seccomp)" = '1 2' ] || return 1
 		[ "$(awk '/^Max core file size/ { print $5, $6 }' "/proc/$pid/limits")" = '0 0' ] || return 1
+		case $2 in punch-pump | punch-mapper | punch-porter)
+			[ "$(process_field "$pid" CapEff)" = 0000000000000000 ] || return 1
+			[ -z "$filters" ] || [ "$(process_field "$pid" Seccomp_filters)" -gt "$filters" ] || return 1
+			;;
+		esac
 	done
 }
 

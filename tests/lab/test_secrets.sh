@@ -97,6 +97,7 @@ done
 lab_expect_eq 'no key of the node, and no word, in the memory of punch-pump' "$(secrets memory punch-pump private scrypt token)" ''
 lab_expect_eq 'nothing in the memory of punch-mapper' "$(secrets memory punch-mapper private scrypt derived mac-key tls token)" ''
 lab_expect_eq 'nothing but the token in the memory of punch-porter' "$(secrets memory punch-porter private scrypt derived mac-key tls)" ''
+lab_expect 'punch-porter is confined' punch_confined bob punch-porter
 mkdir "$LAB_DIR/state"
 find "$LAB_DIR/host" -type f -path '*/.local/state/*' ! -name '*.key' ! -name '*.secret' -exec cp -t "$LAB_DIR/state" {} +
 lab_expect_eq 'nothing in what is saved' "$(secrets "$LAB_DIR/state")" ''
