@@ -47,6 +47,8 @@ struct approach {
 	struct event *timer;
 	struct meeting_place where;
 	uint64_t bucket;		/* of the dial */
+	int place;
+	bool said;			/* the Invite: the callee counts the place as used, whatever becomes of it */
 	uint64_t since;
 	unsigned int tries;		/* refused in this bucket */
 	int error;			/* of the last try, 0 none has ended */
@@ -64,7 +66,7 @@ void approach_free(struct session *s)
 	if (approach->timer)
 		event_free(approach->timer);
 	if (s->node->serverless)
-		turns_end(serverless_turns(s->node->serverless), approach, false);
+		turns_end(serverless_turns(s->node->serverless), approach, approach->said ? approach->place : -1);
 	OPENSSL_cleanse(&approach->where, sizeof(approach->where));
 	free(approach);
 }
@@ -86,7 +88,7 @@ static void on_answer(void *arg, struct talk *talk, const Punch__Message *messag
 		session_arm(s, clock_before(s->resume, s->deadline));
 		return;
 	}
-	turns_end(serverless_turns(s->node->serverless), approach, true);
+	turns_end(serverless_turns(s->node->serverless), approach, approach->place);
 	approach->talk = NULL;	/* the answer may end the session, and the approach with it */
 	answered.session = message->reply->session;
 	answered.payload = message->reply->payload;
@@ -164,7 +166,8 @@ static void on_connected(evutil_socket_t fd, short what, void *arg)
 	}
 	session_note(s, "connected");
 	caller_invite(s);
-	if (s->state != SESSION_INVITED)
+	approach->said = s->state == SESSION_INVITED;
+	if (!approach->said)
 		approach_free(s);
 }
 
@@ -188,7 +191,8 @@ static int approach_place(struct approach *approach, uint64_t bucket)
 	if (!s->node->quick_mode)
 		memcpy(when.caller, s->node->key.public, KEY_SIZE);
 	memcpy(when.callee, s->peer.key, KEY_SIZE);
-	when.place = (unsigned int)place;
+	when.place = turns_try((unsigned int)place, approach->tries, MEETING_PLACES);
+	approach->place = (int)when.place;
 	return meeting_place(&approach->pal->meeting, &when, &approach->where);
 }
 
@@ -206,7 +210,7 @@ static void approach_go(struct approach *approach)
 	}
 	if (approach->bucket != bucket) {
 		dial_close(&approach->dial);
-		turns_end(serverless_turns(s->node->serverless), approach, false);
+		turns_end(serverless_turns(s->node->serverless), approach, -1);
 		approach->tries = 0;
 	}
 	rc = approach_place(approach, bucket);

@@ -8,6 +8,9 @@
 
 #include "resolver/turns.h"
 
+#define TURNS_SURE	4	/* tries at the right place before the first at another: its SYN may be renewed */
+#define TURNS_FIRST	64	/* more than there are places: back to the first one */
+
 int turns_take(struct turns *turns, const uint8_t peer[KEY_SIZE], uint16_t port, uint64_t bucket, unsigned int places,
 	       const void *who)
 {
@@ -38,7 +41,18 @@ int turns_take(struct turns *turns, const uint8_t peer[KEY_SIZE], uint16_t port,
 	return (int)at->place;
 }
 
-void turns_end(struct turns *turns, const void *who, bool met)
+unsigned int turns_try(unsigned int place, unsigned int tries, unsigned int places)
+{
+	static const int steps[] = { 1, -1, 2, -2, 3, -TURNS_FIRST };
+	int other;
+
+	if (tries < TURNS_SURE || tries % 2 == 0)
+		return place;
+	other = (int)place + steps[(tries - TURNS_SURE) / 2 % (sizeof(steps) / sizeof(*steps))];
+	return other < 0 ? 0 : (unsigned int)other < places ? (unsigned int)other : places - 1;
+}
+
+void turns_end(struct turns *turns, const void *who, int used)
 {
 	unsigned int i;
 
@@ -46,6 +60,7 @@ void turns_end(struct turns *turns, const void *who, bool met)
 		if (turns->list[i].who != who)
 			continue;
 		turns->list[i].who = NULL;
-		turns->list[i].place += met;
+		if (used >= 0)
+			turns->list[i].place = (unsigned int)used + 1;
 	}
 }

@@ -8,7 +8,6 @@
 #ifndef PUNCH_TURNS_H
 #define PUNCH_TURNS_H
 
-#include <stdbool.h>
 #include <stdint.h>
 
 #include "common/limits.h"
@@ -41,7 +40,14 @@ struct turns {
 int turns_take(struct turns *turns, const uint8_t peer[KEY_SIZE], uint16_t port, uint64_t bucket, unsigned int places,
 	       const void *who);
 
-/** turns_end() - @who is back, or has given up. @met: its place is used. Does nothing where it has no turn */
-void turns_end(struct turns *turns, const void *who, bool met);
+/**
+ * turns_try() - where to go at the @tries-th time, from 0 on, all before having been refused
+ * To the place whose turn it is, and after some times to others in between: the callee may hold another one, because
+ * it or this node has begun anew, another node with the same word was there, or an Invite was lost.
+ */
+unsigned int turns_try(unsigned int place, unsigned int tries, unsigned int places);
+
+/** turns_end() - @who is back, or has given up. @used: its place, -1 none. Does nothing where it has no turn */
+void turns_end(struct turns *turns, const void *who, int used);
 
 #endif

@@ -285,6 +285,137 @@ static void on_another_network_it_is_asked_anew(void **state)
 	assert_int_equal(lookups, 3);
 }
 
+/* --- places in step: the test is the callee, at the places that it opens */
+
+static uint16_t port_of(unsigned int place)
+{
+	struct meeting_when when = { .bucket = serverless_bucket(NULL), .port = 80, .place = place };
+	struct meeting_place where;
+
+	memcpy(when.caller, node.key.public, KEY_SIZE);
+	assert_int_equal(meeting_place(&pal.meeting, &when, &where), 0);
+	return where.callee_port;
+}
+
+static int callee_at(unsigned int place)
+{
+	struct sockaddr_in at = { .sin_family = AF_INET, .sin_port = htons(port_of(place)) };
+	int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), on = 1;
+
+	setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+	assert_int_equal(bind(listener, (struct sockaddr *)&at, sizeof(at)), 0);
+	assert_int_equal(listen(listener, 1), 0);
+	return listener;
+}
+
+static struct session *call(void)
+{
+	struct endpoint found;
+	struct session *s = session_new(&node, true);
+
+	serverless_pal(serverless, pal.peer.key);
+	assert_int_equal(endpoint_parse(&found, "127.0.0.1", 1), 0);
+	on_addresses(&pal, 0, "", &found, 1);
+	s->port = 80;
+	s->family = AF_INET;
+	s->deadline = clock_now() + 60 * SECOND;
+	approach_start(s);
+	return s;
+}
+
+static bool is_invited(void *arg)
+{
+	return ((struct session *)arg)->state == SESSION_INVITED;
+}
+
+static bool goes_to_second_place(void *arg)
+{
+	struct meeting_view view;
+
+	(void)arg;
+	return sessions_meeting(node.sessions, 0, &view) && view.remote.port == port_of(1);
+}
+
+/* The whole of such a test is in one bucket */
+static void wait_for_room(void)
+{
+	uint64_t left;
+
+	while (serverless_bucket(&left), left < 5 * SECOND)
+		world_turn(node.base, 100);
+	assert_int_equal(key_generate(&node.key), 0);
+}
+
+static void an_invite_that_nobody_waits_for_used_its_place(void **state)
+{
+	struct session *s;
+	int listener;
+
+	(void)state;
+	wait_for_room();
+	listener = callee_at(0);
+	s = call();
+	assert_true(world_until(node.base, is_invited, s));
+	session_cancel(s);
+	s = call();
+	assert_true(goes_to_second_place(NULL));
+	session_cancel(s);
+	close(listener);
+	key_wipe(&node.key);
+}
+
+static void so_did_one_that_was_not_answered(void **state)
+{
+	struct session *s;
+	int listener;
+
+	(void)state;
+	wait_for_room();
+	listener = callee_at(0);
+	s = call();
+	assert_true(world_until(node.base, is_invited, s));
+	close(accept4(listener, NULL, NULL, SOCK_CLOEXEC));
+	close(listener);
+	assert_true(world_until(node.base, goes_to_second_place, NULL));
+	session_cancel(s);
+	key_wipe(&node.key);
+}
+
+/* This node has begun anew, or another one with the same word was there: the callee is further */
+static void a_callee_that_is_further_is_found(void **state)
+{
+	struct session *s;
+	int listener;
+
+	(void)state;
+	wait_for_room();
+	listener = callee_at(2);
+	s = call();
+	assert_true(world_until(node.base, is_invited, s));
+	session_cancel(s);
+	close(listener);
+	key_wipe(&node.key);
+}
+
+/* And one that has begun anew */
+static void a_callee_that_is_behind_is_found(void **state)
+{
+	static const char who;
+	struct session *s;
+	int listener;
+
+	(void)state;
+	wait_for_room();
+	assert_int_equal(turns_take(&serverless->turns, pal.peer.key, 80, serverless_bucket(NULL), MEETING_PLACES, &who), 0);
+	turns_end(&serverless->turns, &who, 6);
+	listener = callee_at(0);
+	s = call();
+	assert_true(world_until(node.base, is_invited, s));
+	session_cancel(s);
+	close(listener);
+	key_wipe(&node.key);
+}
+
 int main(void)
 {
 #define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -298,6 +429,10 @@ int main(void)
 		CASE(who_could_not_be_let_in_is_later),
 		CASE(who_only_waits_for_it_spares_the_name_server),
 		CASE(on_another_network_it_is_asked_anew),
+		CASE(an_invite_that_nobody_waits_for_used_its_place),
+		CASE(so_did_one_that_was_not_answered),
+		CASE(a_callee_that_is_further_is_found),
+		CASE(a_callee_that_is_behind_is_found),
 	};
 
 	return cmocka_run_group_tests_name("serverless", tests, isolate, NULL);
