@@ -215,21 +215,50 @@ bool live_log_has(const char *folder, const char *text)
 	return strstr(log, text) != NULL;
 }
 
-unsigned int live_rss_kib(pid_t pid)
+/* What /proc/PID/status says behind "NAME:", and whether it says it at all */
+static bool status_field(pid_t pid, const char *name, char value[64])
 {
-	unsigned int kib = 0;
+	size_t size = strlen(name);
 	char path[64], line[256];
+	bool found = false;
 	FILE *f;
 
 	snprintf(path, sizeof(path), "/proc/%d/status", pid);
 	f = fopen(path, "re");
 	if (!f)
 		abort();
-	while (fgets(line, sizeof(line), f))
-		if (!strncmp(line, "VmRSS:", 6))
-			kib = (unsigned int)strtoul(line + 6, NULL, 10);
+	while (!found && fgets(line, sizeof(line), f))
+		found = !strncmp(line, name, size) && line[size] == ':' && sscanf(line + size + 1, "%63s", value) == 1;
 	fclose(f);
-	return kib;
+	return found;
+}
+
+unsigned int live_rss_kib(pid_t pid)
+{
+	char value[64];
+
+	return status_field(pid, "VmRSS", value) ? (unsigned int)strtoul(value, NULL, 10) : 0;
+}
+
+bool live_is_confined(pid_t pid)
+{
+	static const char *const fields[][2] = {
+		{ "NoNewPrivs", "1" }, { "Seccomp", "2" }, { "CapEff", "0000000000000000" },
+	};
+	char value[64];
+
+	for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++) {
+		if (!status_field(pid, fields[i][0], value) || strcmp(value, fields[i][1]))
+			return false;
+	}
+	return true;
+}
+
+int live_filters(pid_t pid)
+{
+	char value[64];
+
+	return status_field(pid, "Seccomp_filters", value) ? atoi(value) : -1;
 }
 
 unsigned int live_descriptors(pid_t pid)

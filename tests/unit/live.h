@@ -65,6 +65,12 @@ bool live_log_has(const char *folder, const char *text);
 /** live_rss_kib() - memory of a process that is resident, KiB */
 unsigned int live_rss_kib(pid_t pid);
 
+/** live_is_confined() - is a process without capabilities, and in a sandbox, its own or that of who started it? */
+bool live_is_confined(pid_t pid);
+
+/** live_filters() - of seccomp, that a process is under; each sandbox is one more. Return: -1 where they are not counted */
+int live_filters(pid_t pid);
+
 /** live_descriptors() - that a process has open */
 unsigned int live_descriptors(pid_t pid);
 

@@ -47,6 +47,12 @@ static int status_and_end(int fd)
 	return status;
 }
 
+static void test_it_is_confined(void **state)
+{
+	(void)state;
+	assert_true(live_is_confined(relay.program.pid));
+}
+
 static void test_another_secret(void **state)
 {
 	struct ticket ticket = relay_ticket(1, TICKET_CALLER);
@@ -335,6 +341,7 @@ static int teardown(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_it_is_confined),
 		cmocka_unit_test(test_another_secret),
 		cmocka_unit_test(test_expired_ticket),
 		cmocka_unit_test(test_ticket_is_good_once),
