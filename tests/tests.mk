@@ -49,6 +49,7 @@ UNIT_test_broker	= $(BROKER)
 UNIT_test_broker_servers = $(BROKER)
 UNIT_test_places	= common/places.c common/sources.c common/table.c common/hash.c common/secret.c
 UNIT_test_flood_live	= tests/unit/live.c tests/unit/rdv_client.c tests/unit/relay_client.c $(LIBCOMMON)
+UNIT_test_sources_live	= tests/unit/live.c tests/unit/rdv_client.c tests/unit/relay_client.c $(LIBCOMMON)
 UNIT_test_table		= common/table.c common/hash.c common/secret.c
 UNIT_test_sources	= common/sources.c common/table.c common/hash.c common/secret.c
 UNIT_test_allow		= rendezvous/allow.c common/key.c common/file.c
