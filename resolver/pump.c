@@ -160,15 +160,16 @@ static int watch(struct event *event, short wanted, event_callback_fn callback, 
 static void on_flow(evutil_socket_t fd, short what, void *arg)
 {
 	struct pumped *c = arg;
-	int rc = sealed_flow_run(&c->flow);
+	int rc = sealed_flow_run(&c->flow, what & EV_TIMEOUT);
+	uint64_t pause = sealed_flow_pause(&c->flow);
 
 	(void)fd;
-	(void)what;
 	if (rc == 0 && (watch(c->local, sealed_flow_wants_local(&c->flow), on_flow, c, c->flow.local) < 0 ||
 			watch(c->wire, sealed_flow_wants_wire(&c->flow), on_flow, c, c->flow.wire) < 0))
 		rc = -ENOMEM;
-	if (rc == 0 && c->flow.again)
-		timer_set(c->timer, 0);
+	/* One that is set for a stall stays so, and comes in vain at worst */
+	if (rc == 0 && pause != NEVER && (pause <= DRAIN_TICK || !evtimer_pending(c->timer, NULL)))
+		timer_set(c->timer, pause);
 	if (rc == 0)
 		return;
 	if (rc < 0)
@@ -228,7 +229,10 @@ static int into_wait(struct pumped *c)
 	struct pump_note ready = {
 		.what = PUMP_READY, .id = c->id, .cover = ENCRYPT_PUMP, .family = (uint32_t)wire_family(c->flow.wire),
 	};
+	const struct linger reset = { .l_onoff = 1 };
 
+	/* The far program may have its end already: if ours comes to nothing, it is no end of the data */
+	setsockopt(c->flow.wire, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
 	event_del(c->wire);
 	timer_set(c->timer, PUMP_JOIN);
 	pumped_set_state(c, PUMPED_WAITING);
@@ -245,7 +249,7 @@ static void into_flow(struct pumped *c, int fd)
 		fail(c, ENOMEM, "out of memory");
 		return;
 	}
-	event_del(c->timer);		/* from now on it is for flow.again */
+	event_del(c->timer);		/* from now on it is for sealed_flow_pause() */
 	pumped_set_state(c, PUMPED_FLOWING);
 	if (sealed_flow_start(&c->flow) < 0)
 		fail(c, ENOMEM, "out of memory");

@@ -15,8 +15,12 @@
  * kernel resets the other one, and nobody takes a cut for an end.  It is taken back when both
  * directions have ended in order.
  *
- * A socket whose end of file was read is not left alone: a reset, or a far end that answers no more, ends the
- * flow.  It is readable for good, so it is watched for edges (EV_ET), and asked for its error.  A program
+ * A socket that breaks ends the flow, but not at once: as on TCP itself, what had come from it before still
+ * reaches the other side (sealed_flow.lost), and only when that has all of it, or takes no more of it, it is reset.
+ *
+ * A socket whose end of file was read is not left alone: a reset, or a far end that answers no more, breaks
+ * it.  It is readable for good, so it is watched for edges (EV_ET), and asked for its error; one that is not
+ * read because the other side takes nothing is asked now and then (FLOW_STALL).  A program
  * that has closed altogether looks like one that has but sent its last byte; so the local socket asks by
  * keepalives, as often as the kernel forgets what was closed (tcp_fin_timeout), and gets a reset then.
  */
@@ -30,11 +34,11 @@
 #include <unistd.h>
 
 #include "common/log.h"
-#include "resolver/give.h"
 #include "resolver/pump_internal.h"
 
 #define FLOW_IDLE_S	120	/* then TCP keepalives on the wire, as SPLICE_IDLE_S */
 #define FLOW_ORPHAN_S	60	/* tcp_fin_timeout where it is not said: as the kernel has it */
+#define FLOW_STALL	(5 * SECOND)	/* while one side takes nothing: has the other one gone meanwhile? */
 #define FLOW_TURN	4	/* chunks for one wake-up, so that others get their turn */
 
 static const char *const way_names[] = { "open", "ending", "ended" };
@@ -76,7 +80,7 @@ static void keep_wire(int fd)
 		set_keepalive(fd, TCP_KEEPIDLE, FLOW_IDLE_S);
 }
 
-/* The program has sent its last byte: has it closed altogether? */
+/* When the program has sent its last byte, which may not be read yet: has it closed altogether? */
 static void ask_local(int fd)
 {
 	socklen_t size = sizeof(int);
@@ -99,10 +103,34 @@ int sealed_flow_start(struct sealed_flow *flow)
 	setsockopt(flow->local, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 	setsockopt(flow->wire, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 	keep_wire(flow->wire);
+	ask_local(flow->local);
 	/* An urgent byte arrives where it stands in the stream, rather than not at all */
 	setsockopt(flow->local, SOL_SOCKET, SO_OOBINLINE, &on, sizeof(on));
 	flow->again = true;
+	flow->lost = -1;
 	return seal_flow(flow->seal);
+}
+
+/* @fd: has broken, by @rc. Return: @rc */
+static int lose(struct sealed_flow *flow, int fd, int rc)
+{
+	if (rc >= 0 || rc == -ENOMEM)
+		return rc;
+	if (flow->lost < 0) {
+		flow->lost = fd;
+		flow->error = rc;
+	}
+	flow->gone = flow->gone || fd != flow->lost;
+	return rc;
+}
+
+/*
+ * Of a socket that has broken the kernel says "end of file" where its error has been told already.  It is one where the
+ * far end had ended before (CLOSE_WAIT), for then the error was EPIPE.
+ */
+static bool is_cut(const struct sealed_flow *flow, int fd)
+{
+	return flow->lost == fd && flow->error != -EPIPE;
 }
 
 static void way_end(struct way *way, int to)
@@ -118,14 +146,14 @@ static int take_local(struct sealed_flow *flow)
 {
 	ssize_t n = recv(flow->local, plain, SEAL_CHUNK, MSG_DONTWAIT);
 
-	if (n < 0)
-		return errno == EINTR || errno == EWOULDBLOCK ? -EAGAIN : -errno;
-	if (n == 0) {
+	if (n < 0 && (errno == EINTR || errno == EWOULDBLOCK))
+		return -EAGAIN;
+	if (n < 0 || (n == 0 && is_cut(flow, flow->local)))
+		return lose(flow, flow->local, n < 0 ? -errno : flow->error);
+	if (n == 0)
 		way_set_state(&flow->out, WAY_ENDING);
-		ask_local(flow->local);
-	}
 	n = seal_encrypt(flow->seal, plain, (size_t)n, sealed);
-	return n < 0 ? (int)n : give_or_keep(flow->wire, sealed, (size_t)n, &flow->out.left);
+	return n < 0 ? (int)n : lose(flow, flow->wire, give_or_keep(flow->wire, sealed, (size_t)n, &flow->out.left));
 }
 
 /* One chunk from the wire. Return: 0, -EAGAIN nothing there, -errno */
@@ -134,75 +162,112 @@ static int take_wire(struct sealed_flow *flow)
 	bool end;
 	ssize_t n = seal_decrypt(flow->seal, plain, sizeof(plain), &end);
 
+	if (end && !seal_user(flow->seal) && is_cut(flow, flow->wire))
+		return flow->error;
 	if (end)
 		way_set_state(&flow->in, WAY_ENDING);
-	return n < 0 ? (int)n : give_or_keep(flow->local, plain, (size_t)n, &flow->in.left);
+	if (n < 0)
+		return n == -EAGAIN || n == -ENOMEM ? (int)n : lose(flow, flow->wire, (int)n);
+	return lose(flow, flow->local, give_or_keep(flow->local, plain, (size_t)n, &flow->in.left));
 }
 
-static int way_run(struct sealed_flow *flow, struct way *way, int to, int (*take)(struct sealed_flow *flow))
+static int way_run(struct sealed_flow *flow, struct way *way)
 {
+	bool out = way == &flow->out;
+	int to = out ? flow->wire : flow->local, rc = lose(flow, to, give_rest(to, &way->left));
 	unsigned int turn;
-	int rc = give_rest(to, &way->left);
 
 	for (turn = 0; rc == 0 && turn < FLOW_TURN && way->state == WAY_OPEN && !way->left.data; turn++)
-		rc = take(flow);
+		rc = out ? take_local(flow) : take_wire(flow);
 	if (turn == FLOW_TURN && rc == 0)
 		flow->again = true;
-	if (rc == -EAGAIN)
-		rc = 0;
-	if (rc == 0)
+	if (rc == 0 || rc == -EAGAIN)
 		way_end(way, to);
 	return rc;
 }
 
-/* Of a socket that is read no more */
-static int error_of(int fd)
+/*
+ * One side is lost: the other one gets what had come from it, then its end.
+ * Return: as sealed_flow_run(); -errno when the other one has all, or has broken, too
+ */
+static int last_run(struct sealed_flow *flow, bool tick)
 {
-	socklen_t size = sizeof(int);
-	int error = 0;
+	bool out = flow->lost == flow->local;
+	struct way *way = out ? &flow->out : &flow->in, *back = out ? &flow->in : &flow->out;
+	int to = out ? flow->wire : flow->local, rc;
 
-	return getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size) < 0 ? -errno : -error;
+	free(back->left.data);
+	back->left.data = NULL;
+	flow->again = false;
+	rc = way_run(flow, way);
+	if (rc == -ENOMEM || flow->gone)
+		return rc;
+	if (flow->again)
+		return 0;
+	/* Else nothing more comes, or what has come is not taken: that shows in what is queued, too */
+	rc = drain_look(&flow->drain, to, tick);
+	if (rc == 0 || (rc > 0 && way->left.data))
+		return 0;
+	/* Who was told of the end may read until there: the kernel goes on trying, or TLS in the far end's loses by a reset */
+	flow->ordered = way->state == WAY_ENDED && (rc == -ETIMEDOUT || (rc > 0 && out && !seal_user(flow->seal)));
+	return flow->error;
 }
 
-int sealed_flow_run(struct sealed_flow *flow)
+int sealed_flow_run(struct sealed_flow *flow, bool tick)
 {
-	int rc;
+	struct way *out = &flow->out, *in = &flow->in;
+	int rc = 0;
 
 	flow->again = false;
-	rc = way_run(flow, &flow->out, flow->wire, take_local);
-	if (rc == 0)
-		rc = way_run(flow, &flow->in, flow->local, take_wire);
-	if (rc == 0 && flow->out.state == WAY_ENDED && flow->in.state == WAY_ENDED)
-		return 1;
-	if (rc == 0 && flow->out.state == WAY_ENDED)
-		rc = error_of(flow->local);
-	if (rc == 0 && flow->in.state == WAY_ENDED)
-		rc = error_of(flow->wire);
-	return rc;
+	if (flow->lost < 0) {
+		rc = way_run(flow, out);
+		if (rc == 0 || rc == -EAGAIN)
+			rc = way_run(flow, in);
+		if (rc == -EAGAIN)
+			rc = 0;
+		flow->ordered = out->state == WAY_ENDED && in->state == WAY_ENDED;
+		if (rc == 0 && flow->ordered)
+			return 1;
+		if (rc == 0 && (out->state == WAY_ENDED || (tick && out->left.data)))
+			rc = lose(flow, flow->local, drain_error(flow->local));
+		if (rc == 0 && (in->state == WAY_ENDED || (tick && in->left.data)))
+			rc = lose(flow, flow->wire, drain_error(flow->wire));
+	}
+	return flow->lost < 0 ? rc : last_run(flow, tick);
 }
 
 /* @from: the way that reads the socket; @to: that writes it */
-static short wants(const struct way *from, const struct way *to)
+static short wants(const struct sealed_flow *flow, int fd, const struct way *from, const struct way *to)
 {
-	return (short)((from->state == WAY_OPEN && !from->left.data ? EV_READ : 0) | (to->left.data ? EV_WRITE : 0) |
-		       (from->state == WAY_ENDED ? EV_READ | EV_ET : 0));
+	if (fd == flow->lost)
+		return 0;
+	return (short)((from->state == WAY_OPEN && !from->left.data && flow->lost < 0 ? EV_READ : 0) |
+		       (to->left.data ? EV_WRITE : 0) |
+		       (from->state == WAY_ENDED || flow->lost >= 0 ? EV_READ | EV_ET : 0));
 }
 
 short sealed_flow_wants_local(const struct sealed_flow *flow)
 {
-	return wants(&flow->out, &flow->in);
+	return wants(flow, flow->local, &flow->out, &flow->in);
 }
 
 short sealed_flow_wants_wire(const struct sealed_flow *flow)
 {
-	return wants(&flow->in, &flow->out);
+	return wants(flow, flow->wire, &flow->in, &flow->out);
+}
+
+uint64_t sealed_flow_pause(const struct sealed_flow *flow)
+{
+	if (flow->again)
+		return 0;
+	if (flow->lost >= 0)
+		return DRAIN_TICK;
+	return flow->out.left.data || flow->in.left.data ? FLOW_STALL : NEVER;
 }
 
 void sealed_flow_stop(struct sealed_flow *flow)
 {
-	bool ordered = flow->out.state == WAY_ENDED && flow->in.state == WAY_ENDED;
-
-	if (ordered) {
+	if (flow->ordered) {
 		set_linger(flow->local, 0);
 		set_linger(flow->wire, 0);
 	}

@@ -9,6 +9,7 @@
 #include <sys/queue.h>
 #include <event2/event.h>
 
+#include "resolver/drain.h"
 #include "resolver/give.h"
 #include "resolver/pump.h"
 #include "resolver/seal.h"
@@ -35,19 +36,32 @@ struct way {
  * @out:	local to wire
  * @in:		wire to local
  * @again:	more can be done at once, without word from a socket
+ * @lost:	the one of both that has broken, by @error (-errno): what had come from it is still given to the other one,
+ *		of which @drain tells whether it has all. -1: none
+ * @gone:	the other one has broken, too
+ * @ordered:	both are to be closed in order, not reset
  */
 struct sealed_flow {
 	int local, wire;
 	struct seal *seal;
 	struct way out, in;
-	bool again;
+	bool again, gone, ordered;
+	int lost, error;
+	struct drain drain;
 };
 
 /** sealed_flow_start() - @flow with its three first members set. Return: 0 or -ENOMEM */
 int sealed_flow_start(struct sealed_flow *flow);
 
-/** sealed_flow_run() - move what can be moved. Return: 0; 1 both directions have ended; -errno broken */
-int sealed_flow_run(struct sealed_flow *flow);
+/**
+ * sealed_flow_run() - move what can be moved
+ * @tick:	the time of sealed_flow_pause() is over
+ * Return: 0; 1 both directions have ended; -errno broken, and all is said that could be
+ */
+int sealed_flow_run(struct sealed_flow *flow, bool tick);
+
+/** sealed_flow_pause() - after which time to run again without word from a socket; NEVER */
+uint64_t sealed_flow_pause(const struct sealed_flow *flow);
 
 /**
  * sealed_flow_wants() - what to wait for: EV_READ and EV_WRITE of either socket; with EV_ET
@@ -56,7 +70,7 @@ int sealed_flow_run(struct sealed_flow *flow);
 short sealed_flow_wants_local(const struct sealed_flow *flow);
 short sealed_flow_wants_wire(const struct sealed_flow *flow);
 
-/** sealed_flow_stop() - close both: by RST unless both directions have ended; frees what is left over and the seal */
+/** sealed_flow_stop() - close both: by RST unless flow.ordered; frees what is left over and the seal */
 void sealed_flow_stop(struct sealed_flow *flow);
 
 #endif

@@ -261,7 +261,7 @@ static void run(void)
 	int i, rc = 0;
 
 	for (i = 0; line.open && i < 3; i++) {
-		rc = sealed_flow_run(&line.flow);
+		rc = sealed_flow_run(&line.flow, false);
 		MUST(rc <= 1);
 		check_program();
 		if (rc)

@@ -201,7 +201,8 @@ static bool has_broken(void *arg)
 {
 	struct pollfd pollfd = { .fd = *(int *)arg };
 
-	return poll(&pollfd, 1, 0) == 1 && pollfd.revents & POLLERR;
+	/* the second where the error has been told already; an end in order is neither */
+	return poll(&pollfd, 1, 0) == 1 && pollfd.revents & (POLLERR | POLLHUP);
 }
 
 static void a_reset_after_the_end_is_passed_on(void **state)
@@ -374,6 +375,79 @@ static void a_slow_reader_slows_the_writer(void **state)
 	flow.reading = true;
 	assert_true(world_until(node.base, is_flowed, &flow));
 	expect(line.far, "");
+	line_end(&line);
+}
+
+/* Its program is gone, and forgotten by the kernel, long before the reader is through */
+static void a_slow_reader_gets_all_of_a_program_that_has_closed(void **state)
+{
+	struct flow flow = { .size = 2u << 20, .piece = 65536 };
+	struct line line;
+
+	(void)state;
+	fin_timeout("1");
+	line = line_new();
+	flow.from = line.near;
+	flow.to = line.far;
+	while (flow.sent < flow.size) {
+		is_flowed(&flow);
+		world_turn(node.base, 10);
+	}
+	close(line.near);
+	line.near = -1;
+	for (int i = 0; i < 50; i++)
+		world_turn(node.base, 100);
+	flow.reading = true;
+	assert_true(world_until(node.base, is_flowed, &flow));
+	expect(line.far, "");
+	line_end(&line);
+	fin_timeout("60");
+}
+
+/* As a server does that will not have the rest of a large request */
+static void an_answer_before_a_reset_arrives(void **state)
+{
+	(void)state;
+	for (int i = 0; i < 10; i++) {
+		struct line line = line_new();
+		struct flow flow = { .from = line.near, .to = line.far, .size = 200u << 20, .piece = 65536 };
+
+		assert_true(world_until(node.base, is_stuck, &flow));
+		assert_int_equal(send(line.far, "413", 3, 0), 3);
+		close(line.far);		/* with bytes that it has not read: a reset */
+		line.far = -1;
+		expect(line.near, "413");
+		expect_error(line.near, ECONNRESET);
+		line_end(&line);
+	}
+}
+
+static bool has_broken_behind_all(void *arg)
+{
+	struct flow *flow = arg;
+
+	is_flowed(flow);
+	return has_broken(&flow->to);
+}
+
+/* Nobody takes what it has written: its reset is noticed all the same, and the far end sees it behind all that it reads */
+static void a_reset_behind_a_stalled_reader_is_passed_on(void **state)
+{
+	const struct linger reset = { .l_onoff = 1 };
+	struct line line = line_new();
+	struct flow flow = { .from = line.near, .to = line.far, .size = 200u << 20, .piece = 65536 };
+
+	(void)state;
+	assert_true(world_until(node.base, is_stuck, &flow));
+	assert_int_equal(setsockopt(line.near, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset)), 0);
+	close(line.near);
+	line.near = -1;
+	flow.size = flow.sent;
+	for (int i = 0; i < 70; i++)
+		world_turn(node.base, 100);
+	flow.reading = true;
+	assert_true(world_until(node.base, has_broken_behind_all, &flow));
+	assert_in_range(flow.received, 1 << 16, flow.sent);
 	line_end(&line);
 }
 
@@ -862,6 +936,9 @@ int main(int argc, char **argv)
 		cmocka_unit_test(no_byte_is_lost_in_either_direction),
 		cmocka_unit_test(tiny_writes_arrive_whole),
 		cmocka_unit_test(a_slow_reader_slows_the_writer),
+		cmocka_unit_test(a_slow_reader_gets_all_of_a_program_that_has_closed),
+		cmocka_unit_test(an_answer_before_a_reset_arrives),
+		cmocka_unit_test(a_reset_behind_a_stalled_reader_is_passed_on),
 		cmocka_unit_test(files_can_be_sent),
 		cmocka_unit_test(nothing_is_in_the_clear),
 		cmocka_unit_test(an_altered_byte_ends_it),

@@ -156,12 +156,127 @@ static void what_was_given_to_the_kernel_is_not_counted(void **state)
 	kernel = false;
 }
 
+/* Two that are through their handshake, with each other */
+static void make_two(struct pumped *two[2])
+{
+	int ends[2], pass;
+
+	events_left = 6;
+	assert_int_equal(pair_make(AF_INET, ends), 0);
+	job(true, ends[0]);
+	job(false, ends[1]);
+	two[0] = TAILQ_FIRST(&pump.connections);
+	two[1] = TAILQ_NEXT(two[0], link);
+	for (unsigned int i = 0; i < 2; i++) {
+		assert_true(world_until(pump.base, is_noted, NULL));
+		assert_int_equal(hear(&pass).what, PUMP_READY);
+	}
+}
+
+static void hear_the_ends(void)
+{
+	int pass;
+
+	assert_int_equal(hear(&pass).what, PUMP_ENDED);
+	assert_int_equal(hear(&pass).what, PUMP_ENDED);
+}
+
+static bool is_empty(void *arg)
+{
+	(void)arg;
+	return pump.count == 0;
+}
+
+/* A far program may have its end already */
+static void what_comes_to_nothing_is_no_end_of_the_data(void **state)
+{
+	struct pumped *two[2];
+
+	(void)state;
+	make_two(two);
+	pumped_free(two[0]);
+	assert_int_equal(drain_error(two[1]->flow.wire), -ECONNRESET);
+	pumped_free(two[1]);
+	hear_the_ends();
+}
+
+static void fill(int fd)
+{
+	static const char data[65536];
+
+	for (int still = 0; still < 20; still++) {
+		while (send(fd, data, sizeof(data), MSG_DONTWAIT) > 0)
+			still = 0;
+		world_turn(pump.base, 10);
+	}
+}
+
+/* The far end takes nothing: what a program has reset, or has closed and the kernel forgotten, is not kept for ever */
+static void who_does_not_read_keeps_nothing(void **state)
+{
+	const struct linger reset = { .l_onoff = 1 };
+	struct pumped *two[2], *c, *next;
+	int near[2], far[2];
+
+	(void)state;
+	make_two(two);
+	assert_int_equal(pair_make(AF_INET, near), 0);
+	assert_int_equal(pair_make(AF_INET, far), 0);
+	into_flow(two[0], near[0]);
+	into_flow(two[1], far[0]);
+	fill(near[1]);
+	assert_non_null(two[0]->flow.out.left.data);
+	assert_true(evtimer_pending(two[0]->timer, NULL));
+	assert_int_equal(setsockopt(near[1], SOL_SOCKET, SO_LINGER, &reset, sizeof(reset)), 0);
+	close(near[1]);
+	for (unsigned int i = 0; i < 3 * DRAIN_PATIENCE && pump.count; i++) {
+		for (c = TAILQ_FIRST(&pump.connections); c; c = next) {
+			next = TAILQ_NEXT(c, link);
+			on_flow(-1, EV_TIMEOUT, c);
+		}
+	}
+	assert_int_equal(pump.count, 0);
+	assert_int_equal(drain_error(far[1]), -ECONNRESET);
+	close(far[1]);
+	hear_the_ends();
+}
+
+/* What has come before the reset is handed on, and the reset comes behind all of it */
+static void a_reset_overtakes_nothing(void **state)
+{
+	const struct linger reset = { .l_onoff = 1 };
+	struct pumped *two[2];
+	int near[2], far[2];
+	char got[8] = "";
+
+	(void)state;
+	make_two(two);
+	assert_int_equal(pair_make(AF_INET, near), 0);
+	assert_int_equal(pair_make(AF_INET, far), 0);
+	into_flow(two[0], near[0]);
+	into_flow(two[1], far[0]);
+	fill(near[1]);
+	assert_int_equal(send(far[1], "413", 3, 0), 3);
+	assert_int_equal(setsockopt(far[1], SOL_SOCKET, SO_LINGER, &reset, sizeof(reset)), 0);
+	close(far[1]);
+	assert_true(world_until(pump.base, is_empty, NULL));
+	assert_int_equal(recv(near[1], got, sizeof(got), 0), 3);
+	assert_string_equal(got, "413");
+	assert_int_equal(recv(near[1], got, sizeof(got), 0), -1);
+	assert_int_equal(errno, ECONNRESET);
+	close(near[1]);
+	hear_the_ends();
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(without_memory_a_job_fails),
 		cmocka_unit_test(what_has_failed_is_not_counted),
 		cmocka_unit_test(what_was_given_to_the_kernel_is_not_counted),
+		cmocka_unit_test(what_comes_to_nothing_is_no_end_of_the_data),
+		cmocka_unit_test(who_does_not_read_keeps_nothing),
+		cmocka_unit_test(a_reset_overtakes_nothing),
 	};
 
 	return cmocka_run_group_tests_name("pump", tests, begin, end);
