@@ -168,7 +168,7 @@ static void on_flow(evutil_socket_t fd, short what, void *arg)
 			watch(c->wire, sealed_flow_wants_wire(&c->flow), on_flow, c, c->flow.wire) < 0))
 		rc = -ENOMEM;
 	/* One that is set for a stall stays so, and comes in vain at worst */
-	if (rc == 0 && pause != NEVER && (pause <= DRAIN_TICK || !evtimer_pending(c->timer, NULL)))
+	if (rc == 0 && pause != NEVER && (pause <= OUTQUEUE_TICK || !evtimer_pending(c->timer, NULL)))
 		timer_set(c->timer, pause);
 	if (rc == 0)
 		return;

@@ -205,10 +205,10 @@ static int last_run(struct sealed_flow *flow, bool tick)
 	if (flow->again)
 		return 0;
 	/* Else nothing more comes, or what has come is not taken: that shows in what is queued, too */
-	rc = drain_look(&flow->drain, to, tick);
+	rc = outqueue_look(&flow->queue, to, tick);
 	if (rc == 0 || (rc > 0 && way->left.data))
 		return 0;
-	/* Who was told of the end may read until there: the kernel goes on trying, or TLS in the far end's loses by a reset */
+	/* Who was told of the end may read until there. In the far kernel TLS loses data by a reset */
 	flow->ordered = way->state == WAY_ENDED && (rc == -ETIMEDOUT || (rc > 0 && out && !seal_user(flow->seal)));
 	return flow->error;
 }
@@ -229,9 +229,9 @@ int sealed_flow_run(struct sealed_flow *flow, bool tick)
 		if (rc == 0 && flow->ordered)
 			return 1;
 		if (rc == 0 && (out->state == WAY_ENDED || (tick && out->left.data)))
-			rc = lose(flow, flow->local, drain_error(flow->local));
+			rc = lose(flow, flow->local, outqueue_error(flow->local));
 		if (rc == 0 && (in->state == WAY_ENDED || (tick && in->left.data)))
-			rc = lose(flow, flow->wire, drain_error(flow->wire));
+			rc = lose(flow, flow->wire, outqueue_error(flow->wire));
 	}
 	return flow->lost < 0 ? rc : last_run(flow, tick);
 }
@@ -261,7 +261,7 @@ uint64_t sealed_flow_pause(const struct sealed_flow *flow)
 	if (flow->again)
 		return 0;
 	if (flow->lost >= 0)
-		return DRAIN_TICK;
+		return OUTQUEUE_TICK;
 	return flow->out.left.data || flow->in.left.data ? FLOW_STALL : NEVER;
 }
 

@@ -9,8 +9,8 @@
 #include <sys/queue.h>
 #include <event2/event.h>
 
-#include "resolver/drain.h"
 #include "resolver/give.h"
+#include "resolver/outqueue.h"
 #include "resolver/pump.h"
 #include "resolver/seal.h"
 
@@ -36,8 +36,8 @@ struct way {
  * @out:	local to wire
  * @in:		wire to local
  * @again:	more can be done at once, without word from a socket
- * @lost:	the one of both that has broken, by @error (-errno): what had come from it is still given to the other one,
- *		of which @drain tells whether it has all. -1: none
+ * @lost:	the one of both that has broken, by @error (-errno): what had come from it is still given to the other
+ *		one, of which @queue tells whether it has all. -1: none
  * @gone:	the other one has broken, too
  * @ordered:	both are to be closed in order, not reset
  */
@@ -47,7 +47,7 @@ struct sealed_flow {
 	struct way out, in;
 	bool again, gone, ordered;
 	int lost, error;
-	struct drain drain;
+	struct outqueue queue;
 };
 
 /** sealed_flow_start() - @flow with its three first members set. Return: 0 or -ENOMEM */

@@ -18,8 +18,12 @@
  * left over, and to write its target while something is.
  *
  * Direction: OPEN -> ENDING (end of file read, bytes left over) -> ENDED
- * (shutdown() done).  Both ENDED, or any error: the pair is closed.  A socket that has ended
+ * (shutdown() done).  Both ENDED: the pair is closed.  A socket that has ended
  * is readable for good; it is watched for edges alone, and asked for its error: a reset after it.
+ *
+ * Both sockets have SO_LINGER 0 until then: when this process is killed, or one of them breaks, the other one
+ * is reset, and nobody takes a cut for an end.  But not at once, as in pump_flow.c: as on TCP itself,
+ * what had come before the break (pair.lost) still reaches the other side.
  */
 #include <assert.h>
 #include <errno.h>
@@ -34,13 +38,16 @@
 
 #include "common/log.h"
 #include "resolver/give.h"
+#include "resolver/outqueue.h"
 #include "resolver/splice.h"
+#include "resolver/timer.h"
 #include "resolver/watch.h"
 
 /* bytes for each read(): fewer cost throughput (measured against 16 KiB: half) */
 #define SPLICE_CHUNK	(128 * 1024)
 #define SPLICE_IDLE_S	120		/* then TCP keepalives: a host that vanished must not hold a pair for ever, and
 					 * NATs keep what is used within 2 h 4 min (RFC 5382 REQ-5), many less */
+#define SPLICE_STALL	(5 * SECOND)	/* while one side takes nothing: has the other one gone meanwhile? */
 #define SPLICE_TURN	8		/* reads for one wake-up, so that others get their turn */
 
 enum direction_state {
@@ -65,12 +72,25 @@ struct direction {
 	struct rest left;
 };
 
+/**
+ * struct pair
+ * @event:	of what is wanted now
+ * @way:	way[i] reads from fd[i]
+ * @lost:	index of the socket that has broken, by @error (-errno); -1 none.  What had come from it is still given
+ *		to the other one, of which @queue tells whether it has all
+ * @gone:	the other one has broken, too
+ * @again:	there was more to read than one turn may
+ * @ordered:	both are to be closed in order, not reset
+ */
 struct pair {
 	LIST_ENTRY(pair) entry;
 	struct splices *splices;
 	int fd[2];
-	struct event *event[2];		/* of what is wanted now */
-	struct direction way[2];	/* way[i] reads from fd[i] */
+	struct event *event[2], *timer;
+	struct direction way[2];
+	int lost, error;
+	bool gone, again, ordered;
+	struct outqueue queue;
 };
 
 struct splices {
@@ -87,6 +107,13 @@ static void direction_set_state(struct direction *way, enum direction_state stat
 	way->state = state;
 }
 
+static void set_linger(int fd, int on)
+{
+	const struct linger linger = { .l_onoff = on, .l_linger = 0 };
+
+	setsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger));
+}
+
 static void pair_free(struct pair *pair)
 {
 	unsigned int i;
@@ -96,57 +123,66 @@ static void pair_free(struct pair *pair)
 	for (i = 0; i < 2; i++) {
 		if (pair->event[i])
 			event_free(pair->event[i]);
+		if (pair->ordered)
+			set_linger(pair->fd[i], 0);
 		close(pair->fd[i]);
 		free(pair->way[i].left.data);
 	}
+	if (pair->timer)
+		event_free(pair->timer);
 	free(pair);
 }
 
-/* One side broke: the other one shall see more than an orderly end */
-static void pair_break(struct pair *pair, int error)
+/* @i: has broken, by @rc. Return: @rc */
+static int lose(struct pair *pair, unsigned int i, int rc)
 {
-	const struct linger reset = { .l_onoff = 1, .l_linger = 0 };
-	unsigned int i;
-
-	log_debug("splice: closed: %s", strerror(error));
-	if (error == ECONNRESET || error == EPIPE || error == ETIMEDOUT) {
-		for (i = 0; i < 2; i++)
-			setsockopt(pair->fd[i], SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
+	if (rc >= 0 || rc == -ENOMEM)
+		return rc;
+	if (pair->lost < 0) {
+		pair->lost = (int)i;
+		pair->error = rc;
 	}
-	pair_free(pair);
+	pair->gone = pair->gone || pair->lost != (int)i;
+	return rc;
 }
 
-static void direction_end(struct pair *pair, struct direction *way)
+/* As in pump_flow.c: what the kernel calls an end of file was none, unless the error was EPIPE (CLOSE_WAIT) */
+static bool is_cut(const struct pair *pair, unsigned int i)
 {
-	shutdown(pair->fd[way->to], SHUT_WR);
-	direction_set_state(way, DIRECTION_ENDED);
+	return pair->lost == (int)i && pair->error != -EPIPE;
 }
 
-/* Read and write until nothing more goes. Return: 0 or -errno of a broken socket */
-static int direction_run(struct pair *pair, struct direction *way)
+/* One chunk. Return: 0, -EAGAIN nothing there, -errno */
+static int take(struct pair *pair, struct direction *way)
 {
 	unsigned char *chunk = pair->splices->chunk;
-	unsigned int turn;
-	ssize_t n;
-	int rc;
+	ssize_t n = recv(pair->fd[way->from], chunk, SPLICE_CHUNK, MSG_DONTWAIT);
 
-	rc = give_rest(pair->fd[way->to], &way->left);
-	for (turn = 0; rc == 0 && turn < SPLICE_TURN && way->state == DIRECTION_OPEN && !way->left.data; turn++) {
-		n = recv(pair->fd[way->from], chunk, SPLICE_CHUNK, MSG_DONTWAIT);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
-			return 0;
-		if (n < 0)
-			return -errno;
-		if (n == 0) {
-			direction_set_state(way, DIRECTION_ENDING);
-			break;
-		}
-		rc = give_or_keep(pair->fd[way->to], chunk, (size_t)n, &way->left);
+	if (n < 0 && (errno == EINTR || errno == EAGAIN || errno == EWOULDBLOCK))
+		return -EAGAIN;		/* the event is a level: an interrupted one comes again */
+	if (n < 0 || (n == 0 && is_cut(pair, way->from)))
+		return lose(pair, way->from, n < 0 ? -errno : pair->error);
+	if (n == 0) {
+		direction_set_state(way, DIRECTION_ENDING);
+		return 0;
 	}
-	if (rc == 0 && way->state == DIRECTION_ENDING && !way->left.data)
-		direction_end(pair, way);
+	return lose(pair, way->to, give_or_keep(pair->fd[way->to], chunk, (size_t)n, &way->left));
+}
+
+/* Read and write until nothing more goes. Return: 0, -EAGAIN nothing more to read, -errno of a broken socket */
+static int direction_run(struct pair *pair, struct direction *way)
+{
+	int rc = lose(pair, way->to, give_rest(pair->fd[way->to], &way->left));
+	unsigned int turn;
+
+	for (turn = 0; rc == 0 && turn < SPLICE_TURN && way->state == DIRECTION_OPEN && !way->left.data; turn++)
+		rc = take(pair, way);
+	if (turn == SPLICE_TURN && rc == 0)
+		pair->again = true;
+	if ((rc == 0 || rc == -EAGAIN) && way->state == DIRECTION_ENDING && !way->left.data) {
+		shutdown(pair->fd[way->to], SHUT_WR);
+		direction_set_state(way, DIRECTION_ENDED);
+	}
 	return rc;
 }
 
@@ -156,47 +192,92 @@ static void on_pair(evutil_socket_t fd, short what, void *arg);
 static int watch(struct pair *pair, unsigned int i)
 {
 	const struct direction *from = &pair->way[i], *to = &pair->way[1 - i];
-	short wanted = (short)((from->state == DIRECTION_OPEN && !from->left.data ? EV_READ : 0) |
+	bool whole = pair->lost < 0;
+	short wanted = (short)((from->state == DIRECTION_OPEN && !from->left.data && whole ? EV_READ : 0) |
 			       (to->left.data ? EV_WRITE : 0) |
-			       (from->state == DIRECTION_ENDED ? EV_READ | EV_ET : 0));
+			       (from->state == DIRECTION_ENDED || !whole ? EV_READ | EV_ET : 0));
 
-	return watch_set(pair->event[i], wanted);
+	return watch_set(pair->event[i], pair->lost == (int)i ? 0 : wanted);
 }
 
-/* Of a socket that is read no more */
-static int error_of(int fd)
+static bool is_tls_in_kernel(int fd)
 {
-	socklen_t size = sizeof(int);
-	int error = 0;
+	char ulp[16] = "";
+	socklen_t size = sizeof(ulp) - 1;
 
-	return getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size) < 0 ? -errno : -error;
+	return getsockopt(fd, IPPROTO_TCP, TCP_ULP, ulp, &size) == 0 && strcmp(ulp, "tls") == 0;
 }
 
-static void pair_run(struct pair *pair)
+/* While one of them is lost. Return: as pair_move() */
+static int last_move(struct pair *pair, bool tick)
+{
+	struct direction *way = &pair->way[pair->lost], *back = &pair->way[1 - pair->lost];
+	int rc;
+
+	free(back->left.data);
+	back->left.data = NULL;
+	pair->again = false;
+	rc = direction_run(pair, way);
+	if (rc == -ENOMEM || pair->gone)
+		return rc;
+	if (pair->again)
+		return 0;
+	rc = outqueue_look(&pair->queue, pair->fd[way->to], tick);
+	if (rc == 0 || (rc > 0 && way->left.data))
+		return 0;
+	/* Who was told of the end may read until there. In the far kernel TLS loses data by a reset */
+	pair->ordered = way->state == DIRECTION_ENDED &&
+			(rc == -ETIMEDOUT || (rc > 0 && is_tls_in_kernel(pair->fd[way->to])));
+	return pair->error;
+}
+
+/* Return: 0; 1 both directions have ended; -errno broken, and all is said that could be */
+static int pair_move(struct pair *pair, bool tick)
 {
 	unsigned int i;
 	int rc = 0;
 
-	for (i = 0; rc == 0 && i < 2; i++)
+	pair->again = false;
+	for (i = 0; pair->lost < 0 && (rc == 0 || rc == -EAGAIN) && i < 2; i++)
 		rc = direction_run(pair, &pair->way[i]);
-	if (rc == 0 && pair->way[0].state == DIRECTION_ENDED && pair->way[1].state == DIRECTION_ENDED) {
-		pair_free(pair);
-		return;
+	if (rc == -ENOMEM)
+		return rc;
+	if (pair->lost < 0 && pair->way[0].state == DIRECTION_ENDED && pair->way[1].state == DIRECTION_ENDED) {
+		pair->ordered = true;
+		return 1;
 	}
-	for (i = 0; rc == 0 && i < 2; i++)
-		if (pair->way[i].state == DIRECTION_ENDED)
-			rc = error_of(pair->fd[i]);
-	for (i = 0; rc == 0 && i < 2; i++)
-		rc = watch(pair, i);
-	if (rc < 0)
-		pair_break(pair, -rc);
+	for (i = 0; pair->lost < 0 && i < 2; i++)
+		if (pair->way[i].state == DIRECTION_ENDED || (tick && pair->way[i].left.data))
+			lose(pair, i, outqueue_error(pair->fd[i]));
+	return pair->lost < 0 ? 0 : last_move(pair, tick);
+}
+
+/* Look again without word from a socket. Return: 0 or -ENOMEM */
+static int look_later(struct pair *pair)
+{
+	if (pair->lost >= 0)
+		return timer_set(pair->timer, pair->again ? 0 : OUTQUEUE_TICK) < 0 ? -ENOMEM : 0;
+	if ((!pair->way[0].left.data && !pair->way[1].left.data) || evtimer_pending(pair->timer, NULL))
+		return 0;
+	return timer_set(pair->timer, SPLICE_STALL) < 0 ? -ENOMEM : 0;
 }
 
 static void on_pair(evutil_socket_t fd, short what, void *arg)
 {
+	struct pair *pair = arg;
+	int rc = pair_move(pair, what & EV_TIMEOUT);
+	unsigned int i;
+
 	(void)fd;
-	(void)what;
-	pair_run(arg);
+	for (i = 0; rc == 0 && i < 2; i++)
+		rc = watch(pair, i);
+	if (rc == 0)
+		rc = look_later(pair);
+	if (rc == 0)
+		return;
+	if (rc < 0)
+		log_debug("splice: closed: %s", strerror(-rc));
+	pair_free(pair);
 }
 
 static void prepare(int fd)
@@ -214,6 +295,7 @@ static void prepare(int fd)
 	}
 	/* the writer has decided already what goes together */
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+	set_linger(fd, 1);
 }
 
 int splice_start(struct splices *splices, int a, int b)
@@ -230,6 +312,7 @@ int splice_start(struct splices *splices, int a, int b)
 	if (!pair)
 		goto refuse;
 	pair->splices = splices;
+	pair->lost = -1;
 	pair->fd[0] = a;
 	pair->fd[1] = b;
 	LIST_INSERT_HEAD(&splices->pairs, pair, entry);
@@ -242,6 +325,9 @@ int splice_start(struct splices *splices, int a, int b)
 		if (!pair->event[i])
 			goto undo;
 	}
+	pair->timer = evtimer_new(splices->node->base, on_pair, pair);
+	if (!pair->timer)
+		goto undo;
 	/* The first look is left to the loop: the caller must not see the pair end under it */
 	rc = -ENOBUFS;
 	for (i = 0; i < 2; i++)

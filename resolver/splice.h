@@ -22,8 +22,8 @@ unsigned int splices_count(const struct splices *splices);
 /**
  * splice_start() - copy both ways until both directions have ended
  *
- * An end of file is passed on when all bytes before it are (shutdown()), an error closes both
- * sockets, by RST where the other side ended by one.
+ * An end of file is passed on when all bytes before it are (shutdown()). A socket that breaks has the other one
+ * reset, once that has what came before.
  *
  * @a, @b:	connected stream sockets; owned from here on in any case, made non-blocking
  * Return: 0, -EUSERS (SPLICES_MAX), -ENOMEM, -ENOBUFS (cannot be waited for); on error both are closed, which is logged

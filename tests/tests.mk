@@ -28,14 +28,14 @@ UNIT_test_seal	= resolver/seal.c resolver/seal_bio.c common/secret.c common/log.
 UNIT_test_seal_limit = $(UNIT_test_seal)
 UNIT_test_seal_flood = resolver/seal_bio.c resolver/pair.c common/secret.c common/log.c common/endpoint.c
 UNIT_test_nonces = resolver/seal_bio.c common/quick.c common/meeting.c common/secret.c common/key.c common/file.c common/log.c
-UNIT_test_crypt	= tests/unit/world.c resolver/crypt.c $(wildcard resolver/pump*.c) resolver/drain.c $(wildcard resolver/seal*.c) resolver/ktls.c resolver/pair.c \
+UNIT_test_crypt	= tests/unit/world.c resolver/crypt.c $(wildcard resolver/pump*.c) resolver/outqueue.c $(wildcard resolver/seal*.c) resolver/ktls.c resolver/pair.c \
 			  resolver/encrypt.c resolver/process.c resolver/sandbox.c $(LIBCOMMON)
 # The resolver as a whole, but for its loop and what the test takes in as source
 UNIT_test_session	= tests/unit/world.c $(filter-out resolver/main.c resolver/worker.c resolver/session_inlet.c,$(RESOLVER)) $(LIBCOMMON)
 UNIT_test_session_wiped = $(filter-out resolver/main.c resolver/worker.c resolver/session.c,$(RESOLVER)) $(LIBCOMMON)
 UNIT_test_session_waiting = $(filter-out resolver/main.c resolver/worker.c,$(RESOLVER)) $(LIBCOMMON)
 UNIT_test_session_deaf = tests/unit/world.c $(filter-out resolver/main.c resolver/worker.c resolver/session_inlet.c,$(RESOLVER)) $(LIBCOMMON)
-UNIT_test_pump	= tests/unit/world.c resolver/pump_flow.c resolver/drain.c $(wildcard resolver/seal*.c) resolver/pair.c resolver/encrypt.c resolver/process.c $(LIBCOMMON)
+UNIT_test_pump	= tests/unit/world.c resolver/pump_flow.c resolver/outqueue.c $(wildcard resolver/seal*.c) resolver/pair.c resolver/encrypt.c resolver/process.c $(LIBCOMMON)
 UNIT_test_serverless = tests/unit/world.c $(filter-out resolver/main.c resolver/worker.c resolver/serverless.c,$(RESOLVER)) $(LIBCOMMON)
 UNIT_test_serverless_hold = tests/unit/world.c $(filter-out resolver/main.c resolver/worker.c resolver/serverless_hold.c,$(RESOLVER)) $(LIBCOMMON)
 UNIT_test_birthday	= resolver/birthday.c
@@ -101,7 +101,7 @@ LOCAL_SIDE = tests/unit/local_side.c tests/unit/world.c resolver/connections.c r
 	     resolver/memory.c resolver/encrypt.c resolver/life.c resolver/load.c resolver/local.c resolver/lot.c resolver/names.c resolver/parked.c \
 	     resolver/parked_claim.c resolver/peers.c resolver/ping.c resolver/porter.c resolver/porters.c resolver/process.c resolver/proof.c \
 	     resolver/publish.c resolver/reply.c resolver/request.c resolver/revoke.c resolver/sandbox.c resolver/holder.c resolver/services.c \
-	     resolver/sockdiag.c resolver/splice.c \
+	     resolver/sockdiag.c resolver/splice.c resolver/outqueue.c \
 	     resolver/state.c resolver/state_connections.c \
 	     resolver/status.c $(LIBCOMMON)
 UNIT_test_resolver_local	= $(LOCAL_SIDE)
@@ -116,7 +116,7 @@ UNIT_test_resolver_lot		= $(LOCAL_SIDE)
 UNIT_test_resolver_names	= resolver/names.c common/secret.c
 UNIT_test_tether	= tests/unit/world.c resolver/pair.c resolver/sockdiag.c $(LIBCOMMON)
 UNIT_test_resolver_sockdiag	= tests/unit/world.c resolver/sockdiag.c common/endpoint.c
-UNIT_test_resolver_splice	= tests/unit/world.c resolver/splice.c common/log.c
+UNIT_test_resolver_splice	= tests/unit/world.c resolver/outqueue.c common/log.c
 UNIT_test_resolver_keeper	= tests/unit/world.c $(LIBCOMMON)
 
 # What the kernel refuses to watch, and to tell
@@ -228,7 +228,7 @@ FUZZ_fuzz_uplink = tests/fuzz/node.c tests/fuzz/tls.c $(FUZZ_RESOLVER)
 FUZZ_LINK_fuzz_uplink = -Wl,--wrap=crypt_start $(LIB_RESOLVER)
 FUZZ_fuzz_server = tests/fuzz/clock.c tests/fuzz/tls.c $(filter-out rendezvous/main.c rendezvous/server.c rendezvous/sandbox.c,$(RENDEZVOUS))
 FUZZ_LINK_fuzz_server = -Wl,--wrap=clock_gettime,--wrap=time
-FUZZ_fuzz_seal	= resolver/pump_flow.c resolver/drain.c resolver/seal_bio.c
+FUZZ_fuzz_seal	= resolver/pump_flow.c resolver/outqueue.c resolver/seal_bio.c
 FUZZ_fuzz_relay	= tests/fuzz/clock.c $(filter-out relay/main.c relay/sandbox.c,$(RELAY))
 # The resolver as a whole, but for its loop
 FUZZ_RESOLVER = $(filter-out resolver/main.c resolver/worker.c,$(RESOLVER))

@@ -195,7 +195,7 @@ static void what_comes_to_nothing_is_no_end_of_the_data(void **state)
 	(void)state;
 	make_two(two);
 	pumped_free(two[0]);
-	assert_int_equal(drain_error(two[1]->flow.wire), -ECONNRESET);
+	assert_int_equal(outqueue_error(two[1]->flow.wire), -ECONNRESET);
 	pumped_free(two[1]);
 	hear_the_ends();
 }
@@ -229,14 +229,14 @@ static void who_does_not_read_keeps_nothing(void **state)
 	assert_true(evtimer_pending(two[0]->timer, NULL));
 	assert_int_equal(setsockopt(near[1], SOL_SOCKET, SO_LINGER, &reset, sizeof(reset)), 0);
 	close(near[1]);
-	for (unsigned int i = 0; i < 3 * DRAIN_PATIENCE && pump.count; i++) {
+	for (unsigned int i = 0; i < 3 * OUTQUEUE_PATIENCE && pump.count; i++) {
 		for (c = TAILQ_FIRST(&pump.connections); c; c = next) {
 			next = TAILQ_NEXT(c, link);
 			on_flow(-1, EV_TIMEOUT, c);
 		}
 	}
 	assert_int_equal(pump.count, 0);
-	assert_int_equal(drain_error(far[1]), -ECONNRESET);
+	assert_int_equal(outqueue_error(far[1]), -ECONNRESET);
 	close(far[1]);
 	hear_the_ends();
 }

@@ -10,8 +10,9 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 
+#include "resolver/splice.c"
+
 #include "tests/unit/scratch.h"
-#include "resolver/splice.h"
 #include "tests/unit/world.h"
 
 #define BULK (24u << 20)	/* bytes: more than all socket buffers between hold, grown as they may */
@@ -200,6 +201,102 @@ static void a_reset_after_the_end_is_passed_on(void **state)
 	close(j.far);
 }
 
+/* As a server does that will not have the rest of a large request */
+static void an_answer_before_a_reset_arrives(void **state)
+{
+	struct joint j = join();
+	struct flow flow = { .from = j.near, .to = j.far };
+	char got[8] = "";
+
+	(void)state;
+	for (int i = 0; i < 600; i++) {
+		is_flowed(&flow);
+		event_base_loop(node.base, EVLOOP_NONBLOCK);
+	}
+	assert_true(flow.sent < BULK);
+	assert_int_equal(send(j.far, "413", 3, 0), 3);
+	close(j.far);			/* with bytes that it has not read: a reset */
+	assert_true(world_until(node.base, is_over, NULL));
+	assert_int_equal(recv(j.near, got, sizeof(got), 0), 3);
+	assert_string_equal(got, "413");
+	assert_int_equal(recv(j.near, got, sizeof(got), 0), -1);
+	assert_int_equal(errno, ECONNRESET);
+	close(j.near);
+}
+
+/* The writer has ended, and is reset, long before the reader is through */
+static void a_reset_after_the_end_overtakes_nothing(void **state)
+{
+	const struct linger reset = { .l_onoff = 1 };
+	struct joint j = join();
+	static char data[1 << 20];
+	size_t got = 0;
+	ssize_t n;
+
+	(void)state;
+	assert_int_equal(send(j.near, data, sizeof(data), 0), (ssize_t)sizeof(data));
+	shutdown(j.near, SHUT_WR);
+	for (int i = 0; i < 5; i++)
+		world_turn(node.base, 100);
+	assert_int_equal(setsockopt(j.near, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset)), 0);
+	close(j.near);
+	for (int i = 0; i < 5; i++)
+		world_turn(node.base, 100);
+	assert_int_equal(splices_count(node.splices), 1);
+	do {
+		world_turn(node.base, 1);
+		n = recv(j.far, data, sizeof(data), MSG_DONTWAIT);
+		got += n > 0 ? (size_t)n : 0;
+	} while (n > 0 || (n < 0 && errno == EAGAIN));
+	assert_int_equal(n, 0);
+	assert_int_equal(got, sizeof(data));
+	assert_true(world_until(node.base, is_over, NULL));
+	close(j.far);
+}
+
+/* The far end takes nothing: a reset is noticed all the same */
+static void who_does_not_read_hides_no_reset(void **state)
+{
+	const struct linger reset = { .l_onoff = 1 };
+	struct joint j = join();
+	struct flow flow = { .from = j.near, .to = j.far };
+	struct pair *pair = LIST_FIRST(&node.splices->pairs);
+
+	(void)state;
+	for (int i = 0; i < 600; i++) {
+		is_flowed(&flow);
+		event_base_loop(node.base, EVLOOP_NONBLOCK);
+	}
+	assert_true(evtimer_pending(pair->timer, NULL));
+	assert_int_equal(setsockopt(j.near, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset)), 0);
+	close(j.near);
+	for (unsigned int i = 0; i < 2 * OUTQUEUE_PATIENCE && splices_count(node.splices); i++)
+		on_pair(-1, EV_TIMEOUT, pair);
+	assert_int_equal(splices_count(node.splices), 0);
+	assert_int_equal(outqueue_error(j.far), -ECONNRESET);
+	close(j.far);
+}
+
+/* As when the resolver is killed: the kernel closes what it had */
+static void a_death_is_no_end(void **state)
+{
+	struct joint j = join();
+	char byte;
+
+	(void)state;
+	close(j.a);
+	close(j.b);
+	assert_int_equal(recv(j.near, &byte, 1, 0), -1);
+	assert_int_equal(errno, ECONNRESET);
+	assert_int_equal(recv(j.far, &byte, 1, 0), -1);
+	assert_int_equal(errno, ECONNRESET);
+	close(j.near);
+	close(j.far);
+	j.a = open("/dev/null", O_RDWR | O_CLOEXEC);	/* for its close() */
+	j.b = open("/dev/null", O_RDWR | O_CLOEXEC);
+	pair_free(LIST_FIRST(&node.splices->pairs));
+}
+
 static void the_number_of_pairs_is_bounded(void **state)
 {
 	static int nears[SPLICES_MAX], fars[SPLICES_MAX];
@@ -238,7 +335,8 @@ static void what_cannot_be_waited_for_is_closed(void **state)
 	(void)state;
 	tcp_pair(left);
 	assert_int_equal(splice_start(node.splices, left[1], file), -ENOBUFS);
-	assert_int_equal(recv(left[0], &byte, 1, MSG_DONTWAIT), 0);
+	assert_int_equal(recv(left[0], &byte, 1, MSG_DONTWAIT), -1);
+	assert_int_equal(errno, ECONNRESET);
 	assert_int_equal(fcntl(file, F_GETFD), -1);
 	assert_int_equal(splices_count(node.splices), 0);
 	close(left[0]);
@@ -251,6 +349,10 @@ int main(void)
 		cmocka_unit_test(no_byte_is_lost_behind_a_slow_reader),
 		cmocka_unit_test(a_reset_is_passed_on_as_one),
 		cmocka_unit_test(a_reset_after_the_end_is_passed_on),
+		cmocka_unit_test(an_answer_before_a_reset_arrives),
+		cmocka_unit_test(a_reset_after_the_end_overtakes_nothing),
+		cmocka_unit_test(who_does_not_read_hides_no_reset),
+		cmocka_unit_test(a_death_is_no_end),
 		cmocka_unit_test(the_number_of_pairs_is_bounded),
 		cmocka_unit_test(what_cannot_be_waited_for_is_closed),
 	};
