@@ -61,7 +61,7 @@ CONF	= $(wildcard conf/*.c)
 SHIM	= $(filter-out shim/punch%.c,$(wildcard shim/*.c))
 RUNNER	= $(wildcard shim/punch*.c)
 # What "punch --any" does with the program's sockets from outside, as the library does inside
-RUNNER_SHARED = $(patsubst %,shim/%.c,ask carry config dial env fdinfo fdtable libc mptcp names pending remote serve start swap_accepted \
+RUNNER_SHARED = $(patsubst %,shim/%.c,ask carry config dial drain env fdinfo fdtable libc mptcp names pending remote serve start swap_accepted \
 	  tag)
 CTL	= $(wildcard resolver/ctl*.c)
 RESOLVER = $(filter-out resolver/ctl%.c,$(wildcard resolver/*.c))

@@ -101,6 +101,15 @@ int ktls_install(int fd, const struct seal_keys *keys)
 	return rc == -ENOPROTOOPT ? -EIO : rc;
 }
 
+bool ktls_is(int fd)
+{
+	char name[16] = "";		/* TCP_ULP_NAME_MAX of the kernel */
+	socklen_t size = sizeof(name);
+
+	return getsockopt(fd, IPPROTO_TCP, TCP_ULP, name, &size) == 0 && size >= sizeof(ulp) &&
+	       memcmp(name, ulp, sizeof(ulp)) == 0;
+}
+
 /* Does it take the keys of one cipher? */
 static bool can(bool chacha)
 {

@@ -5,6 +5,8 @@
 #ifndef PUNCH_KTLS_H
 #define PUNCH_KTLS_H
 
+#include <stdbool.h>
+
 #include "resolver/seal.h"
 
 /**
@@ -21,5 +23,8 @@ unsigned int ktls_offer(void);
  * Return: 0 or -errno; then the socket is of no use any more unless it is -ENOPROTOOPT, where it was not touched
  */
 int ktls_install(int fd, const struct seal_keys *keys);
+
+/** ktls_is() - does the kernel make the records of @fd? False of anything else, a socket or not */
+bool ktls_is(int fd);
 
 #endif

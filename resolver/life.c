@@ -37,6 +37,7 @@
 #include "common/log.h"
 #include "resolver/connections_internal.h"
 #include "resolver/doorbell_internal.h"
+#include "resolver/drain.h"
 #include "resolver/keeper.h"
 #include "resolver/life.h"
 #include "resolver/load.h"
@@ -106,7 +107,8 @@ bool node_receives(const struct node *node)
 static unsigned int work_count(const struct node *node)
 {
 	return local_trusted(node->local) + parked_count(node->parked) + doorbells_count(node->doorbells) +
-	       splices_count(node->splices) + (node->sessions ? sessions_count(node->sessions) : 0);
+	       splices_count(node->splices) + drains_count(node->drains) +
+	       (node->sessions ? sessions_count(node->sessions) : 0);
 }
 
 static bool under_way(const struct node *node)

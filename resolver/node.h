@@ -49,6 +49,7 @@ struct node {
 	struct local *local;
 	struct parked *parked;
 	struct splices *splices;
+	struct drains *drains;
 	struct state *state;
 	struct memory memory;		/* what worked between networks */
 	struct nearest nearest;		/* how near direct paths' far ends were */

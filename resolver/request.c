@@ -14,6 +14,8 @@
 #include "resolver/connections.h"
 #include "resolver/doctor.h"
 #include "resolver/doorbell_internal.h"
+#include "resolver/drain.h"
+#include "resolver/ktls.h"
 #include "resolver/life.h"
 #include "resolver/local_internal.h"
 #include "resolver/parked.h"
@@ -281,6 +283,25 @@ static void handle_listen(struct request *rq, const struct local_request *in, in
 		answer(rq, &reply, -1);
 }
 
+static void handle_drain(struct request *rq, const struct local_request *in, int *pass)
+{
+	struct local_reply reply;
+	int rc;
+
+	reply_init(rq, &reply, LOCAL_OK);
+	if (!ktls_is(*pass)) {
+		reply.status = LOCAL_NOT_OURS;
+	} else {
+		rc = drain_take(rq->node->drains, *pass, in->end != 0);
+		if (rc == 0)
+			*pass = -1;
+		else
+			reply_fail(&reply, -rc, "a connection that ends cannot be kept until its last bytes are sent");
+	}
+	let_go(pass);
+	answer(rq, &reply, -1);
+}
+
 /* ------------------------------------------------------------ punchctl */
 
 static void handle_status(struct request *rq, const struct local_request *in, int *pass)
@@ -411,6 +432,7 @@ static const struct handler handlers[] = {
 	[LOCAL_PING] = { handle_ping, false, false },
 	[LOCAL_STOP] = { handle_stop, false, false },
 	[LOCAL_YIELD] = { handle_yield, false, false },
+	[LOCAL_DRAIN] = { handle_drain, true, false },
 };
 _Static_assert(sizeof(handlers) / sizeof(handlers[0]) == LOCAL_KIND_COUNT, "each kind has a handler");
 

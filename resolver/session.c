@@ -32,6 +32,7 @@
 
 #include "common/log.h"
 #include "resolver/doorbell_internal.h"
+#include "resolver/drain.h"
 #include "resolver/inlet.h"
 #include "resolver/local_internal.h"
 #include "resolver/parked.h"
@@ -296,7 +297,7 @@ bool sessions_room(const struct node *node, bool caller)
 		return true;
 	files = SESSION_FILES_BASE + SESSION_FILES * (busy + 1) + parked_files(node->parked) +
 		2 * doorbells_count(node->doorbells) + (node->serverless ? serverless_files(node->serverless) : 0) +
-		2 * splices_count(node->splices) + local_count(node->local);
+		2 * splices_count(node->splices) + drains_count(node->drains) + local_count(node->local);
 	return files <= limit.rlim_cur;
 }
 

@@ -16,6 +16,7 @@
 #include "resolver/crypt.h"
 #include "resolver/dns.h"
 #include "resolver/doorbell_internal.h"
+#include "resolver/drain.h"
 #include "resolver/inlet.h"
 #include "resolver/keeper.h"
 #include "resolver/load.h"
@@ -115,11 +116,12 @@ static int start_parts(struct node *node, int listener, int link, const struct s
 	node->connections = connections_new();
 	node->crypts = crypts_new(node);
 	node->splices = splices_new(node);
+	node->drains = drains_new(node->base);
 	node->doorbells = doorbells_new(node);
 	node->parked = parked_new(node);
 	node->sessions = sessions_new(node);
 	if (!node->local || !node->life || !node->dns || !node->names || !node->services || !node->connections ||
-	    !node->crypts || !node->splices || !node->doorbells || !node->parked || !node->sessions)
+	    !node->crypts || !node->splices || !node->drains || !node->doorbells || !node->parked || !node->sessions)
 		return -ENOMEM;
 	state_load(node);
 	revoke_connections(node, &node->conf);
@@ -159,6 +161,7 @@ static void stop_parts(struct node *node)
 		uplink_free(node->uplinks[i]);
 	state_free(node);
 	splices_free(node->splices);
+	drains_free(node->drains);
 	connections_free(node->connections);
 	crypts_free(node->crypts);
 	services_free(node->services);

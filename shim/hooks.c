@@ -14,6 +14,7 @@
 
 #include "shim/config.h"
 #include "shim/dial.h"
+#include "shim/drain.h"
 #include "shim/drop.h"
 #include "shim/env.h"
 #include "shim/hostent.h"
@@ -39,6 +40,8 @@ int hook_listen(int fd, int backlog) EXPORT("listen");
 int hook_accept(int fd, struct sockaddr *address, socklen_t *size) EXPORT("accept");
 int hook_accept4(int fd, struct sockaddr *address, socklen_t *size, int flags) EXPORT("accept4");
 int hook_sendmmsg(int fd, struct mmsghdr *messages, unsigned int count, int flags) EXPORT("sendmmsg");
+int hook_close(int fd) EXPORT("close");
+int hook_shutdown(int fd, int how) EXPORT("shutdown");
 int hook_setuid(uid_t uid) EXPORT("setuid");
 int hook_seteuid(uid_t uid) EXPORT("seteuid");
 int hook_setreuid(uid_t real, uid_t uid) EXPORT("setreuid");
@@ -127,6 +130,16 @@ int hook_accept4(int fd, struct sockaddr *address, socklen_t *size, int flags)
 int hook_sendmmsg(int fd, struct mmsghdr *messages, unsigned int count, int flags)
 {
 	return send_messages(fd, messages, count, flags);
+}
+
+int hook_close(int fd)
+{
+	return drain_close(fd);
+}
+
+int hook_shutdown(int fd, int how)
+{
+	return drain_shutdown(fd, how);
 }
 
 int hook_setuid(uid_t uid)

@@ -28,6 +28,8 @@ enum function {
 	FUNCTION_SENDTO,
 	FUNCTION_SENDMSG,
 	FUNCTION_SENDMMSG,
+	FUNCTION_CLOSE,
+	FUNCTION_SHUTDOWN,
 	FUNCTION_SETUID,
 	FUNCTION_SETEUID,
 	FUNCTION_SETREUID,
@@ -46,7 +48,7 @@ enum function {
 
 static const char *const names[] = {
 	"connect", "listen", "accept", "accept4", "getpeername", "getsockopt", "setsockopt", "send",
-	"sendto", "sendmsg", "sendmmsg", "setuid", "seteuid", "setreuid", "setresuid",
+	"sendto", "sendmsg", "sendmmsg", "close", "shutdown", "setuid", "seteuid", "setreuid", "setresuid",
 	"getaddrinfo", "getaddrinfo_a", "getnameinfo", "gethostbyname", "gethostbyname2", "gethostbyaddr",
 	"gethostbyname_r", "gethostbyname2_r", "gethostbyaddr_r",
 };
@@ -165,6 +167,18 @@ int libc_sendmmsg(int fd, struct mmsghdr *messages, unsigned int count, int flag
 {
 	REAL(FUNCTION_SENDMMSG, int, int, struct mmsghdr *, unsigned int, int);
 	return real.address ? real.call(fd, messages, count, flags) : -1;
+}
+
+int libc_close(int fd)
+{
+	REAL(FUNCTION_CLOSE, int, int);
+	return real.address ? real.call(fd) : -1;
+}
+
+int libc_shutdown(int fd, int how)
+{
+	REAL(FUNCTION_SHUTDOWN, int, int, int);
+	return real.address ? real.call(fd, how) : -1;
 }
 
 int libc_setuid(uid_t uid)

@@ -31,6 +31,8 @@ ssize_t libc_sendto(int fd, const void *data, size_t count, int flags, const str
 		    socklen_t size);
 ssize_t libc_sendmsg(int fd, const struct msghdr *message, int flags);
 int libc_sendmmsg(int fd, struct mmsghdr *messages, unsigned int count, int flags);
+int libc_close(int fd);
+int libc_shutdown(int fd, int how);
 int libc_setuid(uid_t uid);
 int libc_seteuid(uid_t uid);
 int libc_setreuid(uid_t real_uid, uid_t uid);

@@ -11,6 +11,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/socket.h>
@@ -154,6 +155,16 @@ static inline uint64_t raw_cookie(int fd)
 	socklen_t size = sizeof(cookie);
 
 	return raw_getsockopt(fd, SOL_SOCKET, SO_COOKIE, &cookie, &size) < 0 ? 0 : cookie;
+}
+
+/** raw_is_tls() - does the kernel make the records of @fd (TCP_ULP "tls")? False of anything else, a socket or not */
+static inline bool raw_is_tls(int fd)
+{
+	char name[16] = { 0 };		/* TCP_ULP_NAME_MAX of the kernel */
+	socklen_t size = sizeof(name);
+
+	return raw_getsockopt(fd, IPPROTO_TCP, 31 /* TCP_ULP */, name, &size) == 0 && size >= 4 &&
+	       name[0] == 't' && name[1] == 'l' && name[2] == 's' && name[3] == '\0';
 }
 
 /**

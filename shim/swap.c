@@ -26,6 +26,7 @@
 
 #include "common/log.h"
 #include "shim/carry.h"
+#include "shim/drain.h"
 #include "shim/fdinfo.h"
 #include "shim/raw.h"
 #include "shim/swap.h"
@@ -227,6 +228,8 @@ int swap_socket(int fd, int fresh)
 		int one = is_still(&swap, swap.places[i]) ? raw_replace(swap.places[i], fresh) : -EBADF;
 
 		rc = i == 0 && one < 0 ? one : rc;
+		if (one >= 0)
+			drain_note(one);
 	}
 	if (rc == 0 && async)
 		carry_async(fd);

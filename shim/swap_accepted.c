@@ -5,6 +5,7 @@
 #include <stdbool.h>
 
 #include "shim/carry.h"
+#include "shim/drain.h"
 #include "shim/raw.h"
 #include "shim/swap.h"
 
@@ -15,6 +16,8 @@ int swap_accepted(int fd, int fresh)
 
 	if (rc >= 0 && async)
 		carry_async(fd);
+	if (rc >= 0)
+		drain_note(fd);
 	raw_close(fresh);
 	return rc < 0 ? rc : 0;
 }

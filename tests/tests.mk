@@ -101,7 +101,7 @@ LOCAL_SIDE = tests/unit/local_side.c tests/unit/world.c resolver/connections.c r
 	     resolver/memory.c resolver/encrypt.c resolver/life.c resolver/load.c resolver/local.c resolver/lot.c resolver/names.c resolver/parked.c \
 	     resolver/parked_claim.c resolver/peers.c resolver/ping.c resolver/porter.c resolver/porters.c resolver/process.c resolver/proof.c \
 	     resolver/publish.c resolver/reply.c resolver/request.c resolver/revoke.c resolver/sandbox.c resolver/holder.c resolver/services.c \
-	     resolver/sockdiag.c resolver/splice.c resolver/outqueue.c \
+	     resolver/sockdiag.c resolver/splice.c resolver/outqueue.c resolver/drain.c resolver/ktls.c \
 	     resolver/state.c resolver/state_connections.c \
 	     resolver/status.c $(LIBCOMMON)
 UNIT_test_resolver_local	= $(LOCAL_SIDE)
@@ -116,6 +116,7 @@ UNIT_test_resolver_lot		= $(LOCAL_SIDE)
 UNIT_test_resolver_names	= resolver/names.c common/secret.c
 UNIT_test_tether	= tests/unit/world.c resolver/pair.c resolver/sockdiag.c $(LIBCOMMON)
 UNIT_test_resolver_sockdiag	= tests/unit/world.c resolver/sockdiag.c common/endpoint.c
+UNIT_test_resolver_drain	= tests/unit/world.c resolver/drain.c common/log.c
 UNIT_test_resolver_splice	= tests/unit/world.c resolver/outqueue.c common/log.c
 UNIT_test_resolver_keeper	= tests/unit/world.c $(LIBCOMMON)
 

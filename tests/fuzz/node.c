@@ -12,6 +12,7 @@
 #include "resolver/connections_internal.h"
 #include "resolver/dns.h"
 #include "resolver/doorbell_internal.h"
+#include "resolver/drain.h"
 #include "resolver/life.h"
 #include "resolver/load.h"
 #include "resolver/local_internal.h"
@@ -94,11 +95,12 @@ void fuzz_node_start(struct fuzz_node *n)
 	node->connections = connections_new();
 	node->crypts = crypts_new(node);
 	node->splices = splices_new(node);
+	node->drains = drains_new(node->base);
 	node->doorbells = doorbells_new(node);
 	node->parked = parked_new(node);
 	node->sessions = sessions_new(node);
 	MUST(node->local && node->life && node->names && node->services && node->connections && node->crypts &&
-	     node->splices && node->doorbells && node->parked && node->sessions);
+	     node->splices && node->drains && node->doorbells && node->parked && node->sessions);
 	names_slot(node->names, "bob");
 	services_listen(node, n->program, FUZZ_SERVICE, &reply);
 	MUST(reply.status == LOCAL_OK);

@@ -23,6 +23,7 @@
 #include "resolver/connections_internal.h"
 #include "resolver/doctor.h"
 #include "resolver/doorbell_internal.h"
+#include "resolver/drain.h"
 #include "resolver/keeper.h"
 #include "resolver/life.h"
 #include "resolver/load.h"
@@ -316,6 +317,7 @@ static struct node *open_node(int listener)
 	node.services = services_new(&node);
 	node.connections = connections_new();
 	node.splices = splices_new(&node);
+	node.drains = drains_new(node.base);
 	node.doorbells = doorbells_new(&node);
 	node.parked = parked_new(&node);
 	node.uplink_count = 1;
@@ -333,6 +335,7 @@ static void close_node(struct node *node)
 	doorbells_free(node->doorbells);
 	state_free(node);
 	splices_free(node->splices);
+	drains_free(node->drains);
 	connections_free(node->connections);
 	services_free(node->services);
 	names_free(node->names);

@@ -360,7 +360,7 @@ static void texts_without_an_end_do_no_harm(void **state)
 static void a_request_without_its_descriptor_is_refused(void **state)
 {
 	static const enum local_kind kinds[] = {
-		LOCAL_PARK, LOCAL_CLAIM_PARKED, LOCAL_LISTEN, LOCAL_CLAIM_DOORBELL,
+		LOCAL_PARK, LOCAL_CLAIM_PARKED, LOCAL_LISTEN, LOCAL_CLAIM_DOORBELL, LOCAL_DRAIN,
 	};
 	struct local_reply reply;
 
@@ -397,6 +397,7 @@ static void descriptors_of_the_wrong_kind_are_refused(void **state)
 	for (size_t k = 0; k < COUNT(fds); k++) {
 		assert_int_equal(side_simple(LOCAL_CLAIM_PARKED, "", fds[k], &reply, NULL), LOCAL_NOT_OURS);
 		assert_int_equal(side_simple(LOCAL_CLAIM_DOORBELL, "", fds[k], &reply, NULL), LOCAL_NOT_OURS);
+		assert_int_equal(side_simple(LOCAL_DRAIN, "", fds[k], &reply, NULL), LOCAL_NOT_OURS);
 		close(fds[k]);
 	}
 	close(pipes[1]);

@@ -40,6 +40,9 @@
 #endif
 #define LARGE	(400u << 10)	/* bytes: some 25 records, and more than a first send buffer holds */
 #define TINY	1000
+/* Both ends are on one machine: the far end begins to read when there is GO; what it got, or sent, is in TOLD */
+#define GO	"/tmp/ktls-go"
+#define TOLD	"/tmp/ktls-told"
 
 static const char fox[] = "the-quick-brown-fox jumps over the lazy dog\n";
 #define FOX	(sizeof(fox) - 1)
@@ -47,6 +50,7 @@ static const char fox[] = "the-quick-brown-fox jumps over the lazy dog\n";
 static const char *host, *port;
 static const char *ulps[2];
 static char why[128];
+static size_t first = 1;	/* size of the first write: where a full buffer cuts a record depends on what is before it */
 
 static char pattern(size_t i)
 {
@@ -122,6 +126,44 @@ static bool send_pattern(int fd, size_t size, size_t piece)
 	return true;
 }
 
+/*
+ * As a server that waits for events does it, until the buffer is full: the last record hardly fits, and the kernel
+ * keeps what of it did not go in. Return: bytes taken
+ */
+static size_t send_until_full(int fd)
+{
+	static char data[65536];
+	size_t sent = 0, some = first;
+	ssize_t n;
+
+	fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
+	do {
+		for (size_t i = 0; i < some; i++)
+			data[i] = pattern(sent + i);
+		n = write(fd, data, some);
+		if (n > 0)
+			sent += (size_t)n;
+		some = sizeof(data);
+	} while (n > 0);
+	fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) & ~O_NONBLOCK);
+	return sent;
+}
+
+static void await(const char *file)
+{
+	for (int i = 0; i < 1200 && access(file, F_OK) < 0; i++)
+		poll(NULL, 0, 50);
+}
+
+static void tell(const char *text)
+{
+	int file = open(TOLD ".new", O_WRONLY | O_CREAT | O_TRUNC, 0600);
+
+	dprintf(file, "%s", text);
+	close(file);
+	rename(TOLD ".new", TOLD);
+}
+
 static bool send_file(int fd)
 {
 	char name[] = "/tmp/ktls-XXXXXX";
@@ -173,6 +215,8 @@ static void answer(int fd)
 	while (size < sizeof(name) - 1 && read(fd, name + size, 1) == 1 && name[size] != '\n')
 		size++;
 	name[size] = '\0';
+	sscanf(name, "%15s %zu", text, &first);
+	strcpy(name, text);
 	if (strcmp(name, "ulp") == 0) {
 		dprintf(fd, "%s", ulp_of(fd));
 	} else if (strcmp(name, "sum") == 0) {
@@ -188,6 +232,16 @@ static void answer(int fd)
 		dprintf(fd, "%s", fox);
 		if (read(fd, text, 1) < 0)
 			perror("late");
+	} else if (strcmp(name, "later") == 0) {
+		await(GO);
+		snprintf(text, sizeof(text), "%llx", (unsigned long long)hash_all(fd, &size));
+		tell(text);
+		dprintf(fd, "%s", text);
+	} else if (strcmp(name, "full") == 0) {
+		snprintf(text, sizeof(text), "%zu", send_until_full(fd));
+		close(fd);
+		tell(text);
+		return;
 	} else if (strcmp(name, "reset") == 0) {
 		setsockopt(fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
 	}
@@ -223,6 +277,8 @@ static int open_case(const char *name)
 	const struct timeval patience = { .tv_sec = 60 };
 	int fd;
 
+	unlink(GO);
+	unlink(TOLD);
 	if (getaddrinfo(host, port, &hints, &found) != 0)
 		return -1;
 	fd = socket(AF_INET, SOCK_STREAM, 0);
@@ -230,7 +286,7 @@ static int open_case(const char *name)
 		return -1;
 	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
 	freeaddrinfo(found);
-	dprintf(fd, "%s\n", name);
+	dprintf(fd, "%s %zu\n", name, first);
 	return fd;
 }
 
@@ -262,6 +318,67 @@ static bool all_of_it_comes(int fd)
 	uint64_t hash = hash_all(fd, &size);
 
 	return (size == LARGE && hash == hash_of_pattern(LARGE)) || fail("other bytes");
+}
+
+/* @close_it: else shutdown() */
+static bool comes_later(int fd, size_t sent, bool close_it)
+{
+	char text[32] = "", wanted[32];
+	int file;
+
+	if (close_it ? close(fd) : shutdown(fd, SHUT_WR))
+		return fail("end");
+	close(open(GO, O_WRONLY | O_CREAT, 0600));
+	if (close_it) {
+		await(TOLD);
+		file = open(TOLD, O_RDONLY);
+		if (read(file, text, sizeof(text) - 1) < 0)
+			return fail("nothing is told");
+		close(file);
+	} else if (recv(fd, text, sizeof(text) - 1, MSG_WAITALL) < 0) {
+		return fail("no sum");
+	}
+	snprintf(wanted, sizeof(wanted), "%llx", (unsigned long long)hash_of_pattern(sent));
+	return strcmp(text, wanted) == 0 || fail(*text ? "another sum" : "an end");
+}
+
+static bool case_full_there(int fd)
+{
+	char text[32] = "";
+	size_t size;
+	uint64_t hash;
+	int file;
+
+	await(TOLD);
+	file = open(TOLD, O_RDONLY);
+	if (read(file, text, sizeof(text) - 1) < 0)
+		return fail("nothing is told");
+	close(file);
+	hash = hash_all(fd, &size);
+	if (size == strtoul(text, NULL, 10) && hash == hash_of_pattern(size))
+		return true;
+	snprintf(why, sizeof(why), "%zu of %s bytes", size, text);
+	return false;
+}
+
+static bool case_full_half_close(int fd)
+{
+	return comes_later(fd, send_until_full(fd), false);
+}
+
+static bool case_full_close(int fd)
+{
+	return comes_later(fd, send_until_full(fd), true);
+}
+
+static bool case_more(int fd)
+{
+	return (send(fd, fox, FOX, MSG_MORE) == (ssize_t)FOX || fail("send")) && comes_later(fd, FOX, false);
+}
+
+static bool case_more_close(int fd)
+{
+	return (send(fd, fox, FOX, MSG_MORE) == (ssize_t)FOX || fail("send")) && comes_later(fd, FOX, true);
 }
 
 static bool case_ulp(int fd)
@@ -342,27 +459,39 @@ static int call(void)
 	static const struct {
 		const char *name, *far;
 		bool (*run)(int fd);
+		size_t step, most;	/* 0: once */
 	} cases[] = {
-		{ "both ends are where they should be", "ulp", case_ulp },
-		{ "large writes and half-close", "sum", case_half_close },
-		{ "tiny writes", "sum", case_tiny },
-		{ "MSG_PEEK", "echo", case_peek },
-		{ "waiting data is seen by epoll", "late", case_poll },
-		{ "sendfile there", "file", all_of_it_comes },
-		{ "sendfile here", "sum", case_sendfile },
-		{ "splice", "splice", case_splice },
-		{ "a reset is seen", "reset", case_reset },
+		{ "both ends are where they should be", "ulp", case_ulp, 0, 0 },
+		{ "large writes and half-close", "sum", case_half_close, 0, 0 },
+		{ "tiny writes", "sum", case_tiny, 0, 0 },
+		{ "MSG_PEEK", "echo", case_peek, 0, 0 },
+		{ "waiting data is seen by epoll", "late", case_poll, 0, 0 },
+		{ "sendfile there", "file", all_of_it_comes, 0, 0 },
+		{ "sendfile here", "sum", case_sendfile, 0, 0 },
+		{ "splice", "splice", case_splice, 0, 0 },
+		{ "a reset is seen", "reset", case_reset, 0, 0 },
+		{ "half-close while the buffer is full", "later", case_full_half_close, 3072, 16384 },
+		{ "close while the buffer is full", "later", case_full_close, 3072, 16384 },
+		{ "close there while the buffer is full", "full", case_full_there, 3072, 16384 },
+		{ "MSG_MORE and half-close", "later", case_more, 0, 0 },
+		{ "MSG_MORE and close", "later", case_more_close, 0, 0 },
 	};
 	unsigned int i;
 
 	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		int fd = open_case(cases[i].far);
-		bool good = fd >= 0 ? cases[i].run(fd) : fail("connect");
+		bool good;
+		int fd;
 
+		first = 1;
+		do {
+			fd = open_case(cases[i].far);
+			good = fd >= 0 ? cases[i].run(fd) : fail("connect");
+			if (fd >= 0)
+				close(fd);
+			first += cases[i].step;
+		} while (good && first < cases[i].most);
 		printf("%s - %s%s%s\n", good ? "ok" : "not ok", cases[i].name, good ? "" : ": ", good ? "" : why);
 		fflush(stdout);
-		if (fd >= 0)
-			close(fd);
 	}
 	return 0;
 }
@@ -431,6 +560,7 @@ static int sniff(const char *path)
 
 int main(int argc, char **argv)
 {
+
 	if (argc == 3 && strcmp(argv[1], "serve") == 0)
 		return serve(argv[2]);
 	if (argc == 3 && strcmp(argv[1], "sniff") == 0)
