@@ -4,11 +4,17 @@
  *
  * The kernel's tls module (Documentation/networking/tls.rst) takes the keys of either
  * direction.  read() and write(), sendfile() and splice(), MSG_PEEK and poll() then work on the
- * payload, and nothing of ours is in the way: the socket survives us as a bare one does.
+ * payload, and nothing of ours is in the way: the socket survives us as a bare one does.  What differs: urgent data
+ * fails, and the end of what is sent does not wait for what write() took of a last record (shim/drain.c).
  *
  * Before Linux 6.5, sendfile() and splice() do not push 64 KiB of records until the last page of them is encrypted.
  * A send buffer that is full before, as a fresh socket's of some 45 KiB, then waits for ever for acknowledgements
- * of what was never sent.  So the buffer is made larger once, and left to the kernel's own tuning again.
+ * of what was never sent.  So the buffer is made larger once, and left to the kernel's own tuning again; a smaller
+ * size that the program set before is raised with it (shim/carry.c).  One that it sets later is its own.
+ *
+ * Before Linux 6.0 a record is read by the kernel's strparser: it must fit into the receive buffer and be there within
+ * SO_RCVTIMEO, else read() fails for good.  So the kernel is left alone that does not know TLS_RX_EXPECT_NO_PAD, which
+ * came with the reader of records that followed.
  *
  * Bytes that came before the keys stay in the socket, and the kernel opens them when it gets these (tests/vm asks it).
  */
@@ -33,6 +39,9 @@
 #define SOL_TLS 282
 #endif
 
+#ifndef TLS_RX_EXPECT_NO_PAD
+#define TLS_RX_EXPECT_NO_PAD 4
+#endif
 #ifndef SO_BUF_LOCK
 #define SO_BUF_LOCK 72
 #endif
@@ -71,7 +80,7 @@ static int set_aes(int fd, int direction, const uint8_t *key, const uint8_t *iv)
 	return rc;
 }
 
-/* Return: 0 or -errno: before Linux 5.14 a size that was set once stays for ever */
+/* Return: 0 or -errno: without SO_BUF_LOCK (before Linux 5.14) a size that was set once stays for ever */
 static int widen(int fd)
 {
 	const int room = KTLS_SEND_BUFFER, none = 0;
@@ -110,15 +119,18 @@ bool ktls_is(int fd)
 	       memcmp(name, ulp, sizeof(ulp)) == 0;
 }
 
-/* Does it take the keys of one cipher? */
+/* Does it take the keys of one cipher, and read records without strparser? */
 static bool can(bool chacha)
 {
 	const struct seal_keys keys = { .chacha = chacha };
-	int ends[2], rc;
+	socklen_t size = sizeof(int);
+	int ends[2], rc, expects;
 
 	if (pair_make(AF_INET, ends) < 0)
 		return false;
 	rc = ktls_install(ends[0], &keys);
+	if (rc == 0)
+		rc = getsockopt(ends[0], SOL_TLS, TLS_RX_EXPECT_NO_PAD, &expects, &size);
 	close(ends[0]);
 	close(ends[1]);
 	return rc == 0;

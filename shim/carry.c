@@ -12,6 +12,9 @@
  * exactly what it chose, on or off.  One that only switched keepalive on, or never thought of it, gets
  * the resolver's; what it sets later is a plain setsockopt() on the socket, and counts.  The congestion control is
  * another: the local end of an encrypted connection has one that does not pace (resolver/pair.c).
+ *
+ * Sizes of buffers are raised where the kernel makes the records: those take whole ones of 16 KiB, and before Linux 6.5
+ * sendfile() waits for ever in a send buffer below the 64 KiB that it does not push (resolver/ktls.c).
  */
 #include <linux/in6.h>
 #include <linux/ip.h>
@@ -30,6 +33,7 @@
 #endif
 #define BUF_LOCK_SEND		1
 #define BUF_LOCK_RECEIVE	2
+#define TLS_BUFFER		(128 * 1024)	/* bytes: twice what is not pushed */
 #define OPTION_MOST		16	/* bytes of the largest one: TCP_CA_NAME_MAX, IFNAMSIZ, struct timeval */
 
 /* Names with their number in the kernel, which all of Linux shares; headers differ in which they offer */
@@ -176,11 +180,13 @@ static void carry_congestion(int from, int to)
 		raw_close(fd);
 }
 
-/* A size that the program fixed; the kernel reports twice what was asked for */
-static void carry_buffer(int locks, int lock, int name, int from, int to)
+/* A size that the program fixed, but @least; the kernel reports twice what was asked for */
+static void carry_buffer(int locks, int lock, int name, int from, int to, int least)
 {
 	int size = locks & lock ? raw_sockopt_int(from, SOL_SOCKET, name) / 2 : 0;
 
+	if (size > 0 && size < least)
+		size = least;
 	if (size > 0)
 		raw_setsockopt(to, SOL_SOCKET, name, &size, sizeof(size));
 }
@@ -228,8 +234,10 @@ bool carry_over(int from, int to)
 	carry_keepalive(from, to);
 	carry_congestion(from, to);
 	if (locks > 0) {
-		carry_buffer(locks, BUF_LOCK_SEND, SO_SNDBUF, from, to);
-		carry_buffer(locks, BUF_LOCK_RECEIVE, SO_RCVBUF, from, to);
+		int least = raw_is_tls(to) ? TLS_BUFFER : 0;
+
+		carry_buffer(locks, BUF_LOCK_SEND, SO_SNDBUF, from, to, least);
+		carry_buffer(locks, BUF_LOCK_RECEIVE, SO_RCVBUF, from, to, least);
 	}
 	carry_owner(from, to);
 	if (flags >= 0)

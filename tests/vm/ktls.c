@@ -2,7 +2,7 @@
 /*
  * ktls.c - what a program may do with a TCP socket, from both ends; and a look at the wire
  *
- *	ktls serve PORT
+ *	ktls serve PORT [SNDBUF]
  *	ktls call HOST PORT COVER COVER	each case on a connection of its own; "ok - NAME", "not ok - NAME: WHY"
  *	ktls hold HOST PORT FILE	a connection that says something when FILE appears, and prints the answer
  *	ktls early			does poll() see what came before the keys did?
@@ -248,12 +248,14 @@ static void answer(int fd)
 	close(fd);
 }
 
-static int serve(const char *at)
+static int serve(const char *at, int room)
 {
 	struct sockaddr_in sin = { .sin_family = AF_INET, .sin_port = htons((uint16_t)atoi(at)) };
 	int listener = socket(AF_INET, SOCK_STREAM, 0), on = 1;
 
 	setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+	if (room)
+		setsockopt(listener, SOL_SOCKET, SO_SNDBUF, &room, sizeof(room));
 	if (bind(listener, (struct sockaddr *)&sin, sizeof(sin)) < 0 || listen(listener, 16) < 0)
 		return 1;
 	for (;;) {
@@ -271,7 +273,8 @@ static int serve(const char *at)
 
 /* ------------------------------------------------------------ the caller's cases */
 
-static int open_case(const char *name)
+/* @room: SO_SNDBUF, 0: left to the kernel */
+static int open_case(const char *name, int room)
 {
 	struct addrinfo hints = { .ai_socktype = SOCK_STREAM, .ai_family = AF_INET }, *found;
 	const struct timeval patience = { .tv_sec = 60 };
@@ -282,9 +285,12 @@ static int open_case(const char *name)
 	if (getaddrinfo(host, port, &hints, &found) != 0)
 		return -1;
 	fd = socket(AF_INET, SOCK_STREAM, 0);
+	if (room)
+		setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &room, sizeof(room));
 	if (connect(fd, found->ai_addr, found->ai_addrlen) < 0)
 		return -1;
 	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
+	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
 	freeaddrinfo(found);
 	dprintf(fd, "%s %zu\n", name, first);
 	return fd;
@@ -460,21 +466,23 @@ static int call(void)
 		const char *name, *far;
 		bool (*run)(int fd);
 		size_t step, most;	/* 0: once */
+		int room;
 	} cases[] = {
-		{ "both ends are where they should be", "ulp", case_ulp, 0, 0 },
-		{ "large writes and half-close", "sum", case_half_close, 0, 0 },
-		{ "tiny writes", "sum", case_tiny, 0, 0 },
-		{ "MSG_PEEK", "echo", case_peek, 0, 0 },
-		{ "waiting data is seen by epoll", "late", case_poll, 0, 0 },
-		{ "sendfile there", "file", all_of_it_comes, 0, 0 },
-		{ "sendfile here", "sum", case_sendfile, 0, 0 },
-		{ "splice", "splice", case_splice, 0, 0 },
-		{ "a reset is seen", "reset", case_reset, 0, 0 },
-		{ "half-close while the buffer is full", "later", case_full_half_close, 3072, 16384 },
-		{ "close while the buffer is full", "later", case_full_close, 3072, 16384 },
-		{ "close there while the buffer is full", "full", case_full_there, 3072, 16384 },
-		{ "MSG_MORE and half-close", "later", case_more, 0, 0 },
-		{ "MSG_MORE and close", "later", case_more_close, 0, 0 },
+		{ "both ends are where they should be", "ulp", case_ulp, 0, 0, 0 },
+		{ "large writes and half-close", "sum", case_half_close, 0, 0, 0 },
+		{ "tiny writes", "sum", case_tiny, 0, 0, 0 },
+		{ "MSG_PEEK", "echo", case_peek, 0, 0, 0 },
+		{ "waiting data is seen by epoll", "late", case_poll, 0, 0, 0 },
+		{ "sendfile there", "file", all_of_it_comes, 0, 0, 0 },
+		{ "sendfile here", "sum", case_sendfile, 0, 0, 0 },
+		{ "sendfile with a small buffer", "sum", case_sendfile, 0, 0, 16384 },
+		{ "splice", "splice", case_splice, 0, 0, 0 },
+		{ "a reset is seen", "reset", case_reset, 0, 0, 0 },
+		{ "half-close while the buffer is full", "later", case_full_half_close, 3072, 16384, 0 },
+		{ "close while the buffer is full", "later", case_full_close, 3072, 16384, 0 },
+		{ "close there while the buffer is full", "full", case_full_there, 3072, 16384, 0 },
+		{ "MSG_MORE and half-close", "later", case_more, 0, 0, 0 },
+		{ "MSG_MORE and close", "later", case_more_close, 0, 0, 0 },
 	};
 	unsigned int i;
 
@@ -484,7 +492,7 @@ static int call(void)
 
 		first = 1;
 		do {
-			fd = open_case(cases[i].far);
+			fd = open_case(cases[i].far, cases[i].room);
 			good = fd >= 0 ? cases[i].run(fd) : fail("connect");
 			if (fd >= 0)
 				close(fd);
@@ -498,7 +506,7 @@ static int call(void)
 
 static int hold(const char *file)
 {
-	int fd = open_case("echo");
+	int fd = open_case("echo", 0);
 
 	if (fd < 0)
 		return 1;
@@ -561,8 +569,8 @@ static int sniff(const char *path)
 int main(int argc, char **argv)
 {
 
-	if (argc == 3 && strcmp(argv[1], "serve") == 0)
-		return serve(argv[2]);
+	if (argc >= 3 && strcmp(argv[1], "serve") == 0)
+		return serve(argv[2], argc > 3 ? atoi(argv[3]) : 0);
 	if (argc == 3 && strcmp(argv[1], "sniff") == 0)
 		return sniff(argv[2]);
 	if (argc == 2 && strcmp(argv[1], "early") == 0)
