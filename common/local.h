@@ -65,8 +65,9 @@ enum local_kind {
 	/* from the resolver's own user, of any config: leave if nothing is published or under
 	 * way, for all names of the tag are taken; else EBUSY */
 	LOCAL_YIELD,
-	LOCAL_DRAIN,		/* fd = a socket of the kernel's TLS that a program ends while its buffer is full;
+	LOCAL_DRAIN,		/* fd = a socket of the kernel's TLS that a program closes while its buffer is full;
 				 * kept until nothing is left over beside that. NOT_OURS: it is none */
+	LOCAL_DRAIN_END,	/* the same of one that it shuts down: then shutdown(SHUT_WR) */
 	LOCAL_KIND_COUNT
 };
 
@@ -98,7 +99,6 @@ struct local_request {
 	uint32_t route;			/* Punch__Route: PUNCH_ROUTE of the environment, 0 when unset */
 	uint32_t as_json;		/* STATUS, DOCTOR, PING: 1 JSON, 0 text for people */
 	uint32_t copy;			/* CLAIM_PARKED: 1 the real socket cannot take its place: copy */
-	uint32_t end;			/* DRAIN: 1 shutdown(SHUT_WR) then */
 };
 
 enum local_status {

@@ -292,7 +292,7 @@ static void handle_drain(struct request *rq, const struct local_request *in, int
 	if (!ktls_is(*pass)) {
 		reply.status = LOCAL_NOT_OURS;
 	} else {
-		rc = drain_take(rq->node->drains, *pass, in->end != 0);
+		rc = drain_take(rq->node->drains, *pass, in->kind == LOCAL_DRAIN_END);
 		if (rc == 0)
 			*pass = -1;
 		else
@@ -433,6 +433,7 @@ static const struct handler handlers[] = {
 	[LOCAL_STOP] = { handle_stop, false, false },
 	[LOCAL_YIELD] = { handle_yield, false, false },
 	[LOCAL_DRAIN] = { handle_drain, true, false },
+	[LOCAL_DRAIN_END] = { handle_drain, true, false },
 };
 _Static_assert(sizeof(handlers) / sizeof(handlers[0]) == LOCAL_KIND_COUNT, "each kind has a handler");
 

@@ -37,7 +37,9 @@
 #include <unistd.h>
 
 #include "common/log.h"
+#include "resolver/drain.h"
 #include "resolver/give.h"
+#include "resolver/ktls.h"
 #include "resolver/outqueue.h"
 #include "resolver/splice.h"
 #include "resolver/timer.h"
@@ -169,6 +171,18 @@ static int take(struct pair *pair, struct direction *way)
 	return lose(pair, way->to, give_or_keep(pair->fd[way->to], chunk, (size_t)n, &way->left));
 }
 
+/* shutdown() would cut off what the kernel's TLS has taken and not yet sent, as for programs (shim/drain.c) */
+static void say_end(const struct pair *pair, int fd)
+{
+	int copy = ktls_is(fd) ? fcntl(fd, F_DUPFD_CLOEXEC, 0) : -1;
+
+	if (copy >= 0 && drain_take(pair->splices->node->drains, copy, true) == 0)
+		return;
+	if (copy >= 0)
+		close(copy);
+	shutdown(fd, SHUT_WR);
+}
+
 /* Read and write until nothing more goes. Return: 0, -EAGAIN nothing more to read, -errno of a broken socket */
 static int direction_run(struct pair *pair, struct direction *way)
 {
@@ -180,7 +194,7 @@ static int direction_run(struct pair *pair, struct direction *way)
 	if (turn == SPLICE_TURN && rc == 0)
 		pair->again = true;
 	if ((rc == 0 || rc == -EAGAIN) && way->state == DIRECTION_ENDING && !way->left.data) {
-		shutdown(pair->fd[way->to], SHUT_WR);
+		say_end(pair, pair->fd[way->to]);
 		direction_set_state(way, DIRECTION_ENDED);
 	}
 	return rc;
@@ -198,14 +212,6 @@ static int watch(struct pair *pair, unsigned int i)
 			       (from->state == DIRECTION_ENDED || !whole ? EV_READ | EV_ET : 0));
 
 	return watch_set(pair->event[i], pair->lost == (int)i ? 0 : wanted);
-}
-
-static bool is_tls_in_kernel(int fd)
-{
-	char ulp[16] = "";
-	socklen_t size = sizeof(ulp) - 1;
-
-	return getsockopt(fd, IPPROTO_TCP, TCP_ULP, ulp, &size) == 0 && strcmp(ulp, "tls") == 0;
 }
 
 /* While one of them is lost. Return: as pair_move() */
@@ -227,7 +233,7 @@ static int last_move(struct pair *pair, bool tick)
 		return 0;
 	/* Who was told of the end may read until there. In the far kernel TLS loses data by a reset */
 	pair->ordered = way->state == DIRECTION_ENDED &&
-			(rc == -ETIMEDOUT || (rc > 0 && is_tls_in_kernel(pair->fd[way->to])));
+			(rc == -ETIMEDOUT || (rc > 0 && ktls_is(pair->fd[way->to])));
 	return pair->error;
 }
 

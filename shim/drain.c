@@ -119,8 +119,7 @@ static bool hand_over(int fd, bool end)
 
 	if (!config)
 		return false;
-	ask_request(&request, config, LOCAL_DRAIN);
-	request.end = end;
+	ask_request(&request, config, end ? LOCAL_DRAIN_END : LOCAL_DRAIN);
 	rc = ask(&request, fd, ASK_RUNNING, &reply, &got);
 	if (got >= 0)
 		raw_close(got);

@@ -117,7 +117,7 @@ UNIT_test_resolver_names	= resolver/names.c common/secret.c
 UNIT_test_tether	= tests/unit/world.c resolver/pair.c resolver/sockdiag.c $(LIBCOMMON)
 UNIT_test_resolver_sockdiag	= tests/unit/world.c resolver/sockdiag.c common/endpoint.c
 UNIT_test_resolver_drain	= tests/unit/world.c resolver/drain.c common/log.c
-UNIT_test_resolver_splice	= tests/unit/world.c resolver/outqueue.c common/log.c
+UNIT_test_resolver_splice	= tests/unit/world.c resolver/outqueue.c resolver/drain.c resolver/ktls.c resolver/pair.c common/log.c common/endpoint.c
 UNIT_test_resolver_keeper	= tests/unit/world.c $(LIBCOMMON)
 
 # What the kernel refuses to watch, and to tell

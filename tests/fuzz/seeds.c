@@ -302,7 +302,7 @@ static void requests(void)
 	static const struct { const char *name; uint8_t pass; enum local_kind kind; } list[] = {
 		{ "name", 0, LOCAL_NAME }, { "dial", 0, LOCAL_DIAL }, { "park", 1, LOCAL_PARK },
 		{ "claim", 1, LOCAL_CLAIM_PARKED }, { "listen", 3, LOCAL_LISTEN }, { "door", 1, LOCAL_CLAIM_DOORBELL },
-		{ "doctor", 0, LOCAL_DOCTOR }, { "ping", 0, LOCAL_PING },
+		{ "doctor", 0, LOCAL_DOCTOR }, { "ping", 0, LOCAL_PING }, { "drain", 1, LOCAL_DRAIN_END },
 	};
 	uint8_t packet[4 + sizeof(struct local_request)];
 	struct local_request over;

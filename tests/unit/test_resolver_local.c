@@ -360,7 +360,7 @@ static void texts_without_an_end_do_no_harm(void **state)
 static void a_request_without_its_descriptor_is_refused(void **state)
 {
 	static const enum local_kind kinds[] = {
-		LOCAL_PARK, LOCAL_CLAIM_PARKED, LOCAL_LISTEN, LOCAL_CLAIM_DOORBELL, LOCAL_DRAIN,
+		LOCAL_PARK, LOCAL_CLAIM_PARKED, LOCAL_LISTEN, LOCAL_CLAIM_DOORBELL, LOCAL_DRAIN, LOCAL_DRAIN_END,
 	};
 	struct local_reply reply;
 
