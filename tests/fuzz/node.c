@@ -131,6 +131,7 @@ void fuzz_node_stop(struct fuzz_node *n)
 		uplink_free(node->uplinks[0]);
 	node->uplink_count = 0;
 	splices_free(node->splices);
+	drains_free(node->drains);
 	connections_free(node->connections);
 	crypts_free(node->crypts);
 	services_free(node->services);
