@@ -58,8 +58,21 @@ static void drain_free(struct drain *drain)
 	free(drain);
 }
 
+/* A program's SO_LINGER of some seconds would have us wait in close(); one of none resets, as it wants */
+static void forget_linger(int fd)
+{
+	struct linger linger = { 0 };
+	socklen_t size = sizeof(linger);
+
+	if (getsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, &size) || !linger.l_onoff || !linger.l_linger)
+		return;
+	linger.l_onoff = 0;
+	setsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger));
+}
+
 static void drain_over(struct drain *drain)
 {
+	forget_linger(drain->fd);
 	LIST_REMOVE(drain, entry);
 	drain->drains->count--;
 	if (drain->end)
@@ -81,6 +94,7 @@ static int await_room(struct drain *drain)
 
 static void on_room(evutil_socket_t fd, short what, void *arg)
 {
+	const struct linger reset = { .l_onoff = 1 };
 	const struct timeval moment = { .tv_usec = DRAIN_SETTLE_MS * 1000 };
 	struct drain *drain = arg;
 
@@ -88,6 +102,9 @@ static void on_room(evutil_socket_t fd, short what, void *arg)
 	if (what & EV_TIMEOUT)
 		log_info("drain: the far end of a connection takes nothing for %d s: what a program wrote last is lost",
 			 DRAIN_MOST_S);
+	/* What is cut is no end, as far as we can say so: not where the program has its socket still */
+	if (what & EV_TIMEOUT && !drain->end)
+		setsockopt(fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
 	if (what & EV_TIMEOUT || event_add(drain->settled, &moment) < 0)
 		drain_over(drain);
 }

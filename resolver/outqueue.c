@@ -17,6 +17,15 @@ int outqueue_error(int fd)
 	return getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size) < 0 ? -errno : -error;
 }
 
+void outqueue_discard(int fd)
+{
+	static char nothing[16384];
+	unsigned int i;
+
+	for (i = 0; i < 64 && recv(fd, nothing, sizeof(nothing), MSG_DONTWAIT) > 0; i++)
+		;
+}
+
 int outqueue_look(struct outqueue *queue, int fd, bool tick)
 {
 	int rc = outqueue_error(fd), queued = 0;

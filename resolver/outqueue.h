@@ -33,6 +33,9 @@ struct outqueue {
  */
 int outqueue_look(struct outqueue *queue, int fd, bool tick);
 
+/** outqueue_discard() - read what nobody wants any more: where something is unread close() resets */
+void outqueue_discard(int fd);
+
 /** outqueue_error() - what a socket that is not read has to say. Return: 0 or -errno, once */
 int outqueue_error(int fd);
 

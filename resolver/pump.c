@@ -62,6 +62,7 @@ static_assert(sizeof(state_names) / sizeof(state_names[0]) == PUMPED_STATE_COUNT
  * struct pumped - one connection that is encrypted here
  * @flow:	local is -1 until it is flowing
  * @events:	reads and writes of local and of wire
+ * @pause:	that the timer was set for, FLOWING
  */
 struct pumped {
 	TAILQ_ENTRY(pumped) link;
@@ -71,6 +72,7 @@ struct pumped {
 	struct sealed_flow flow;
 	unsigned int kernel;
 	struct event *local, *wire, *timer;
+	uint64_t pause;
 };
 
 struct pump {
@@ -167,9 +169,11 @@ static void on_flow(evutil_socket_t fd, short what, void *arg)
 	if (rc == 0 && (watch(c->local, sealed_flow_wants_local(&c->flow), on_flow, c, c->flow.local) < 0 ||
 			watch(c->wire, sealed_flow_wants_wire(&c->flow), on_flow, c, c->flow.wire) < 0))
 		rc = -ENOMEM;
-	/* One that is set for a stall stays so, and comes in vain at worst */
-	if (rc == 0 && pause != NEVER && (pause <= OUTQUEUE_TICK || !evtimer_pending(c->timer, NULL)))
+	/* One that is set stays so, however often the sockets have something to say, and comes in vain at worst */
+	if (rc == 0 && pause != NEVER && (pause < c->pause || !evtimer_pending(c->timer, NULL))) {
 		timer_set(c->timer, pause);
+		c->pause = pause;
+	}
 	if (rc == 0)
 		return;
 	if (rc < 0)

@@ -205,6 +205,8 @@ static int last_run(struct sealed_flow *flow, bool tick)
 	if (flow->again)
 		return 0;
 	/* Else nothing more comes, or what has come is not taken: that shows in what is queued, too */
+	if (way->state == WAY_ENDED)
+		outqueue_discard(to);
 	rc = outqueue_look(&flow->queue, to, tick);
 	if (rc == 0 || (rc > 0 && way->left.data))
 		return 0;

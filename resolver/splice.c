@@ -81,6 +81,7 @@ struct direction {
  * @lost:	index of the socket that has broken, by @error (-errno); -1 none.  What had come from it is still given
  *		to the other one, of which @queue tells whether it has all
  * @gone:	the other one has broken, too
+ * @pause:	that the timer was set for
  * @again:	there was more to read than one turn may
  * @ordered:	both are to be closed in order, not reset
  */
@@ -92,6 +93,7 @@ struct pair {
 	struct direction way[2];
 	int lost, error;
 	bool gone, again, ordered;
+	uint64_t pause;
 	struct outqueue queue;
 };
 
@@ -228,6 +230,8 @@ static int last_move(struct pair *pair, bool tick)
 		return rc;
 	if (pair->again)
 		return 0;
+	if (way->state == DIRECTION_ENDED)
+		outqueue_discard(pair->fd[way->to]);
 	rc = outqueue_look(&pair->queue, pair->fd[way->to], tick);
 	if (rc == 0 || (rc > 0 && way->left.data))
 		return 0;
@@ -261,11 +265,17 @@ static int pair_move(struct pair *pair, bool tick)
 /* Look again without word from a socket. Return: 0 or -ENOMEM */
 static int look_later(struct pair *pair)
 {
-	if (pair->lost >= 0)
-		return timer_set(pair->timer, pair->again ? 0 : OUTQUEUE_TICK) < 0 ? -ENOMEM : 0;
-	if ((!pair->way[0].left.data && !pair->way[1].left.data) || evtimer_pending(pair->timer, NULL))
+	uint64_t pause = pair->lost >= 0 ? OUTQUEUE_TICK : SPLICE_STALL;
+
+	if (pair->lost < 0 && !pair->way[0].left.data && !pair->way[1].left.data)
 		return 0;
-	return timer_set(pair->timer, SPLICE_STALL) < 0 ? -ENOMEM : 0;
+	if (pair->lost >= 0 && pair->again)
+		pause = 0;
+	/* One that is set stays so, however often the sockets have something to say */
+	if (evtimer_pending(pair->timer, NULL) && pause >= pair->pause)
+		return 0;
+	pair->pause = pause;
+	return timer_set(pair->timer, pause) < 0 ? -ENOMEM : 0;
 }
 
 static void on_pair(evutil_socket_t fd, short what, void *arg)

@@ -41,6 +41,8 @@
 #define NAME_SET_RECORD_TYPE	1	/* TLS_SET_RECORD_TYPE */
 #define RECORD_DATA		23	/* RFC 8446, 5.1: application_data */
 
+#define CLOSE		(-1)		/* no SHUT_ */
+#define WAIT_ROOM	(200 * MS)	/* in a program that waits: most far ends take a part of a buffer by then */
 #define WAIT_MOST	(2 * SECOND)	/* in the program's call */
 #define PAUSE		(10 * SECOND)
 #define SETTLE_NS	50000000	/* as DRAIN_SETTLE_MS of the resolver */
@@ -110,7 +112,8 @@ static bool is_full(int fd)
 	       memory[SK_MEMINFO_WMEM_QUEUED] >= memory[SK_MEMINFO_SNDBUF] / 3;
 }
 
-static bool hand_over(int fd, bool end)
+/* Return: 0, or -errno: -ENOENT it would not take it, else as ask() */
+static int hand_over(int fd, bool end)
 {
 	const struct config *config = config_get();
 	struct local_request request;
@@ -118,12 +121,12 @@ static bool hand_over(int fd, bool end)
 	int got, rc;
 
 	if (!config)
-		return false;
+		return -ENOENT;
 	ask_request(&request, config, end ? LOCAL_DRAIN_END : LOCAL_DRAIN);
 	rc = ask(&request, fd, ASK_RUNNING, &reply, &got);
 	if (got >= 0)
 		raw_close(got);
-	return rc == 0 && reply.status == LOCAL_OK;
+	return rc == 0 && reply.status != LOCAL_OK ? -ENOENT : rc;
 }
 
 static void wait_here(int fd)
@@ -143,39 +146,51 @@ static void wait_here(int fd)
 		 "cannot be asked to wait for it");
 }
 
-/* The program is about to end what it sends. Return: true when the resolver does it in its place */
-static bool end_later(int fd, bool end)
+/*
+ * The program is about to end what it sends
+ * @how:	as shutdown() has it; CLOSE
+ * @stay:	it wants to wait for that itself (SO_LINGER)
+ * Return: true when the resolver does it in its place
+ */
+static bool end_later(int fd, int how, bool stay)
 {
+	bool waits;
+	int rc;
+
 	if (!raw_is_tls(fd)) {
 		atomic_fetch_and_explicit(&numbers[fd / 64], ~(1ull << fd % 64), memory_order_relaxed);
 		return false;
 	}
-	end_record(fd);
+	/*
+	 * A thread that waits inside a send() holds the kernel's lock, for which end_record() would wait, too. It is
+	 * what SHUT_RDWR is to stop; else, as a rule, there is no such thread, and room before long
+	 */
+	waits = !(raw_fcntl(fd, F_GETFL, 0) & O_NONBLOCK);
+	if (how == SHUT_RDWR && waits && !has_room(fd, 0))
+		return false;
+	if (!waits || has_room(fd, WAIT_ROOM))
+		end_record(fd);
 	if (!is_full(fd) || clock_now() < atomic_load(&paused_until))
 		return false;
-	if (hand_over(fd, end))
-		return true;
-	wait_here(fd);
-	return false;
-}
-
-/* SO_LINGER of no seconds: nothing is to be sent any more */
-static bool is_to_be_reset(int fd)
-{
-	struct linger linger = { 0 };
-	socklen_t size = sizeof(linger);
-
-	return raw_getsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, &size) == 0 && linger.l_onoff && !linger.l_linger;
+	rc = stay ? -ENOENT : hand_over(fd, how != CLOSE);
+	if (rc == -ETIMEDOUT)
+		atomic_store(&paused_until, clock_now() + PAUSE);	/* it has had its time */
+	else if (rc < 0)
+		wait_here(fd);
+	return rc == 0;
 }
 
 int drain_close(int fd)
 {
+	struct linger linger = { 0 };
+	socklen_t size = sizeof(linger);
 	struct guard guard;
 
 	if (may_be(fd)) {
 		guard_enter(&guard);
-		if (!is_to_be_reset(fd))
-			end_later(fd, false);
+		raw_getsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, &size);
+		if (!linger.l_onoff || linger.l_linger)		/* else nothing is to be sent any more */
+			end_later(fd, CLOSE, linger.l_onoff);
 		guard_leave(&guard);
 	}
 	return libc_close(fd);
@@ -188,7 +203,7 @@ int drain_shutdown(int fd, int how)
 
 	if ((how == SHUT_WR || how == SHUT_RDWR) && may_be(fd)) {
 		guard_enter(&guard);
-		later = end_later(fd, true);
+		later = end_later(fd, how, false);
 		guard_leave(&guard);
 	}
 	if (!later)

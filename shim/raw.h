@@ -28,9 +28,9 @@
  *
  * All signals are held back meanwhile.  So a handler can neither leave by
  * siglongjmp() with one of our descriptors open and a table half written,
- * nor call a hook in the middle of a swap.  What waits inside waits for the resolver alone: for an answer
- * ASK_TIMEOUT_MS, for its start 10 s (start.c), and for another thread that asks about the same socket
- * (pending.c) 20 s, all of which take a millisecond as a rule.  Lines of the log are never waited for
+ * nor call a hook in the middle of a swap.  What waits inside waits for the resolver alone, but for 2 s in
+ * drain.c: for an answer ASK_TIMEOUT_MS, for its start 10 s (start.c), and for another thread that asks about
+ * the same socket (pending.c) 20 s, all of which take a millisecond as a rule.  Lines of the log are never waited for
  * (log_never_wait()). The long waits (connect, accept) are the kernel's own, outside of any guard.
  */
 struct guard {

@@ -216,6 +216,7 @@ static void who_does_not_read_keeps_nothing(void **state)
 {
 	const struct linger reset = { .l_onoff = 1 };
 	struct pumped *two[2], *c, *next;
+	struct timeval then, later;
 	int near[2], far[2];
 
 	(void)state;
@@ -229,6 +230,13 @@ static void who_does_not_read_keeps_nothing(void **state)
 	assert_true(evtimer_pending(two[0]->timer, NULL));
 	assert_int_equal(setsockopt(near[1], SOL_SOCKET, SO_LINGER, &reset, sizeof(reset)), 0);
 	close(near[1]);
+	on_flow(-1, EV_TIMEOUT, two[0]);
+	assert_int_equal(two[0]->flow.lost, near[0]);
+	assert_true(evtimer_pending(two[0]->timer, &then));
+	world_turn(pump.base, 1);
+	on_flow(-1, EV_READ, two[0]);		/* a far end that says something all the time postpones nothing */
+	assert_true(evtimer_pending(two[0]->timer, &later));
+	assert_true(evutil_timercmp(&then, &later, ==));
 	for (unsigned int i = 0; i < 3 * OUTQUEUE_PATIENCE && pump.count; i++) {
 		for (c = TAILQ_FIRST(&pump.connections); c; c = next) {
 			next = TAILQ_NEXT(c, link);

@@ -8,6 +8,7 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 
+#include "common/clock.h"
 #include "tests/unit/scratch.h"
 #include "resolver/drain.h"
 #include "tests/unit/world.h"
@@ -155,6 +156,31 @@ static void a_broken_one_is_let_go(void **state)
 	assert_true(world_until(base, is_over, NULL));
 }
 
+/* A far end that has not all of it: the kernel would have us wait in close() */
+static void a_programs_linger_holds_nobody_up(void **state)
+{
+	const struct linger linger = { .l_onoff = 1, .l_linger = 30 };
+	static char data[65536];
+	uint64_t began = clock_now();
+	int fds[2];
+
+	(void)state;
+	tcp_pair(fds);
+	setsockopt(fds[0], SOL_SOCKET, SO_LINGER, &linger, sizeof(linger));
+	fill(fds[0]);
+	assert_int_equal(drain_take(drains, fds[0], false), 0);
+	while (drains_count(drains)) {
+		struct pollfd room = { .fd = fds[0], .events = POLLOUT };
+
+		if (poll(&room, 1, 0) == 0)
+			assert_true(recv(fds[1], data, sizeof(data), 0) > 0);
+		world_turn(base, 10);
+	}
+	assert_true(recv(fds[1], data, sizeof(data), 0) > 0);
+	assert_true(clock_now() - began < 15 * SECOND);
+	close(fds[1]);
+}
+
 static void there_is_a_most(void **state)
 {
 	int fds[2], i;
@@ -179,6 +205,7 @@ int main(void)
 		cmocka_unit_test(a_closed_one_ends_when_there_is_room),
 		cmocka_unit_test(what_others_have_is_not_ended_with_a_closed_one),
 		cmocka_unit_test(a_broken_one_is_let_go),
+		cmocka_unit_test(a_programs_linger_holds_nobody_up),
 		cmocka_unit_test(there_is_a_most),
 	};
 
